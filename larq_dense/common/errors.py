@@ -1,0 +1,41 @@
+"""The errors that a user can cause, each one sentence that names the culprit and the mend."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class LarqDenseError(Exception):
+    """A user's mistake or a fault of the environment; the command line prints it and exits 1."""
+
+
+class DataError(LarqDenseError):
+    """A data set, an image or a mask is not what it should be."""
+
+
+class RecipeError(LarqDenseError):
+    """A recipe has a wrong or missing setting."""
+
+
+class WeightsError(LarqDenseError):
+    """A weight file is missing, corrupt or belongs to another model."""
+
+
+class ConversionError(LarqDenseError):
+    """A model cannot be converted, or the converted file failed its audit."""
+
+
+class UnknownNameError(LarqDenseError):
+    """A name that is not in a list of known ones; the message offers the nearest."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        """Build the sentence.
+
+        Args:
+            kind: What the name should have been, such as `"zoo entry"`.
+            name: The name as given.
+            known: All names that would have been right.
+        """
+        known = sorted(known)
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        mend = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}."
+        super().__init__(f"unknown {kind} {name!r}; {mend}")

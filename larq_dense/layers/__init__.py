@@ -1,0 +1,17 @@
+"""The layers of arXiv 2405.17776: Keras layers that know nothing of tasks, data or files."""
+
+from larq_dense.layers.attention import BinaryAttention
+from larq_dense.layers.gate import GatedMerge, Merge, SoftGate
+from larq_dense.layers.parallel_conv import ParallelConv2D
+from larq_dense.layers.parallel_upsampling import ParallelUpsampling2D
+from larq_dense.layers.threshold import Threshold
+
+__all__ = [
+    "BinaryAttention",
+    "GatedMerge",
+    "Merge",
+    "ParallelConv2D",
+    "ParallelUpsampling2D",
+    "SoftGate",
+    "Threshold",
+]

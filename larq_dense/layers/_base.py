@@ -1,0 +1,77 @@
+"""What the layers share: registration, argument checks and the convolution in both precisions."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import larq as lq
+import tensorflow as tf
+
+Precision = Literal["binary", "float"]
+Tensor = Any
+
+PRECISIONS = ("binary", "float")
+
+
+def register(cls: type) -> type:
+    """Register a layer for Keras serialization as `larq_dense>Name`."""
+    return tf.keras.utils.register_keras_serializable(package="larq_dense")(cls)
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Raise a ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+
+
+def check_positive(name: str, value: object) -> None:
+    """Raise a TypeError or ValueError unless `value` is an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer, not {value!r}.")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, not {value}.")
+
+
+def check_estimator(estimator: str) -> None:
+    """Raise a ValueError unless Larq knows a quantizer of that name."""
+    try:
+        lq.quantizers.get(estimator)
+    except ValueError as error:
+        raise ValueError(f"estimator {estimator!r} is no quantizer that Larq knows.") from error
+
+
+def as_branches(inputs: Tensor) -> list[Tensor]:
+    """Return a tensor or a list of tensors as a list."""
+    return list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+
+
+def convolution(
+    filters: int,
+    kernel_size: int,
+    *,
+    precision: Precision,
+    estimator: str,
+    strides: int = 1,
+    name: str,
+) -> tf.keras.layers.Layer:
+    """Return a convolution without bias, binary in weights and input or ordinary.
+
+    The binary one pads with +1, since only then does Larq Compute Engine fuse what follows it and
+    hand bits on to a next binary convolution.
+    """
+    if precision == "float":
+        return tf.keras.layers.Conv2D(
+            filters, kernel_size, strides, padding="same", use_bias=False, name=name
+        )
+    return lq.layers.QuantConv2D(
+        filters,
+        kernel_size,
+        strides,
+        padding="same",
+        pad_values=1.0,
+        use_bias=False,
+        input_quantizer=estimator,
+        kernel_quantizer=estimator,
+        kernel_constraint="weight_clip",
+        kernel_initializer="glorot_normal",
+        name=name,
+    )

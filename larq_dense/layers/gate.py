@@ -1,0 +1,115 @@
+"""Soft gates between parallel branches, and their merge into one tensor."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from larq_dense.layers._base import Tensor, register
+
+
+@register
+class SoftGate(tf.keras.layers.Layer):
+    """Lets each branch see the others through a learned gate.
+
+    `G_k = alpha_k * B_k + (1 - alpha_k) * sum_j B_j` with `alpha_k = sigmoid(theta_k)`
+    (arXiv 2405.17776 as METHOD.md, part 3, reads it; Ours: `theta_k` is one learned value a
+    channel, so the gate is a constant at inference).
+
+    Args:
+        initial_theta: What every `theta` starts at.
+        **kwargs: Keras' own.
+
+    Input and output: a list of K tensors `[..., channels]`, float.
+    """
+
+    def __init__(self, initial_theta: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.initial_theta = float(initial_theta)
+
+    def build(self, input_shape: Any) -> None:
+        """Make `theta`, `[K, channels]`."""
+        self.theta = self.add_weight(
+            "theta",
+            shape=(len(input_shape), input_shape[0][-1]),
+            initializer=tf.keras.initializers.Constant(self.initial_theta),
+        )
+        super().build(input_shape)
+
+    def call(self, inputs: list[Tensor]) -> list[Tensor]:
+        """Return the K gated branches."""
+        alpha = tf.unstack(tf.sigmoid(self.theta))
+        total = tf.add_n(inputs)
+        return [a * branch + (1 - a) * total for a, branch in zip(alpha, inputs, strict=True)]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "initial_theta": self.initial_theta}
+
+
+@register
+class Merge(tf.keras.layers.Layer):
+    """Sums parallel branches with learned weights: `y = sum_k lambda_k * G_k`.
+
+    Every `lambda_k` is one number and starts at 1/K (arXiv 2405.17776; METHOD.md, part 4).
+
+    Input: a list of K tensors `[..., channels]`. Output: one such tensor.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        """Make `lambda`, `[K]`."""
+        count = len(input_shape)
+        self.weight = self.add_weight(
+            "lambda", shape=(count,), initializer=tf.keras.initializers.Constant(1 / count)
+        )
+        super().build(input_shape)
+
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        """Return the weighted sum."""
+        return tf.add_n([w * x for w, x in zip(tf.unstack(self.weight), inputs, strict=True)])
+
+
+@register
+class GatedMerge(tf.keras.layers.Layer):
+    """`Merge()(SoftGate()(branches))` in closed form: `y = sum_k c_k * B_k`.
+
+    Both are linear in the branches, so they collapse to one coefficient a branch and channel,
+    `c_k = lambda_k * alpha_k + sum_j lambda_j * (1 - alpha_j)`: K products instead of 4 K. One
+    branch needs neither gate nor weight and passes unchanged.
+
+    Args:
+        initial_theta: What every `theta` of the gate starts at.
+        **kwargs: Keras' own.
+
+    Input: a list of K tensors `[..., channels]`. Output: one such tensor.
+    """
+
+    def __init__(self, initial_theta: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.gate = SoftGate(initial_theta, name="gate")
+        self.merge = Merge(name="merge")
+
+    def build(self, input_shape: Any) -> None:
+        """Make the gate's `theta` and the merge's `lambda` for more than one branch."""
+        if len(input_shape) > 1:
+            for part in (self.gate, self.merge):
+                # The parts are never called, so nobody else would give their weights a scope.
+                with tf.name_scope(part.name):
+                    part.build(input_shape)
+        super().build(input_shape)
+
+    def coefficients(self) -> Tensor:
+        """Return `c`, `[K, channels]`."""
+        alpha = tf.sigmoid(self.gate.theta)
+        weight = self.merge.weight[:, None]
+        return weight * alpha + tf.reduce_sum(weight * (1 - alpha), axis=0)
+
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        """Return the gated, weighted sum."""
+        if len(inputs) == 1:
+            return inputs[0]
+        scaled = [c * x for c, x in zip(tf.unstack(self.coefficients()), inputs, strict=True)]
+        return tf.add_n(scaled)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "initial_theta": self.gate.initial_theta}

@@ -1,0 +1,132 @@
+"""Parallel binary convolution: K branches that round differently."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from larq_dense.layers._base import (
+    PRECISIONS,
+    Precision,
+    Tensor,
+    as_branches,
+    check_choice,
+    check_estimator,
+    check_positive,
+    convolution,
+    register,
+)
+from larq_dense.layers.threshold import Threshold
+
+
+@register
+class ParallelConv2D(tf.keras.layers.Layer):
+    """K homogeneous branches, each with its own binary weights and its own input thresholds.
+
+    `B_k = BN(ReLU(conv(sign(x_k + tau_k), sign(W_k))))` (arXiv 2405.17776 as METHOD.md, part 2,
+    reads it; Ours: the thresholds, which start evenly spread over `[-spread, spread]`, so that the
+    branches' rounding errors differ). One branch has no threshold: it is the plain binary layer.
+    In full precision `B_k = BN(ReLU(conv(x_k, W_k)))`.
+
+    Args:
+        filters: Output channels of each branch.
+        kernel_size: Side of the kernels in pixels.
+        branches: K.
+        strides: Step in pixels.
+        precision: `"binary"` or `"float"`.
+        estimator: Larq quantizer for weights and inputs; its gradient is the straight-through
+            estimator.
+        spread: Largest initial threshold, in units of the input.
+        **kwargs: Keras' own.
+
+    Input: one tensor `[batch, height, width, channels]` for all branches, or a list of K.
+    Output: a list of K tensors `[batch, height / strides, width / strides, filters]`.
+
+    Raises:
+        TypeError: A count is not an integer.
+        ValueError: A count is below 1, a choice is unknown, or a list has not K inputs.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int = 3,
+        branches: int = 3,
+        strides: int = 1,
+        precision: Precision = "binary",
+        estimator: str = "approx_sign",
+        spread: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        for key, value in (
+            ("filters", filters),
+            ("kernel_size", kernel_size),
+            ("branches", branches),
+            ("strides", strides),
+        ):
+            check_positive(key, value)
+        check_choice("precision", precision, PRECISIONS)
+        check_estimator(estimator)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.branches = branches
+        self.strides = strides
+        self.precision = precision
+        self.estimator = estimator
+        self.spread = float(spread)
+        self._make_branches()
+
+    def _make_branches(self) -> None:
+        shifted = self.precision == "binary" and self.branches > 1
+        self.thresholds = [
+            Threshold(value, name=f"threshold_{k}") for k, value in enumerate(self._initial_taus())
+        ] * shifted
+        self.convolutions = [
+            convolution(
+                self.filters,
+                self.kernel_size,
+                precision=self.precision,
+                estimator=self.estimator,
+                strides=self.strides,
+                name=f"conv_{k}",
+            )
+            for k in range(self.branches)
+        ]
+        self.norms = [
+            tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"norm_{k}")
+            for k in range(self.branches)
+        ]
+
+    def _initial_taus(self) -> list[float]:
+        steps = max(self.branches - 1, 1)
+        return [self.spread * (2 * k / steps - 1) for k in range(self.branches)]
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> list[Tensor]:
+        """Return the K branches."""
+        sources = as_branches(inputs)
+        if len(sources) == 1:
+            sources = sources * self.branches
+        if len(sources) != self.branches:
+            raise ValueError(
+                f"layer {self.name} has {self.branches} branches but got {len(sources)} inputs."
+            )
+        outputs = []
+        for k, x in enumerate(sources):
+            if self.thresholds:
+                x = self.thresholds[k](x)
+            x = tf.nn.relu(self.convolutions[k](x))
+            outputs.append(self.norms[k](x, training=training))
+        return outputs
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "branches": self.branches,
+            "strides": self.strides,
+            "precision": self.precision,
+            "estimator": self.estimator,
+            "spread": self.spread,
+        }

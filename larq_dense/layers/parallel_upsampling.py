@@ -1,0 +1,107 @@
+"""Parallel upsampling: K binary branches, gated and merged, at a multiple of the resolution."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from larq_dense.layers._base import (
+    Precision,
+    Tensor,
+    as_branches,
+    check_choice,
+    check_positive,
+    register,
+)
+from larq_dense.layers.gate import GatedMerge
+from larq_dense.layers.parallel_conv import ParallelConv2D
+
+METHODS = ("subpixel", "nearest")
+
+
+@register
+class ParallelUpsampling2D(tf.keras.layers.Layer):
+    """Enlarges a feature map with K parallel binary convolutions.
+
+    Each branch is binarized, convolved and enlarged; then soft gate and merge (arXiv 2405.17776
+    as METHOD.md, part 5, reads it). Ours: the sub-pixel form, a binary convolution to
+    `factor² · filters` channels and then depth-to-space, which stays in XNOR from end to end;
+    gate and merge are linear in each channel, so they stand before the one depth-to-space. The
+    alternative enlarges by nearest neighbour first and convolves at the high resolution, at
+    `factor²` times the position count.
+
+    Args:
+        filters: Output channels.
+        factor: How many times larger the output is.
+        kernel_size: Side of the kernels in pixels.
+        branches: K.
+        method: `"subpixel"` or `"nearest"`.
+        precision: `"binary"` or `"float"`.
+        estimator: Larq quantizer for weights and inputs.
+        spread: Largest initial threshold of the branches.
+        **kwargs: Keras' own.
+
+    Input: one tensor `[batch, height, width, channels]`, or a list of K. Output:
+    `[batch, factor · height, factor · width, filters]`.
+
+    Raises:
+        TypeError: A count is not an integer.
+        ValueError: A count is below 1 or a choice is unknown.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        factor: int = 2,
+        kernel_size: int = 3,
+        branches: int = 3,
+        method: str = "subpixel",
+        precision: Precision = "binary",
+        estimator: str = "approx_sign",
+        spread: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_positive("filters", filters)
+        check_positive("factor", factor)
+        check_choice("method", method, METHODS)
+        self.filters = filters
+        self.factor = factor
+        self.method = method
+        self.conv = ParallelConv2D(
+            filters * factor**2 if method == "subpixel" else filters,
+            kernel_size,
+            branches,
+            precision=precision,
+            estimator=estimator,
+            spread=spread,
+            name="conv",
+        )
+        self.merge = GatedMerge(name="merge")
+
+    def _enlarge(self, x: Tensor) -> Tensor:
+        return tf.keras.backend.resize_images(x, self.factor, self.factor, "channels_last")
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        """Return the enlarged, merged branches."""
+        sources = as_branches(inputs)
+        if self.method == "nearest":
+            sources = [self._enlarge(x) for x in sources]
+        merged = self.merge(self.conv(sources, training=training))
+        if self.method == "nearest" or self.factor == 1:
+            return merged
+        return tf.nn.depth_to_space(merged, self.factor)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        conv = self.conv
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "factor": self.factor,
+            "kernel_size": conv.kernel_size,
+            "branches": conv.branches,
+            "method": self.method,
+            "precision": conv.precision,
+            "estimator": conv.estimator,
+            "spread": conv.spread,
+        }

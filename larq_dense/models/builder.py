@@ -1,0 +1,84 @@
+"""Encoder and decoder joined into a Keras model."""
+
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from larq_dense.layers._base import PRECISIONS, Precision, check_choice
+from larq_dense.layers.attention import PARTS
+from larq_dense.models import encoders
+from larq_dense.models.decoder import fpn_decoder
+
+InputShape = tuple[int | None, int | None, int]
+
+
+class HasOutputs(Protocol):
+    """Anything that says how many logits a pixel gets: a task."""
+
+    @property
+    def num_outputs(self) -> int:
+        """Channels of the logits."""
+        ...
+
+
+def build(
+    task: HasOutputs,
+    encoder: str = "light",
+    branches: int = 3,
+    attention: str = "both",
+    precision: Precision = "binary",
+    input_shape: InputShape = (224, 320, 3),
+    *,
+    upsampling: str = "subpixel",
+    decoder_filters: int = 64,
+    head_filters: int = 16,
+    estimator: str = "approx_sign",
+    encoder_options: dict[str, Any] | None = None,
+) -> tf.keras.Model:
+    """Build a network that labels every pixel.
+
+    Args:
+        task: What gives `num_outputs`.
+        encoder: A name in `larq_dense.models.ENCODERS`.
+        branches: K, the parallel branches of every decoder layer.
+        attention: `"none"`, `"spatial"`, `"channel"` or `"both"`.
+        precision: `"binary"`, or `"float"` for the full-precision twin.
+        input_shape: `(height, width, 3)`, multiples of 32; None, None for any such size, which
+            trains but does not convert.
+        upsampling: `"subpixel"` or `"nearest"`.
+        decoder_filters: Channels of the decoder's stages.
+        head_filters: Channels at half resolution.
+        estimator: Larq quantizer of the binary layers.
+        encoder_options: Further arguments of the encoder.
+
+    Returns:
+        A model from float32 `[batch, height, width, 3]`, normalized, to float32 logits
+        `[batch, height, width, task.num_outputs]`.
+
+    Raises:
+        UnknownNameError: There is no such encoder.
+        ValueError: A choice is unknown or a size is no multiple of 32.
+    """
+    check_choice("precision", precision, PRECISIONS)
+    check_choice("attention", attention, ("none", *PARTS))
+    for side in input_shape[:2]:
+        if side is not None and (side < 32 or side % 32):
+            raise ValueError(f"the input's sides must be multiples of 32, not {input_shape[:2]}.")
+    options = dict(encoder_options or {})
+    if encoder == "light":
+        options.setdefault("estimator", estimator)
+    inputs = tf.keras.Input(input_shape, name="image")
+    features = encoders.get(encoder)(inputs, precision=precision, **options)
+    x = fpn_decoder(
+        features,
+        filters=decoder_filters,
+        head_filters=head_filters,
+        branches=branches,
+        attention=attention,
+        upsampling=upsampling,
+        precision=precision,
+        estimator=estimator,
+    )
+    x = tf.keras.layers.Conv2D(task.num_outputs, 1, name="head")(x)
+    x = tf.keras.layers.UpSampling2D(2, interpolation="bilinear", name="logits", dtype="float32")(x)
+    return tf.keras.Model(inputs, x, name=f"{encoder}_{precision}")
