@@ -32,20 +32,18 @@ def _select_keras_2() -> None:
     """Make `tf.keras` mean Keras 2, which Larq needs.
 
     Raises:
-        ImportError: TensorFlow was imported before and has bound `tf.keras` to Keras 3.
+        ImportError: TensorFlow was imported before and took Keras 3, or the environment asks for it.
     """
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    legacy = os.environ["TF_USE_LEGACY_KERAS"].lower() in ("1", "true")
-    # `tf.keras` is resolved lazily, so a program that imported TensorFlow but never touched
-    # Keras is still fine.
     tensorflow = sys.modules.get("tensorflow")
-    keras = getattr(tensorflow, "keras", None) if tensorflow else None
-    version = getattr(keras, "__version__", "2") if keras is not None else "2"
-    if not legacy or not str(version).startswith("2"):
+    version = getattr(tensorflow, "__version__", "0.0").split(".")
+    # TensorFlow decides once, at its own import; up to 2.15 it knows no other Keras.
+    if tensorflow is None or (int(version[0]), int(version[1])) < (2, 16):
+        os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if os.environ.get("TF_USE_LEGACY_KERAS") not in ("1", "true", "True"):
         raise ImportError(
-            "larq_dense needs Keras 2, but TensorFlow already uses Keras 3: import larq_dense "
-            "before tensorflow, or set TF_USE_LEGACY_KERAS=1 in the environment."
+            "larq_dense needs Keras 2, but TensorFlow uses Keras 3 here: import larq_dense before "
+            "tensorflow, or set TF_USE_LEGACY_KERAS=1 in the environment before both."
         )
 
 

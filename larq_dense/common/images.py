@@ -26,8 +26,16 @@ def _open(path: str | Path) -> Image.Image:
         raise DataError(f"the image {path} is too large to decode safely: {error}.") from error
 
 
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(picture) or picture
+    except SyntaxError:
+        # Damaged EXIF spoils no pixel.
+        return picture
+
+
 def _to_rgb(picture: Image.Image) -> Image.Image:
-    picture = ImageOps.exif_transpose(picture) or picture
+    picture = _upright(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         # Pillow clips 16-bit grey values to 255 instead of scaling them.
         values = np.asarray(picture, np.float64)
@@ -54,6 +62,10 @@ def read_image(image: ImageLike) -> NDArray[np.uint8]:
     if isinstance(image, str | Path):
         image = _open(image)
     if isinstance(image, Image.Image):
+        try:
+            image.load()
+        except (OSError, ValueError, SyntaxError) as error:
+            raise DataError(f"cannot read the image: {error}; replace it.") from error
         return np.asarray(_to_rgb(image))
     array = np.asarray(image)
     if array.dtype != np.uint8:

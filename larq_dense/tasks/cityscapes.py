@@ -1,0 +1,74 @@
+"""Cityscapes (Cordts et al., CVPR 2016): the drivable area, and the 19 classes."""
+
+from functools import cache
+from pathlib import Path
+
+from larq_dense.tasks import camvid, idd_lite
+from larq_dense.tasks.classes import ClassInfo
+from larq_dense.tasks.layouts import Layout, Pair, folders
+from larq_dense.tasks.task import Task
+
+_IMAGES, _MASKS = "leftImg8bit", "gtFine"
+_IMAGE_END, _MASK_END = "_leftImg8bit.png", "_gtFine_labelIds.png"
+
+
+def _matches(root: Path) -> bool:
+    return any((root / _IMAGES).glob(f"*/*/*{_IMAGE_END}"))
+
+
+def _splits(root: Path) -> list[str]:
+    return folders(root / _IMAGES)
+
+
+def _pairs(root: Path, split: str) -> list[Pair]:
+    images = sorted((root / _IMAGES / split).glob(f"*/*{_IMAGE_END}"))
+    pairs = []
+    for image in images:
+        stem = image.name.removesuffix(_IMAGE_END)
+        mask = root / _MASKS / split / image.parent.name / f"{stem}{_MASK_END}"
+        pairs.append(Pair(stem, image, mask if mask.is_file() else None))
+    return pairs
+
+
+LAYOUT = Layout("Cityscapes", "cityscapes_label_ids", _matches, _splits, _pairs)
+
+_DRIVABLE = {"road": "drivable"}
+
+
+@cache
+def drivable_area() -> Task:
+    """Return the 2-class task: what may be driven on, against all else.
+
+    Drivable is the class road; the classes that Cityscapes leaves out of its evaluation, parking
+    among them, are ignored. Mean IoU is over both classes. That these two classes are the paper's
+    task is this project's reading.
+    """
+    return Task(
+        name="cityscapes",
+        title="drivable area in street scenes (2 classes)",
+        classes=(ClassInfo("background", (0, 0, 0)), ClassInfo("drivable", (128, 64, 128))),
+        class_maps={
+            "cityscapes_label_ids": _DRIVABLE,
+            "cityscapes_train_ids": _DRIVABLE,
+            "kitti_road": _DRIVABLE,
+            "kitti_road_colors": _DRIVABLE,
+            "camvid": _DRIVABLE,
+            "idd_lite": {"drivable": "drivable"},
+            "binary": {"object": "drivable"},
+        },
+        layouts=(LAYOUT, idd_lite.LAYOUT, camvid.LAYOUT),
+    )
+
+
+@cache
+def nineteen_classes() -> Task:
+    """Return the benchmark's own task: the 19 evaluated classes by their train ids."""
+    from cityscapesscripts.helpers.labels import labels
+
+    evaluated = sorted((label.trainId, label) for label in labels if not label.ignoreInEval)
+    return Task(
+        name="cityscapes19",
+        title="the 19 classes of Cityscapes",
+        classes=tuple(ClassInfo(label.name, label.color) for _, label in evaluated),
+        layouts=(LAYOUT,),
+    )

@@ -1,0 +1,51 @@
+"""IDD-Lite: the 7 level-1 classes of the India Driving Dataset (Varma et al., WACV 2019)."""
+
+from functools import cache
+from pathlib import Path
+
+from larq_dense.tasks.classes import ClassInfo
+from larq_dense.tasks.encodings import IDD_LITE_CLASSES
+from larq_dense.tasks.layouts import Layout, Pair, folders
+from larq_dense.tasks.task import Task
+
+_IMAGES, _MASKS = "leftImg8bit", "gtFine"
+_COLORS = (
+    (128, 64, 128),
+    (244, 35, 232),
+    (220, 20, 60),
+    (0, 0, 142),
+    (220, 190, 40),
+    (70, 120, 70),
+    (70, 130, 180),
+)
+
+
+def _matches(root: Path) -> bool:
+    return any((root / _IMAGES).glob("*/*/*_image.*"))
+
+
+def _splits(root: Path) -> list[str]:
+    return folders(root / _IMAGES)
+
+
+def _pairs(root: Path, split: str) -> list[Pair]:
+    pairs = []
+    for image in sorted((root / _IMAGES / split).glob("*/*_image.*")):
+        drive, frame = image.parent.name, image.stem.removesuffix("_image")
+        mask = root / _MASKS / split / drive / f"{frame}_label.png"
+        pairs.append(Pair(f"{split}_{drive}_{frame}", image, mask if mask.is_file() else None))
+    return pairs
+
+
+LAYOUT = Layout("IDD-Lite", "idd_lite", _matches, _splits, _pairs)
+
+
+@cache
+def seven_classes() -> Task:
+    """Return the task of IDD-Lite's 7 classes."""
+    return Task(
+        name="idd_lite",
+        title="Indian street scenes (7 classes)",
+        classes=tuple(map(ClassInfo, IDD_LITE_CLASSES, _COLORS)),
+        layouts=(LAYOUT,),
+    )

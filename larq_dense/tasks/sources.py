@@ -1,0 +1,182 @@
+"""From a folder to its frames: which layout it is in and how its labels are encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from larq_dense.common.errors import DataError, UnknownNameError
+from larq_dense.tasks import encodings, plain
+from larq_dense.tasks.encodings import Encoding
+from larq_dense.tasks.layouts import Layout, Pair
+
+if TYPE_CHECKING:
+    from larq_dense.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One frame of a data set.
+
+    Attributes:
+        stem: Its name, unique in its split.
+        image: The picture's file.
+        mask: The mask's file; None where there is none.
+        encoding: What the mask's values mean.
+    """
+
+    stem: str
+    image: Path
+    mask: Path | None
+    encoding: Encoding
+
+    @property
+    def source(self) -> str:
+        """The name of the label encoding."""
+        return self.encoding.name
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """One of several folders that a model learns from or is measured on.
+
+    Attributes:
+        folder: The folder, relative to the data root.
+        split: The split's name.
+        labels: Name of the label encoding, where it cannot be told.
+        within: Another list of the folder to which the split is limited.
+        repeat: How often each frame occurs.
+    """
+
+    folder: str
+    split: str
+    labels: str | None = None
+    within: str | None = None
+    repeat: int = 1
+
+
+def find_layout(root: Path, layouts: Iterable[Layout]) -> Layout | None:
+    """Return the published layout in which `root` lies, None for a plain folder.
+
+    Raises:
+        DataError: It lies in none.
+    """
+    if not root.is_dir():
+        raise DataError(f"no such folder: {root}.")
+    layouts = list(layouts)
+    for layout in layouts:
+        if layout.matches(root):
+            return layout
+    if plain.matches(root):
+        return None
+    published = ", ".join(layout.name for layout in layouts)
+    raise DataError(
+        f"{root} is in no layout that can be read here: "
+        f"{published + ' as published, or ' if published else ''}a folder with images/, masks/ "
+        "and lists such as train.txt."
+    )
+
+
+def find_encoding(task: Task, root: Path, labels: str | None) -> Encoding:
+    """Tell how a plain folder's labels are encoded.
+
+    `classes.yaml` says it; else `labels`; else the folder's name; else the values of the masks.
+
+    Raises:
+        DataError: It cannot be told, or the task cannot read it.
+    """
+    own = plain.own_encoding(root)
+    if own is not None:
+        return _suitable(task, root, [own])
+    if labels is not None:
+        known = {task.name: task.own_encoding, **encodings.known()}
+        if labels not in known:
+            raise UnknownNameError("label encoding", labels, known)
+        return _suitable(task, root, [known[labels]])
+    by_name = plain.hinted(root)
+    return _suitable(task, root, by_name) if by_name else _by_content(task, root)
+
+
+def _suitable(task: Task, root: Path, candidates: list[Encoding]) -> Encoding:
+    for encoding in candidates:
+        if task.reads(encoding):
+            return encoding
+    names = ", ".join(sorted(set(candidates[0].values.values())))
+    raise DataError(
+        f"the task {task.name} cannot use the labels of {root} ({candidates[0].name}: {names}); "
+        "choose another task, or say otherwise in a classes.yaml there."
+    )
+
+
+def _by_content(task: Task, root: Path) -> Encoding:
+    seen = plain.values_seen(root)
+    own = task.own_encoding
+    others = [encoding for encoding in encodings.known().values() if task.reads(encoding)]
+    fitting = [encoding for encoding in (own, *others) if encoding.knows(seen)]
+    # Masks that show but one class tell nothing: under the right encoding there are two.
+    telling = [encoding for encoding in fitting if len(seen & encoding.values.keys()) > 1]
+    telling = telling or fitting or [own]
+    if telling[0] is own:
+        return own
+    # What fits the masks may still be told apart by where the folder lies: camvid/test.
+    above = [encoding for encoding in telling if encoding in plain.hinted(root.absolute().parent)]
+    telling = above or telling
+    tables = {task.lookup(encoding)[sorted(seen)].tobytes() for encoding in telling}
+    if len(tables) > 1:
+        names = ", ".join(encoding.name for encoding in telling)
+        raise DataError(
+            f"the labels of {root} may be any of {names}; name the encoding (`labels`), or write "
+            "a classes.yaml there."
+        )
+    return telling[0]
+
+
+def find_pairs(
+    task: Task, root: Path, split: str, labels: str | None = None
+) -> tuple[list[Pair], Encoding]:
+    """Return the frames of one split, complete or not, and their label encoding.
+
+    Raises:
+        DataError: See `Task.samples`.
+    """
+    layout = find_layout(root, task.layouts)
+    if layout is None:
+        encoding = find_encoding(task, root, labels)
+        return plain.pairs(root, split, encoding), encoding
+    splits = layout.splits(root)
+    if split not in splits:
+        raise DataError(f"{root} has no split {split!r}; it has {', '.join(splits) or 'none'}.")
+    return layout.pairs(root, split), encodings.get(layout.encoding)
+
+
+def find_samples(
+    task: Task,
+    root: Path,
+    split: str,
+    *,
+    labels: str | None = None,
+    within: str | None = None,
+    strict: bool = True,
+) -> list[Sample]:
+    """Find the frames of one split; see `Task.samples`."""
+    pairs, encoding = find_pairs(task, root, split, labels)
+    if within is not None:
+        kept = set(plain.read_list(root, within))
+        pairs = [pair for pair in pairs if pair.stem in kept]
+    samples = []
+    for pair in pairs:
+        if pair.image is None:
+            raise DataError(f"{root} has no image for {pair.stem!r} of its split {split!r}.")
+        if pair.mask is None and strict:
+            raise DataError(
+                f"the image {pair.image} has no mask; add one or take it off the split {split!r}."
+            )
+        samples.append(Sample(pair.stem, pair.image, pair.mask, encoding))
+    if not samples:
+        limit = f" within {within!r}" if within else ""
+        raise DataError(
+            f"the split {split!r}{limit} of {root} is empty; fill it or choose another."
+        )
+    return samples

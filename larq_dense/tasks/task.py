@@ -1,0 +1,216 @@
+"""What a model is for: classes, colours, label encodings, layouts on disk and measures."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from larq_dense.common.errors import DataError
+from larq_dense.tasks.classes import ClassInfo
+from larq_dense.tasks.encodings import Encoding
+from larq_dense.tasks.layouts import Layout
+from larq_dense.tasks.metrics import IGNORE, Metrics, SegmentationMetrics
+from larq_dense.tasks.sources import DataSource, Sample, find_samples
+
+UNKNOWN = -1
+_EXIF_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model is for.
+
+    Attributes:
+        name: The task's name, as in `larq_dense.tasks.get`.
+        title: The task in a few words.
+        classes: The classes in the order of their ids.
+        kind: `"segmentation"` has one output a class, `"saliency"` one probability of the
+            second class.
+        main_metric: The figure that ranks models; higher is better.
+        class_maps: For a label encoding of other classes, the names that mean one of this
+            task's classes; all its other names mean the first class. An encoding that has this
+            task's own class names needs no entry.
+        layouts: The published layouts that the task reads.
+        metrics: Makes what measures the task from the names of its classes.
+        ignore_value: The value that labels carry where nothing is labelled.
+    """
+
+    name: str
+    title: str
+    classes: tuple[ClassInfo, ...]
+    kind: Literal["segmentation", "saliency"] = "segmentation"
+    main_metric: str = "miou"
+    class_maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
+    layouts: tuple[Layout, ...] = ()
+    metrics: Callable[[tuple[str, ...]], Metrics] = SegmentationMetrics
+    ignore_value: int = IGNORE
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes in the order of their ids."""
+        return tuple(info.name for info in self.classes)
+
+    @property
+    def num_outputs(self) -> int:
+        """Channels of the model's output."""
+        return 1 if self.kind == "saliency" else len(self.classes)
+
+    @property
+    def palette(self) -> NDArray[np.uint8]:
+        """The classes' colours, uint8 `[classes, 3]`."""
+        return np.array([info.color for info in self.classes], np.uint8)
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Turn logits `[..., num_outputs]` into probabilities of the same shape, float32.
+
+        Softmax over the classes, or for saliency the sigmoid.
+        """
+        logits = np.asarray(logits, np.float32)
+        if self.kind == "saliency":
+            # Through tanh, which cannot overflow.
+            return np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * logits))
+        shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return shifted / shifted.sum(axis=-1, keepdims=True)
+
+    def label_map(self, logits: NDArray[np.floating]) -> NDArray[np.uint8]:
+        """Decide the class of each pixel.
+
+        Args:
+            logits: `[..., num_outputs]`.
+
+        Returns:
+            uint8 `[...]`: the most probable class; for saliency 1 where the probability is 0.5
+            or more.
+        """
+        if self.kind == "saliency":
+            return (np.asarray(logits)[..., 0] >= 0).astype(np.uint8)
+        return np.asarray(logits).argmax(axis=-1).astype(np.uint8)
+
+    def new_metrics(self) -> Metrics:
+        """Return fresh measures of this task."""
+        return self.metrics(self.class_names)
+
+    @property
+    def own_encoding(self) -> Encoding:
+        """Masks whose values are this task's class ids."""
+        # A mask of 0 and 255 shows an object, not an unlabelled part.
+        ignored = frozenset() if self.kind == "saliency" else frozenset({self.ignore_value})
+        return Encoding(self.name, dict(enumerate(self.class_names)), ignored)
+
+    def reads(self, encoding: Encoding) -> bool:
+        """Whether labels of `encoding` say what this task needs."""
+        return encoding.name in self.class_maps or (
+            set(encoding.values.values()) <= set(self.class_names)
+        )
+
+    def lookup(self, encoding: Encoding) -> NDArray[np.int16]:
+        """Return the class id of each mask value.
+
+        Returns:
+            int16 `[256]`: a class id, the ignore value, or -1 where the encoding has no such
+            value.
+        """
+        table = np.full(256, UNKNOWN, np.int16)
+        table[list(encoding.ignored)] = self.ignore_value
+        names = self.class_maps.get(encoding.name)
+        for value, name in encoding.values.items():
+            target = name if names is None else names.get(name, self.class_names[0])
+            table[value] = self.class_names.index(target)
+        return table
+
+    def samples(
+        self,
+        root: str | Path,
+        split: str,
+        *,
+        labels: str | None = None,
+        within: str | None = None,
+        strict: bool = True,
+    ) -> list[Sample]:
+        """Find the frames of one split.
+
+        Args:
+            root: A data set as published, or a plain folder with `images/`, `masks/` and lists.
+            split: Such as `"train"` or `"val"`; a plain folder may always be read as `"all"`.
+            labels: Name of the label encoding of a plain folder, where it is not `classes.yaml`
+                and can be told neither from the folder's name nor from the masks.
+            within: Keep only stems that this other list of a plain folder has, too.
+            strict: Fail on a picture without mask; else it comes with `mask=None`.
+
+        Raises:
+            DataError: The folder is not there or in no known layout, the split is missing or
+                empty, a listed picture or a mask is missing, or the labels do not suit.
+        """
+        return find_samples(self, Path(root), split, labels=labels, within=within, strict=strict)
+
+    def join(self, data_root: str | Path, sources: Iterable[DataSource]) -> list[Sample]:
+        """Find the frames of several sources, one after the other.
+
+        Raises:
+            DataError: See `samples`.
+        """
+        found: list[Sample] = []
+        for source in sources:
+            root = Path(data_root) / source.folder
+            one = self.samples(root, source.split, labels=source.labels, within=source.within)
+            found.extend(one * source.repeat)
+        return found
+
+    def read_label(self, sample: Sample) -> NDArray[np.uint8]:
+        """Read a frame's mask in this task's class ids.
+
+        Returns:
+            uint8 `[height, width]`, `ignore_value` where nothing is labelled.
+
+        Raises:
+            DataError: There is no mask, it is unreadable or of another size than the picture,
+                or it holds a value that the encoding does not have.
+        """
+        if sample.mask is None:
+            raise DataError(
+                f"the image {sample.image} has no mask; add one or take it off the list."
+            )
+        values = sample.encoding.read(sample.mask)
+        height, width = image_size(sample.image)
+        if values.shape != (height, width):
+            rows, columns = values.shape
+            rows, columns = values.shape
+            raise DataError(
+                f"the mask {sample.mask} is {columns} x {rows}, but its image is {width} x "
+                f"{height}; make them the same size."
+            )
+        mapped = self.lookup(sample.encoding)[values]
+        if mapped.min(initial=0) < 0:
+            wrong = int(values[mapped < 0][0])
+            raise DataError(
+                f"the mask {sample.mask} has the label {wrong}, which is out of range for the "
+                f"label encoding {sample.encoding.name}; mend the mask or name its encoding."
+            )
+        return mapped.astype(np.uint8)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return a picture's height and width as `read_image` would, without decoding it.
+
+    Raises:
+        DataError: It is missing or no picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+            turned = _orientation(picture) >= 5
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot read the image {path}: {error}; replace or remove it.") from error
+    return (width, height) if turned else (height, width)
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        return int(picture.getexif().get(_EXIF_ORIENTATION, 1))
+    except (SyntaxError, TypeError, ValueError):
+        # Damaged EXIF turns no picture.
+        return 1

@@ -1,0 +1,82 @@
+"""Fixtures for all tests: real data where it is present, and one tiny model in every form."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import larq_dense  # noqa: F401  (selects Keras 2 before any test imports TensorFlow)
+
+# Two workers on two cores: each TensorFlow process keeps to one thread. Set before its import.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """Return the repository's root."""
+    return CHECKOUT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of real data, or skip the test."""
+    named = os.environ.get("LARQ_DENSE_DATA")
+    folder = Path(named) if named else CHECKOUT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} is not there (LARQ_DENSE_DATA names another place)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data root with one plain folder, `people`: two frames each in train and val."""
+    root = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (root / "people" / folder).mkdir(parents=True)
+    for split in ("train", "val"):
+        stems = [f"{split}_{index}" for index in range(2)]
+        (root / "people" / f"{split}.txt").write_text("\n".join(stems) + "\n")
+        for stem in stems:
+            mask = np.zeros((40, 60), np.uint8)
+            mask[10:30, 10:40] = 255
+            picture = random.integers(0, 120, (40, 60, 3), np.uint8)
+            picture[mask > 0] += 100
+            Image.fromarray(picture).save(root / "people" / "images" / f"{stem}.png")
+            Image.fromarray(mask).save(root / "people" / "masks" / f"{stem}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run's folder with the recipe and the (random) weights of a tiny saliency net."""
+    from larq_dense.models.weights import save_weights
+    from larq_dense.training.recipe import Recipe
+
+    folder = tmp_path_factory.mktemp("run")
+    source = {"folder": "people", "split": "train"}
+    recipe = Recipe.from_dict(
+        {
+            "name": "tiny",
+            "task": "ecssd",
+            "model": {
+                "encoder_options": {"blocks": 1},
+                "branches": 2,
+                "attention": "none",
+                "decoder_filters": 32,
+                "head_filters": 32,
+            },
+            "input": {"height": 64, "width": 64},
+            "data": {"train": [source], "validation": [{**source, "split": "val"}]},
+            "crop": [64, 64],
+            "epochs": 1,
+        }
+    )
+    recipe.save(folder / "recipe.yaml")
+    save_weights(recipe.build_model(), folder / "best.safetensors", unpacked=True)
+    return folder

@@ -1,0 +1,284 @@
+"""Each layer against NumPy, over shapes."""
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import numpy_reference as reference
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+
+import larq_dense  # noqa: F401  (before TensorFlow)
+from larq_dense.layers import (
+    BinaryAttention,
+    GatedMerge,
+    Merge,
+    ParallelConv2D,
+    ParallelUpsampling2D,
+    SoftGate,
+    Threshold,
+)
+
+few = settings(max_examples=8, deadline=None)
+
+
+def randomize(layer: tf.keras.layers.Layer, seed: int) -> None:
+    """Give every variable values that none starts with."""
+    random = np.random.default_rng(seed)
+    for variable in layer.variables:
+        values = random.uniform(-1, 1, variable.shape)
+        variable.assign(np.abs(values) + 0.1 if "variance" in variable.name else values)
+
+
+def inputs(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def norm(layer: Any, x: np.ndarray) -> np.ndarray:
+    parts = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
+    return reference.batch_norm(x, *(p.numpy() for p in parts))
+
+
+def expected_branch(layer: ParallelConv2D, k: int, x: np.ndarray) -> np.ndarray:
+    kernel = layer.convolutions[k].kernel.numpy()
+    if layer.precision == "float":
+        y = reference.conv2d(x, kernel, layer.strides)
+    else:
+        tau = layer.thresholds[k].tau.numpy() if layer.thresholds else 0
+        signs = reference.sign(x + tau)
+        y = reference.conv2d(signs, reference.sign(kernel), layer.strides, pad_value=1)
+    return norm(layer.norms[k], np.maximum(y, 0))
+
+
+@given(
+    branches=st.integers(1, 4),
+    height=st.integers(1, 6),
+    width=st.integers(1, 6),
+    channels=st.integers(1, 5),
+    kernel_size=st.sampled_from([1, 2, 3]),
+    strides=st.sampled_from([1, 2]),
+    precision=st.sampled_from(["binary", "float"]),
+)
+@few
+def test_parallel_conv(
+    branches: int,
+    height: int,
+    width: int,
+    channels: int,
+    kernel_size: int,
+    strides: int,
+    precision: str,
+) -> None:
+    layer = ParallelConv2D(3, kernel_size, branches, strides, precision)
+    x = inputs(height, 2, height, width, channels)
+    layer(x)
+    randomize(layer, seed=width)
+    outputs = layer(x, training=False)
+    assert len(outputs) == branches
+    for k, y in enumerate(outputs):
+        np.testing.assert_allclose(y, expected_branch(layer, k, x), rtol=1e-4, atol=1e-4)
+
+
+def test_branches_start_with_different_thresholds() -> None:
+    layer = ParallelConv2D(4, branches=3, spread=0.5)
+    layer(inputs(0, 1, 2, 2, 3))
+    assert [float(t.tau[0]) for t in layer.thresholds] == [-0.5, 0.0, 0.5]
+
+
+def test_one_branch_is_the_plain_binary_layer() -> None:
+    import larq as lq
+
+    layer = ParallelConv2D(4, branches=1)
+    x = inputs(0, 1, 5, 5, 3)
+    (y,) = layer(x)
+    plain = lq.layers.QuantConv2D(
+        4,
+        3,
+        padding="same",
+        pad_values=1.0,
+        use_bias=False,
+        input_quantizer="approx_sign",
+        kernel_quantizer="approx_sign",
+    )
+    plain(x)
+    plain.set_weights([layer.convolutions[0].kernel.numpy()])
+    fresh_norm = 1 / np.sqrt(1 + 1e-5)
+    np.testing.assert_allclose(y, np.maximum(plain(x), 0) * fresh_norm, rtol=1e-5)
+    assert not layer.thresholds
+
+
+def test_each_branch_takes_its_own_input_of_a_list() -> None:
+    layer = ParallelConv2D(2, branches=2)
+    xs = [inputs(k, 1, 3, 3, 2) for k in range(2)]
+    outputs = layer(xs)
+    for k, y in enumerate(outputs):
+        np.testing.assert_allclose(y, expected_branch(layer, k, xs[k]), rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="2 branches but got 3"):
+        layer([*xs, xs[0]])
+
+
+@given(branches=st.integers(2, 5), channels=st.integers(1, 7), seed=st.integers(0, 99))
+@few
+def test_gate_and_merge(branches: int, channels: int, seed: int) -> None:
+    xs = [inputs(seed + k, 2, 3, 4, channels) for k in range(branches)]
+    gate, merge, both = SoftGate(), Merge(), GatedMerge()
+    gate(xs), merge(xs), both(xs)
+    for layer in (gate, merge, both):
+        randomize(layer, seed)
+    alpha = reference.sigmoid(gate.theta.numpy().astype(np.float64))
+    gated = [a * x + (1 - a) * sum(xs) for a, x in zip(alpha, xs, strict=True)]
+    for actual, wanted in zip(gate(xs), gated, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=1e-4, atol=1e-5)
+    weights = merge.weight.numpy()
+    summed = sum(w * x for w, x in zip(weights, xs, strict=True))
+    np.testing.assert_allclose(merge(xs), summed, rtol=1e-4, atol=1e-5)
+    both.gate.theta.assign(gate.theta)
+    both.merge.weight.assign(merge.weight)
+    np.testing.assert_allclose(both(xs), merge(gate(xs)), rtol=1e-4, atol=1e-5)
+
+
+def test_merge_starts_as_the_mean_and_one_branch_passes_unchanged() -> None:
+    xs = [inputs(k, 1, 2, 2, 3) for k in range(4)]
+    np.testing.assert_allclose(Merge()(xs), np.mean(xs, axis=0), rtol=1e-5)
+    single = GatedMerge()
+    np.testing.assert_array_equal(single(xs[:1]), xs[0])
+    assert not single.variables
+
+
+def attention_mask(layer: BinaryAttention, xs: list[np.ndarray]) -> np.ndarray:
+    joined = np.concatenate(xs, axis=-1)
+    mask = np.ones(1)
+    for part in layer.used:
+        x = joined.mean(axis=(1, 2), keepdims=True) if part == "channel" else joined
+        kernel = layer.convolutions[part].kernel.numpy()
+        if layer.precision == "float":
+            gate = reference.sigmoid(norm(layer.norms[part], reference.conv2d(x, kernel)))
+        else:
+            y = reference.conv2d(reference.sign(x), reference.sign(kernel), pad_value=1)
+            gate = np.maximum(reference.sign(norm(layer.norms[part], y)), 0)
+        mask = mask * gate
+    return mask
+
+
+@given(
+    parts=st.sampled_from(["spatial", "channel", "both"]),
+    precision=st.sampled_from(["binary", "float"]),
+    branches=st.integers(1, 3),
+    height=st.integers(1, 5),
+    width=st.integers(2, 5),
+)
+@few
+def test_attention(parts: str, precision: str, branches: int, height: int, width: int) -> None:
+    xs = [inputs(k, 2, height, width, 4) for k in range(branches)]
+    layer = BinaryAttention(parts, precision)
+    layer(xs)
+    randomize(layer, seed=height)
+    mask = attention_mask(layer, xs)
+    if precision == "binary":
+        assert set(np.unique(mask)) <= {0.0, 1.0}
+    for actual, x in zip(layer(xs, training=False), xs, strict=True):
+        np.testing.assert_allclose(actual, mask * x, rtol=1e-4, atol=1e-5)
+
+
+def test_masking_the_merge_equals_masking_every_branch() -> None:
+    xs = [inputs(k, 2, 4, 5, 6) for k in range(3)]
+    attention, merge = BinaryAttention(), GatedMerge()
+    each = merge(attention(xs))
+    once = attention(xs, targets=merge(xs))
+    np.testing.assert_allclose(once, each, rtol=1e-5, atol=1e-6)
+
+
+def test_a_closed_gate_can_open_again() -> None:
+    layer = BinaryAttention("spatial")
+    x = tf.constant(inputs(0, 1, 4, 4, 3))
+    layer(x)
+    layer.norms["spatial"].beta.assign([-0.5])
+    layer.norms["spatial"].gamma.assign([0.0])
+    with tf.GradientTape() as tape:
+        masked = layer(x, training=False)
+    assert not masked.numpy().any()
+    assert tape.gradient(masked, layer.norms["spatial"].beta).numpy().any()
+
+
+@given(
+    method=st.sampled_from(["subpixel", "nearest"]),
+    factor=st.sampled_from([1, 2, 3]),
+    branches=st.integers(1, 3),
+    height=st.integers(1, 4),
+    width=st.integers(1, 4),
+    precision=st.sampled_from(["binary", "float"]),
+)
+@few
+def test_parallel_upsampling(
+    method: str, factor: int, branches: int, height: int, width: int, precision: str
+) -> None:
+    layer = ParallelUpsampling2D(2, factor, branches=branches, method=method, precision=precision)
+    x = inputs(width, 2, height, width, 3)
+    layer(x)
+    randomize(layer, seed=factor)
+    large = x.repeat(factor, axis=1).repeat(factor, axis=2) if method == "nearest" else x
+    outputs = [expected_branch(layer.conv, k, large) for k in range(branches)]
+    if branches > 1:
+        c = layer.merge.coefficients().numpy()
+        y = sum(w * b for w, b in zip(c, outputs, strict=True))
+    else:
+        y = outputs[0]
+    if method == "subpixel":
+        y = reference.depth_to_space(y, factor)
+    np.testing.assert_allclose(layer(x, training=False), y, rtol=1e-3, atol=1e-3)
+    assert layer(x).shape == (2, factor * height, factor * width, 2)
+
+
+def test_estimator_gradient_is_its_polynomial() -> None:
+    import larq as lq
+
+    x = tf.Variable(np.linspace(-2, 2, 81, dtype=np.float32))
+    with tf.GradientTape() as tape:
+        y = lq.quantizers.get("approx_sign")(x)
+    gradient = tape.gradient(y, x).numpy()
+    magnitude = np.abs(x.numpy())
+    np.testing.assert_allclose(gradient, np.where(magnitude <= 1, 2 - 2 * magnitude, 0), atol=1e-6)
+    np.testing.assert_array_equal(y.numpy(), reference.sign(x.numpy()))
+
+
+SAMPLES = [
+    Threshold(0.25),
+    SoftGate(0.5),
+    Merge(),
+    GatedMerge(0.5),
+    ParallelConv2D(4, 1, 2, 2, spread=0.3, estimator="ste_sign"),
+    ParallelConv2D(4, precision="float"),
+    ParallelUpsampling2D(4, 3, 1, 2, "nearest", spread=0.3),
+    BinaryAttention("channel", estimator="ste_sign"),
+    BinaryAttention("spatial", "float"),
+]
+
+
+@pytest.mark.parametrize("layer", SAMPLES, ids=lambda layer: layer.name)
+def test_config_round_trip(layer: tf.keras.layers.Layer) -> None:
+    again = layer.__class__.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    spec = tf.keras.layers.serialize(layer)
+    assert spec["registered_name"] == f"larq_dense>{layer.__class__.__name__}"
+    assert tf.keras.layers.deserialize(spec).get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize(
+    "error, make",
+    [
+        (TypeError, lambda: ParallelConv2D(4.0)),
+        (TypeError, lambda: ParallelConv2D(4, branches=True)),
+        (ValueError, lambda: ParallelConv2D(0)),
+        (ValueError, lambda: ParallelConv2D(4, branches=0)),
+        (ValueError, lambda: ParallelConv2D(4, precision="int8")),
+        (ValueError, lambda: ParallelConv2D(4, estimator="no_such_sign")),
+        (ValueError, lambda: ParallelUpsampling2D(4, method="bilinear")),
+        (ValueError, lambda: ParallelUpsampling2D(4, factor=0)),
+        (ValueError, lambda: BinaryAttention("everywhere")),
+        (ValueError, lambda: BinaryAttention(precision="half")),
+    ],
+)
+def test_wrong_arguments(error: type[Exception], make: Any) -> None:
+    with pytest.raises(error, match=r"must be|no quantizer"):
+        make()
