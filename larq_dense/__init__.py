@@ -32,7 +32,8 @@ def _select_keras_2() -> None:
     """Make `tf.keras` mean Keras 2, which Larq needs.
 
     Raises:
-        ImportError: TensorFlow was imported before and took Keras 3, or the environment asks for it.
+        ImportError: TensorFlow was imported before and took Keras 3, or the environment asks for
+            it.
     """
     tensorflow = sys.modules.get("tensorflow")
     version = getattr(tensorflow, "__version__", "0.0").split(".")

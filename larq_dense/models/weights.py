@@ -61,7 +61,7 @@ def save_weights(model: tf.keras.Model, path: str | Path, *, unpacked: bool = Fa
         if variable.name in signs:
             shapes[variable.name] = list(value.shape)
             value = np.packbits(value.ravel() < 0)
-        tensors[variable.name] = np.ascontiguousarray(value)
+        tensors[variable.name] = np.asarray(value, order="C")
     content = save(tensors, {"format": FORMAT, "binary": json.dumps(shapes)})
     write_bytes(path, content)
     return sha256(content)

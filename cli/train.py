@@ -1,0 +1,100 @@
+"""`larq-dense train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from larq_dense.cli.options import FOLDER, data_option, json_option
+from larq_dense.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from larq_dense.training import Recipe
+
+# As shells report a process that Ctrl-C ended.
+_INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("recipe")
+@data_option(help="Folder that holds the recipe's source folders.")
+@click.option(
+    "--run",
+    "run_dir",
+    type=FOLDER,
+    required=True,
+    metavar="DIR",
+    help="Folder for checkpoints, logs and the best weights; a run found there goes on.",
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's length.")
+@click.option(
+    "--deterministic", is_flag=True, help="Same seed and machine, same weights, bit for bit."
+)
+@click.option(
+    "--distribute",
+    type=click.Choice(["mirrored", "multiworker"]),
+    help="All devices of this machine, or the machines in TF_CONFIG, which share --run.",
+)
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    recipe: str,
+    data: Path,
+    run_dir: Path,
+    epochs: int | None,
+    deterministic: bool,
+    distribute: str | None,
+    as_json: bool,
+) -> None:
+    """Train by RECIPE, a YAML file or a zoo entry's name.
+
+    Interrupted or killed, the same command goes on where the last checkpoint was.
+
+    \b
+    Example:
+      larq-dense train camvid --data ../shared/data --run runs/camvid
+      larq-dense evaluate runs/camvid --data ../shared/data/camvid --split val
+    """
+    chosen = _load(recipe)
+    if epochs is not None:
+        chosen = chosen.replace(epochs=epochs, steps=None)
+    if deterministic:
+        chosen = chosen.replace(deterministic=True)
+
+    from larq_dense.training import Interrupted, train
+
+    try:
+        result = train(chosen, data, run_dir, distribute=distribute)
+    except Interrupted as stop:
+        click.echo(f"Error: {stop}", err=True)
+        ctx.exit(_INTERRUPTED)
+    _print(result, as_json)
+
+
+def _load(recipe: str) -> Recipe:
+    """Read a recipe from a file, or from the zoo entry of that name."""
+    from larq_dense.training import Recipe
+
+    if Path(recipe).suffix in (".yaml", ".yml") or Path(recipe).is_file():
+        return Recipe.load(recipe)
+    from larq_dense import zoo
+
+    return zoo.find(recipe).recipe()
+
+
+def _print(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+        return
+    rows = [
+        (source, name, value)
+        for source, metrics in result["metrics"].items()
+        for name, value in metrics.items()
+    ]
+    print_table(
+        ("source", "metric", "value"), rows, f"best weights, of epoch {result['best_epoch']}"
+    )
+    click.echo(f"weights: {Path(result['run']) / 'best.safetensors'}")

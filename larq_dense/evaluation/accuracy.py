@@ -1,0 +1,141 @@
+"""A task's metrics over a Keras model or a converted file alike."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from larq_dense.common.errors import DataError
+from larq_dense.common.images import ImageLike, read_image
+from larq_dense.tasks import Sample, Task
+
+
+class PredictsProbabilities(Protocol):
+    """What `evaluate` asks of a predictor; `larq_dense.Predictor` is one."""
+
+    def probabilities(self, image: ImageLike) -> NDArray[np.float32]:
+        """Return float32 `[height, width, classes]` (one channel for saliency)."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """How well one picture was labelled.
+
+    Attributes:
+        sample: The picture and its mask.
+        iou: Mean intersection over union of the classes seen in label or prediction, 0…1.
+    """
+
+    sample: Sample
+    iou: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation measured.
+
+    Attributes:
+        metrics: The task's metrics over all pictures.
+        per_class: For each class its own metrics.
+        images: How many pictures were measured.
+        confusion: Pixels, int64 `[true class, predicted class]`, or None for a task without.
+        scored: Every picture with its own score, in the order of the samples.
+    """
+
+    metrics: dict[str, float]
+    per_class: dict[str, dict[str, float]]
+    images: int
+    confusion: NDArray[np.int64] | None
+    scored: tuple[Scored, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the metrics, those per class and the number of pictures, JSON-ready."""
+        return {"metrics": self.metrics, "per_class": self.per_class, "images": self.images}
+
+
+def measure(
+    predictor: PredictsProbabilities,
+    task: Task,
+    samples: Iterable[Sample],
+) -> Evaluation:
+    """Predict every sample at its own size and hold the prediction against its mask.
+
+    Args:
+        predictor: Anything with `probabilities(image)`.
+        task: Reads the masks and defines the metrics.
+        samples: Pictures with masks.
+
+    Raises:
+        DataError: There is no sample, a file is missing or damaged, a mask has another size than
+            its picture, or a prediction has another number of classes than the task.
+    """
+    totals = task.new_metrics()
+    scored = []
+    for sample in samples:
+        label = task.read_label(sample)
+        probabilities = predictor.probabilities(read_image(sample.image))
+        if probabilities.shape != (*label.shape, task.num_outputs):
+            raise DataError(
+                f"the prediction for {sample.image} has shape {list(probabilities.shape)}, but "
+                f"its mask and the task {task.name} ask for "
+                f"{[*label.shape, task.num_outputs]}; use a model of that task."
+            )
+        totals.update(probabilities, label)
+        scored.append(Scored(sample, picture_iou(labels_of(probabilities), label, task)))
+    if not scored:
+        raise DataError("there is no picture to evaluate; choose another split or list.")
+    result = totals.result()
+    return Evaluation(
+        metrics=result["metrics"],
+        per_class=result["per_class"],
+        images=result["images"],
+        confusion=totals.confusion,
+        scored=tuple(scored),
+    )
+
+
+def evaluate(
+    predictor: PredictsProbabilities,
+    task: Task,
+    samples: Iterable[Sample],
+) -> dict[str, Any]:
+    """Return `measure`'s figures: `{"metrics": {…}, "per_class": {…}, "images": n}`."""
+    return measure(predictor, task, samples).to_dict()
+
+
+def labels_of(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the label map of probabilities: arg-max, or at least 0.5 of a single channel.
+
+    Args:
+        probabilities: float32 `[height, width, classes]`.
+
+    Returns:
+        uint8 `[height, width]`.
+    """
+    if probabilities.shape[-1] == 1:
+        return (probabilities[..., 0] >= 0.5).astype(np.uint8)
+    return probabilities.argmax(axis=-1).astype(np.uint8)
+
+
+def picture_iou(predicted: NDArray[np.uint8], label: NDArray[np.uint8], task: Task) -> float:
+    """Return one picture's mean intersection over union.
+
+    Args:
+        predicted: uint8 `[height, width]`.
+        label: uint8 `[height, width]`, with the task's ignore value where nothing counts.
+        task: Gives the classes; of a saliency task only the object counts.
+
+    Returns:
+        The mean over the classes seen in label or prediction, 0…1; 1 where no pixel counts.
+    """
+    counts = label != task.ignore_value
+    ids = range(len(task.classes)) if task.num_outputs > 1 else (1,)
+    ious = []
+    for value in ids:
+        is_true, is_predicted = counts & (label == value), counts & (predicted == value)
+        union = np.count_nonzero(is_true | is_predicted)
+        if union:
+            ious.append(np.count_nonzero(is_true & is_predicted) / union)
+    return float(np.mean(ious)) if ious else 1.0

@@ -1,0 +1,198 @@
+"""Latency of one model on every engine that can run it, side by side in one process."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from larq_dense import runtime
+from larq_dense.runtime import xnor
+from larq_dense.runtime.interpreter import Kernel
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Run = Callable[[NDArray[np.float32]], Any]
+
+LCE_KERNELS: tuple[Kernel, ...] = ("default", "reference", "indirect")
+"""Larq Compute Engine's implementations of the binary convolution."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to run a network.
+
+    Attributes:
+        engine: Its name in the table.
+        network: `"binary"`, `"float32"` or `"int8"`.
+        threads: Threads it may use; None: as many as TensorFlow's own pool has.
+        size: Bytes of the file that it runs, None for a model in memory.
+        run: Takes the normalized picture, float32 `[1, height, width, 3]`, returns logits.
+    """
+
+    engine: str
+    network: str
+    threads: int | None
+    size: int | None
+    run: Run
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long one candidate took.
+
+    Attributes:
+        candidate: What ran.
+        milliseconds: Of each repeat, in the order in which they ran.
+    """
+
+    candidate: Candidate
+    milliseconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Median of the repeats, in milliseconds."""
+        return statistics.median(self.milliseconds)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The 10th and 90th percentile of the repeats, in milliseconds."""
+        low, high = np.percentile(self.milliseconds, [10, 90])
+        return float(low), float(high)
+
+
+def candidates(
+    threads: Sequence[int],
+    *,
+    keras: tf.keras.Model | None = None,
+    binary_file: bytes | None = None,
+    float_file: bytes | None = None,
+    int8_file: bytes | None = None,
+) -> list[Candidate]:
+    """Return every way to run the given forms of a network.
+
+    Args:
+        threads: Each `.tflite` is run with each of these numbers of threads.
+        keras: The Keras model.
+        binary_file: It converted by Larq Compute Engine; also run by the XNOR runtime where that
+            is installed.
+        float_file: The full-precision twin as float32 `.tflite`.
+        int8_file: The full-precision twin as int8 `.tflite`.
+    """
+    found = []
+    if keras is not None:
+        found.append(Candidate("Keras", "binary", None, None, _keras_run(keras)))
+    for count in threads:
+        if binary_file is not None:
+            found += _binary_candidates(binary_file, count)
+        for network, file in (("float32", float_file), ("int8", int8_file)):
+            if file is not None:
+                run = _tflite_run(file, count)
+                found.append(Candidate(f"TFLite {network}", network, count, len(file), run))
+    return found
+
+
+def time_interleaved(
+    entrants: Sequence[Candidate],
+    picture: NDArray[np.float32],
+    repeats: int,
+    watch: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> list[Timing]:
+    """Time all candidates in turn, again and again.
+
+    Taking turns spreads whatever else the machine does over all of them alike. One run of each
+    before the first turn is not timed.
+
+    Args:
+        entrants: What to run.
+        picture: The input, float32 `[1, height, width, 3]`.
+        repeats: How many turns, at least 1.
+        watch: Passes the turns on, such as under a progress bar.
+
+    Returns:
+        One timing for each candidate, in their order.
+    """
+    for entrant in entrants:
+        entrant.run(picture)
+    turns = [[_milliseconds(each, picture) for each in entrants] for _ in watch(range(repeats))]
+    columns = zip(*turns, strict=True)
+    return [Timing(*pair) for pair in zip(entrants, columns, strict=True)]
+
+
+def _milliseconds(entrant: Candidate, picture: NDArray[np.float32]) -> float:
+    start = time.perf_counter()
+    entrant.run(picture)
+    return 1000 * (time.perf_counter() - start)
+
+
+def ratios(timings: Sequence[Timing]) -> list[float | None]:
+    """Return each median over that of the float32 twin with as many threads.
+
+    Keras, whose threads are not chosen here, is held against the most threads. None where the
+    twin was not timed.
+    """
+    twins = {t.candidate.threads: t.median for t in timings if t.candidate.network == "float32"}
+    most = max(twins, key=lambda count: count or 0, default=None)
+    pairs = [(t.median, twins.get(t.candidate.threads or most)) for t in timings]
+    return [median / twin if twin else None for median, twin in pairs]
+
+
+def to_rows(timings: Sequence[Timing]) -> list[dict[str, Any]]:
+    """Return one JSON-ready row for each timing, all of its repeats included."""
+    return [
+        {
+            "engine": timing.candidate.engine,
+            "network": timing.candidate.network,
+            "threads": timing.candidate.threads,
+            "bytes": timing.candidate.size,
+            "median_ms": timing.median,
+            "p10_ms": timing.spread[0],
+            "p90_ms": timing.spread[1],
+            "ratio_to_float32": ratio,
+            "repeats_ms": list(timing.milliseconds),
+        }
+        for timing, ratio in zip(timings, ratios(timings), strict=True)
+    ]
+
+
+def _keras_run(model: tf.keras.Model) -> Run:
+    import tensorflow as tf
+
+    traced = tf.function(lambda image: model(image, training=False))
+    return lambda picture: traced(tf.constant(picture)).numpy()
+
+
+def _binary_candidates(file: bytes, threads: int) -> list[Candidate]:
+    runs = [
+        (f"LCE {kernel}", runtime.LceInterpreter(file, threads, kernel).run)
+        for kernel in LCE_KERNELS
+    ]
+    if xnor.available():
+        runs.append(("XNOR runtime", runtime.load(file, threads, "xnor").run))
+    return [Candidate(name, "binary", threads, len(file), run) for name, run in runs]
+
+
+def _tflite_run(file: bytes, threads: int) -> Run:
+    import tensorflow as tf
+
+    with warnings.catch_warnings():
+        # TensorFlow 2.19 announces that its interpreter moves to a package of its own.
+        warnings.simplefilter("ignore")
+        interpreter = tf.lite.Interpreter(model_content=file, num_threads=threads)
+    interpreter.allocate_tensors()
+    source = interpreter.get_input_details()[0]["index"]
+    target = interpreter.get_output_details()[0]["index"]
+
+    def run(picture: NDArray[np.float32]) -> Any:
+        interpreter.set_tensor(source, picture)
+        interpreter.invoke()
+        return interpreter.get_tensor(target)
+
+    return run

@@ -1,0 +1,95 @@
+"""Which machine a latency was measured on."""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_TOLD = (
+    # x86-64
+    "sse4_2",
+    "popcnt",
+    "avx",
+    "fma",
+    "avx2",
+    "avx512f",
+    "avx512bw",
+    "avx512vl",
+    "avx512_bitalg",
+    "avx512_vpopcntdq",
+    "avx512_vnni",
+    "avx_vnni",
+    "amx_int8",
+    # Arm
+    "asimd",
+    "asimddp",
+    "i8mm",
+    "sve",
+    "sve2",
+)
+"""The instruction sets that kernels for convolutions are written for."""
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return the processor, its instruction sets and the versions that matter to latency.
+
+    Returns:
+        `cpu`, `instruction_sets`, `cores` (those this process may use), `system`, `python`, and
+        the versions of TensorFlow and Larq Compute Engine.
+    """
+    cpu, flags = _processor()
+    return {
+        "cpu": cpu,
+        "instruction_sets": [name for name in _TOLD if name in flags],
+        "cores": usable_cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "tensorflow": metadata.version("tensorflow"),
+        "larq_compute_engine": metadata.version("larq-compute-engine"),
+    }
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _processor() -> tuple[str, set[str]]:
+    """Return the processor's name and its instruction sets in Linux's spelling."""
+    listing = Path("/proc/cpuinfo")
+    if listing.exists():
+        return parse_cpuinfo(listing.read_text(encoding="utf-8"))
+    if platform.system() == "Darwin":
+        name = _sysctl("machdep.cpu.brand_string")
+        features = _sysctl("machdep.cpu.features") + " " + _sysctl("machdep.cpu.leaf7_features")
+        return name or platform.processor(), {
+            flag.replace(".", "_") for flag in features.lower().split()
+        }
+    return platform.processor() or "unknown", set()
+
+
+def parse_cpuinfo(text: str) -> tuple[str, set[str]]:
+    """Return the model name and the flags that `/proc/cpuinfo` tells.
+
+    Args:
+        text: The file's text, of an x86-64 or an Arm kernel; the latter names no model.
+    """
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        key, found, value = line.partition(":")
+        if found:
+            values.setdefault(key.strip(), value.strip())
+    flags = values.get("flags") or values.get("Features") or ""
+    return values.get("model name") or platform.machine(), set(flags.split())
+
+
+def _sysctl(key: str) -> str:
+    try:
+        done = subprocess.run(["sysctl", "-n", key], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()

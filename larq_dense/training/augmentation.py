@@ -1,0 +1,106 @@
+"""keras-cv's augmentation layers, driven by draws that are handed in."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+
+# isort: split
+import numpy as np
+import tensorflow as tf
+
+# keras-cv's backend announces itself on standard output, where results belong.
+with contextlib.redirect_stdout(sys.stderr):
+    import keras_cv
+
+if TYPE_CHECKING:
+    from larq_dense.training.recipe import AugmentationSettings
+
+# For each crop: zoom, stretch, offset down, offset right, flip, brightness, contrast.
+DRAWS = 7
+
+
+class Augmentation:
+    """keras-cv's augmentation, with draws handed in instead of made by the layers."""
+
+    def __init__(self, settings: AugmentationSettings, crop: tuple[int, int]) -> None:
+        """Make the layers.
+
+        Args:
+            settings: Ranges.
+            crop: Rows and columns of the crops.
+        """
+        self._settings = settings
+        self._size = crop
+        # The layers never draw, so their ranges do not matter; without a seed they would ask for
+        # the global generator, which deterministic mode forbids.
+        self._crop = keras_cv.layers.RandomCropAndResize(crop, (1.0, 1.0), (1.0, 1.0), seed=1)
+        self._flip = keras_cv.layers.RandomFlip("horizontal", seed=1)
+        self._brightness = keras_cv.layers.RandomBrightness(0.5, seed=1)
+        self._contrast = keras_cv.layers.RandomContrast((0, 255), 0.5, seed=1)
+
+    def crop(
+        self, pixels: tf.Tensor, label: tf.Tensor, base: tuple[int, int], draws: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Cut a random window from a picture, zoomed and stretched.
+
+        Args:
+            pixels: uint8 `[height, width, 3]`.
+            label: uint8 `[height, width, 1]`.
+            base: The network's input size, which a zoom of 1 refers to.
+            draws: float32 `[7]`, 0…1.
+
+        Returns:
+            float32 `[rows, columns, 3]`, 0…255, black beyond the picture; uint8
+            `[rows, columns, 1]`, 255 where ignored or beyond the picture.
+        """
+        zoom = _log_range(self._settings.scale, draws[0])
+        stretch = tf.sqrt(_log_range(self._settings.aspect, draws[1]))
+        height = self._size[0] / (zoom * base[0]) * stretch
+        width = self._size[1] / (zoom * base[1]) / stretch
+        top, left = (1 - height) * draws[2], (1 - width) * draws[3]
+        window = tf.stack([top, left, top + height, left + width])[None]
+        # The layer pads with 0. One up, in 8 bits, 0 is what 255 was: both end as ignored.
+        shifted = tf.cast(label + tf.constant(1, tf.uint8), tf.float32)
+        pixels = self._crop.augment_image(tf.cast(pixels, tf.float32), window)
+        shifted = self._crop.augment_segmentation_mask(shifted, window)
+        label = tf.cast(shifted, tf.uint8) - tf.constant(1, tf.uint8)
+        return tf.ensure_shape(pixels, (*self._size, 3)), tf.ensure_shape(label, (*self._size, 1))
+
+    def photo(
+        self, pixels: tf.Tensor, label: tf.Tensor, draws: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mirror, lighten and harden a batch of crops, each by its own draws.
+
+        Args:
+            pixels: float32 `[batch, rows, columns, 3]`, 0…255.
+            label: uint8 `[batch, rows, columns, 1]`.
+            draws: float32 `[batch, 7]`, 0…1.
+
+        Returns:
+            Both, as they came in shape and range.
+        """
+        settings = self._settings
+        if settings.flip:
+            flips = {
+                "flip_horizontals": draws[:, 4:5],
+                "flip_verticals": tf.zeros_like(draws[:, :1]),
+            }
+            pixels = self._flip.augment_images(pixels, flips)
+            label = self._flip.augment_segmentation_masks(label, flips)
+        balanced = (2 * draws - 1)[:, :, None, None, None]
+        if settings.brightness:
+            shift = balanced[:, 5] * (255 * settings.brightness)
+            pixels = self._brightness.augment_images(pixels, shift)
+        if settings.contrast:
+            factor = 1 + balanced[:, 6] * settings.contrast
+            pixels = self._contrast.augment_images(pixels, factor)
+        return pixels, label
+
+
+def _log_range(bounds: tuple[float, float], draw: tf.Tensor) -> tf.Tensor:
+    low, high = np.log(bounds[0]), np.log(bounds[1])
+    return tf.exp(tf.cast(low, tf.float32) + tf.cast(high - low, tf.float32) * draw)

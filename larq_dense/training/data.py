@@ -1,0 +1,106 @@
+"""The input pipeline: pictures in memory → random crops → augmented, normalized batches.
+
+Every random choice is a function of the seed and of a crop's position in the run, not of a
+generator's state: a run that goes on at step n sees what it would have seen anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+
+# isort: split
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from larq_dense.training.augmentation import DRAWS, Augmentation
+from larq_dense.training.pictures import Picture
+
+if TYPE_CHECKING:
+    from larq_dense.training.recipe import Recipe
+
+
+def batches(
+    pictures: Sequence[Picture],
+    recipe: Recipe,
+    first_step: int,
+    last_step: int,
+    share: tuple[int, int] = (0, 1),
+    replicas: int = 1,
+) -> tf.data.Dataset:
+    """Return the batches of some steps.
+
+    Args:
+        pictures: Decoded training pictures.
+        recipe: Gives crop, input size, batch size, augmentation and seed.
+        first_step: Number of the first step, from 0.
+        last_step: Number after that of the last step.
+        share: (i, n): the i-th of n equal parts of each step's batch, for worker i of n.
+        replicas: Replicas that this pipeline feeds, each in turn with a batch of its own.
+
+    Returns:
+        A data set of (float32 `[batch, height, width, 3]`, normalized; uint8
+        `[batch, height, width]`, class ids, 255 where ignored), where batch is the recipe's,
+        divided among workers and replicas.
+    """
+    size = recipe.batch_size
+    part = size // share[1]
+    start = share[0] * part
+    augment = Augmentation(recipe.augmentation, recipe.crop)
+    order = Order(len(pictures), recipe.seed)
+    base = (recipe.input.height, recipe.input.width)
+    mean = tf.constant(recipe.input.mean, tf.float32)
+    std = tf.constant(recipe.input.std, tf.float32)
+
+    def positions(step: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.Dataset.range(step * size + start, step * size + start + part)
+
+    def fetch(position: np.int64) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        picture = pictures[order[int(position)]]
+        return picture.pixels, picture.label[..., None]
+
+    def crop(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        pixels, label = tf.numpy_function(fetch, [position], (tf.uint8, tf.uint8), stateful=False)
+        pixels.set_shape((None, None, 3))
+        label.set_shape((None, None, 1))
+        draws = tf.random.stateless_uniform([DRAWS], [tf.constant(recipe.seed, tf.int64), position])
+        return (*augment.crop(pixels, label, base, draws), draws)
+
+    def finish(pixels: tf.Tensor, label: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        pixels, label = augment.photo(pixels, label, draws)
+        return (pixels - mean) / std, label[..., 0]
+
+    data = tf.data.Dataset.range(first_step, last_step).flat_map(positions)
+    data = data.map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    data = data.batch(part // replicas, drop_remainder=True)
+    data = data.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return data.with_options(options).prefetch(2 * replicas)
+
+
+class Order:
+    """The order of the pictures: pass after pass, each in a random order of its own."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        """Prepare.
+
+        Args:
+            count: Number of pictures.
+            seed: Of all orders.
+        """
+        self._count = count
+
+        @lru_cache(maxsize=2)
+        def order(number: int) -> NDArray[np.int64]:
+            return np.random.default_rng((seed, number)).permutation(count)
+
+        self._order = order
+
+    def __getitem__(self, position: int) -> int:
+        """Return the index of the picture at a position in the run."""
+        return int(self._order(position // self._count)[position % self._count])

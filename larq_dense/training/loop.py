@@ -1,0 +1,287 @@
+"""The training loop: steps, validation, checkpoints, logs, resume."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+
+# isort: split
+import tensorflow as tf
+
+from larq_dense.common.errors import LarqDenseError, RecipeError
+from larq_dense.common.files import write_json, write_text
+from larq_dense.models.weights import save_weights
+from larq_dense.training.checkpoint import Progress, read_progress
+from larq_dense.training.distribution import Distribution
+from larq_dense.training.logs import CsvLog, ProgressLine, TensorBoardLog
+from larq_dense.training.recipe import Recipe
+from larq_dense.training.session import Session, load_data
+
+RECIPE = "recipe.yaml"
+BEST = "best.safetensors"
+METRICS = "metrics.json"
+CLASSES = "classes.yaml"
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user pressed Ctrl-C; the message says what is saved and how to go on."""
+
+
+def train(
+    recipe: Recipe,
+    data_root: str | Path,
+    run_dir: str | Path,
+    *,
+    resume: bool = True,
+    distribute: str | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train a recipe's model, or go on with a run that was stopped.
+
+    Args:
+        recipe: What to train.
+        data_root: Folder that holds the recipe's source folders.
+        run_dir: Folder for `recipe.yaml`, `log.csv`, `tensorboard/`, `checkpoint/`,
+            `best.safetensors` and `metrics.json`; made if missing. Several workers share it.
+        resume: Go on from the folder's checkpoint if there is one; otherwise a folder that
+            holds a run is an error.
+        distribute: None, `"mirrored"` or `"multiworker"`.
+        progress: Print the recipe, a line for each epoch and, on a terminal, a progress line
+            to standard error.
+
+    Returns:
+        `run`, `steps`, `score` (mean of the main metric over the validation sources, of the
+        best weights), `best_epoch`, `metrics` (by source), `stopped_early` and `seconds`.
+
+    Raises:
+        LarqDenseError: Data, recipe, checkpoint or folder are not what they should be, or the
+            loss is no longer a number.
+        Interrupted: The user pressed Ctrl-C.
+    """
+    # Workers must find each other before TensorFlow has run anything.
+    distribution = Distribution(distribute, recipe.batch_size)
+    data_root, run_dir = Path(data_root), Path(run_dir)
+    state = _open_run(recipe, run_dir, resume, distribution)
+    if not state.finished:
+        tf.keras.utils.set_random_seed(recipe.seed)
+        tf.config.optimizer.set_experimental_options(
+            {"auto_mixed_precision_onednn_bfloat16": recipe.bfloat16}
+        )
+        if recipe.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        _Loop(recipe, data_root, run_dir, distribution, state, progress).go()
+    return {
+        "run": str(run_dir),
+        "steps": state.step,
+        "score": state.best,
+        "best_epoch": state.best_epoch,
+        "metrics": {name: r["metrics"] for name, r in state.best_results.items()},
+        "stopped_early": state.stopped_early,
+        "seconds": round(state.seconds, 1),
+    }
+
+
+def _open_run(recipe: Recipe, run_dir: Path, resume: bool, distribution: Distribution) -> Progress:
+    """Make a run's folder, or check that it holds a run of this recipe."""
+    state = read_progress(run_dir)
+    if state is None:
+        if distribution.is_chief:
+            recipe.save(run_dir / RECIPE)
+        return Progress()
+    if not resume:
+        raise LarqDenseError(f"{run_dir} already holds a run; remove it or name another folder.")
+    new, old = recipe.to_dict(), Recipe.load(run_dir / RECIPE).to_dict()
+    for key in new:
+        if new[key] != old[key]:
+            raise RecipeError(
+                f"{run_dir} holds a run of another recipe ({key}: {old[key]} there, {new[key]} "
+                f"now); name another folder, or go on with {run_dir / RECIPE}."
+            )
+    return state
+
+
+class _Loop:
+    """Takes a session from a run's state to its end."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        data_root: Path,
+        run_dir: Path,
+        distribution: Distribution,
+        state: Progress,
+        shown: bool,
+    ) -> None:
+        self._recipe, self._run_dir, self._state = recipe, run_dir, state
+        self._distribution = distribution
+        task = recipe.get_task(data_root)
+        if recipe.task == "folder" and distribution.is_chief:
+            # The run's weights stay usable without the data.
+            classes = recipe.classes_file(data_root).read_text(encoding="utf-8")
+            write_text(run_dir / CLASSES, classes)
+        data = load_data(recipe, task, data_root)
+        self._total, self._per_epoch = recipe.total_steps(data.positions)
+        self._epochs = math.ceil(self._total / self._per_epoch)
+        shown = shown and distribution.is_chief
+        self._line = ProgressLine(self._total, state.step, shown)
+        self._line.print(recipe.dump_yaml())
+        self._line.print(
+            f"{len(data.training)} training pictures, {self._total} steps of "
+            f"{recipe.batch_size} crops, {self._per_epoch} steps an epoch"
+        )
+        self._session = Session(recipe, task, data, distribution, self._total)
+        if state.step:
+            self._session.restore(run_dir)
+            self._line.print(f"goes on after step {state.step}")
+        elif recipe.init:
+            self._line.print(self._session.initialize(recipe.init))
+        self._metric = task.main_metric
+        columns = ["epoch", "step", "loss", "learning_rate", "images_per_second", "seconds"]
+        columns += [f"{self._metric} {title}" for title in data.validation] + ["score"]
+        self._csv = CsvLog(run_dir / "log.csv", columns, state.step)
+        self._tensorboard: TensorBoardLog | None = None
+        if distribution.is_chief:
+            self._tensorboard = TensorBoardLog(run_dir / "tensorboard")
+        self._stop = threading.Event()
+        self._began, self._seconds_before = time.perf_counter(), state.seconds
+
+    def go(self) -> None:
+        """Train to the end."""
+        if self._distribution.agree(self._state.step) != self._state.step:
+            raise LarqDenseError(
+                f"the workers do not see the same {self._run_dir}; give them a shared folder."
+            )
+        with _on_interrupt(self._stop), self._line:
+            losses = self._session.losses(self._state.step)
+            while not self._state.finished:
+                self._epoch(losses)
+
+    def _epoch(self, losses: Iterator[float]) -> None:
+        """Train to the end of an epoch, validate if due, log and save."""
+        state = self._state
+        number = state.step // self._per_epoch + 1
+        end = min(number * self._per_epoch, self._total)
+        speed = self._steps(losses, end, f"epoch {number}/{self._epochs}")
+        row = {
+            "epoch": number,
+            "step": end,
+            "loss": state.loss,
+            "learning_rate": self._session.learning_rate,
+            "images_per_second": round(speed, 2),
+        }
+        if number % self._recipe.validate_every == 0 or end == self._total:
+            row |= self._validate(number)
+        state.loss_sum, state.loss_count = 0.0, 0
+        state.seconds = self._seconds()
+        state.finished = state.finished or end == self._total
+        self._log(row | {"seconds": round(state.seconds, 1)})
+        self._session.save(self._run_dir, state)
+        if self._stop.is_set() and not state.finished:
+            raise self._interrupted()
+
+    def _steps(self, losses: Iterator[float], end: int, title: str) -> float:
+        """Train up to step `end`, with checkpoints by time; returns images a second."""
+        state = self._state
+        first, began = state.step, time.perf_counter()
+        saved = began
+        while True:
+            self._take(next(losses))
+            now = time.perf_counter()
+            speed = (state.step - first) * self._recipe.batch_size / (now - began)
+            self._line.update(state, title, speed)
+            if state.step == end:
+                return speed
+            # Saving needs all workers at once; only the end of an epoch is sure to have them.
+            alone = self._distribution.workers == 1
+            due = now - saved >= 60 * self._recipe.checkpoint_minutes
+            if alone and (due or self._stop.is_set()):
+                state.seconds = self._seconds()
+                self._session.save(self._run_dir, state)
+                saved = time.perf_counter()
+            if self._stop.is_set():
+                raise self._interrupted()
+
+    def _seconds(self) -> float:
+        """Return the run's time over all sessions."""
+        return self._seconds_before + time.perf_counter() - self._began
+
+    def _take(self, loss: float) -> None:
+        state = self._state
+        state.step += 1
+        if not math.isfinite(loss):
+            raise RecipeError(
+                f"the loss is no longer a number at step {state.step}; lower "
+                "optimizer.learning_rate or raise optimizer.warmup, and train in a new folder."
+            )
+        state.loss_sum += loss
+        state.loss_count += 1
+
+    def _validate(self, epoch: int) -> dict[str, float]:
+        """Measure, keep the best weights, decide on an early stop; returns the log's columns."""
+        state, session = self._state, self._session
+        model = session.copy_to_plain()
+        results = session.validator()
+        score = self._distribution.agree(session.validator.score(results))
+        if state.best is None or score > state.best:
+            state.best, state.best_epoch, state.best_results = score, epoch, results
+            state.waited = 0
+            if self._distribution.is_chief:
+                save_weights(model, self._run_dir / BEST, unpacked=True)
+                report = {"epoch": epoch, "step": state.step, "score": score, "sources": results}
+                write_json(self._run_dir / METRICS, report)
+        else:
+            state.waited += 1
+            if self._recipe.early_stop and state.waited >= self._recipe.early_stop:
+                state.finished = state.stopped_early = True
+        scores = {f"{self._metric} {t}": r["metrics"][self._metric] for t, r in results.items()}
+        return {**scores, "score": score}
+
+    def _log(self, row: dict[str, float]) -> None:
+        if self._tensorboard is None:
+            return
+        self._csv.add(row)
+        self._tensorboard.add(self._state.step, row)
+        text = f"epoch {row['epoch']}/{self._epochs}  loss {row['loss']:.4f}"
+        text += f"  {row['images_per_second']:.1f} images/s"
+        if "score" in row:
+            names = [name for name in row if name.startswith(f"{self._metric} ")]
+            text += "".join(f"  {name} {row[name]:.4f}" for name in names)
+            text += f"  best {self._state.best:.4f} (epoch {self._state.best_epoch})"
+        self._line.print(f"{text}  left {self._line.time_left(self._state.step)}")
+        if self._state.stopped_early:
+            self._line.print(f"stops early: no better for {self._state.waited} validations")
+
+    def _interrupted(self) -> Interrupted:
+        saved = read_progress(self._run_dir)
+        step = saved.step if saved else 0
+        return Interrupted(
+            f"stopped; {self._run_dir} is saved up to step {step} of {self._total}, and the same "
+            "command goes on from there."
+        )
+
+
+@contextmanager
+def _on_interrupt(stop: threading.Event) -> Iterator[None]:
+    """Let the first Ctrl-C end the step in progress; a second one ends everything at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(*_: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,162 @@
+"""Losses for label maps and for saliency; each takes (labels, logits) of the same size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+
+# isort: split
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from larq_dense.training.pictures import IGNORE
+
+if TYPE_CHECKING:
+    from larq_dense.tasks import Task
+    from larq_dense.training.recipe import LossSettings
+
+Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def make_loss(settings: LossSettings, task: Task, shares: NDArray[np.float64]) -> Loss:
+    """Return a task's loss.
+
+    Args:
+        settings: Its terms.
+        task: Its kind decides between label maps and saliency.
+        shares: Each class's share of the training pixels, float64 `[classes]`.
+
+    Returns:
+        A function of labels (uint8 `[batch, height, width]`, 255 ignored) and logits (float32
+        `[batch, height, width, outputs]`) to a scalar.
+    """
+    if task.kind == "saliency":
+        return lambda labels, logits: (
+            binary_cross_entropy(labels, logits) + settings.iou * soft_iou_loss(labels, logits)
+            if settings.iou
+            else binary_cross_entropy(labels, logits)
+        )
+    weights = class_weights(shares, settings.class_weights, settings.weight_cap)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        total = cross_entropy(labels, logits, weights)
+        if settings.dice:
+            total += settings.dice * dice_loss(labels, logits)
+        if settings.lovasz:
+            total += settings.lovasz * lovasz_loss(labels, logits)
+        return total
+
+    return loss
+
+
+def class_weights(
+    shares: NDArray[np.float64], balance: str = "log", cap: float = 10.0
+) -> NDArray[np.float32]:
+    """Weigh rare classes up.
+
+    Args:
+        shares: Each class's share of the pixels.
+        balance: `"log"`: 1 / log(1.02 + share), as ENet (arXiv 1606.02147), or `"none"`.
+        cap: Largest weight, as a multiple of the smallest.
+
+    Returns:
+        float32 `[classes]`, the smallest 1.
+    """
+    if balance == "none":
+        return np.ones(len(shares), np.float32)
+    weights = 1 / np.log(1.02 + shares)
+    return np.minimum(weights / weights.min(), cap).astype(np.float32)
+
+
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, weights: NDArray[np.float32]) -> tf.Tensor:
+    """Return the weighted mean cross-entropy over the labelled pixels.
+
+    Args:
+        labels: uint8 `[batch, height, width]`, 255 ignored.
+        logits: float32 `[batch, height, width, classes]`.
+        weights: float32 `[classes]`.
+
+    Returns:
+        A scalar; 0 where nothing is labelled.
+    """
+    valid, classes = _split(labels)
+    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
+    weight = tf.gather(tf.constant(weights), classes) * valid
+    return tf.math.divide_no_nan(tf.reduce_sum(weight * entropy), tf.reduce_sum(weight))
+
+
+def dice_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Return 1 - the soft Dice coefficient, a mean over the classes that the batch holds.
+
+    Args and result as for `cross_entropy`.
+    """
+    valid, classes = _split(labels)
+    count = logits.shape[-1]
+    truth = tf.one_hot(classes, count) * valid[..., None]
+    guess = tf.nn.softmax(logits) * valid[..., None]
+    axes = (0, 1, 2)
+    overlap = tf.reduce_sum(truth * guess, axes)
+    sizes = tf.reduce_sum(truth, axes) + tf.reduce_sum(guess, axes)
+    present = tf.cast(tf.reduce_any(truth > 0, axes), tf.float32)
+    lost = 1 - tf.math.divide_no_nan(2 * overlap, sizes)
+    return tf.math.divide_no_nan(tf.reduce_sum(lost * present), tf.reduce_sum(present))
+
+
+def lovasz_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Return the Lovász-softmax loss, a mean over the classes that the batch holds.
+
+    The convex surrogate of 1 - IoU (Berman, Triki, Blaschko, arXiv 1705.08790), over the batch
+    as one picture. Args and result as for `cross_entropy`.
+    """
+    valid, classes = _split(labels)
+    count = logits.shape[-1]
+    valid = tf.reshape(valid, [-1])
+    truth = tf.transpose(tf.one_hot(tf.reshape(classes, [-1]), count)) * valid
+    guess = tf.transpose(tf.reshape(tf.nn.softmax(logits), [-1, count]))
+    # An ignored pixel has error 0, so that it comes last and weighs nothing.
+    errors, order = tf.math.top_k(tf.abs(truth - guess) * valid, k=tf.shape(valid)[0])
+    truth_sorted = tf.gather(truth, order, batch_dims=1)
+    total = tf.reduce_sum(truth_sorted, 1, keepdims=True)
+    intersection = total - tf.cumsum(truth_sorted, 1)
+    union = total + tf.cumsum(1 - truth_sorted, 1)
+    jaccard = 1 - tf.math.divide_no_nan(intersection, union)
+    gradient = jaccard - tf.pad(jaccard[:, :-1], [[0, 0], [1, 0]])
+    lost = tf.reduce_sum(errors * tf.stop_gradient(gradient), 1)
+    present = tf.cast(total[:, 0] > 0, tf.float32)
+    return tf.math.divide_no_nan(tf.reduce_sum(lost * present), tf.reduce_sum(present))
+
+
+def binary_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Return the mean binary cross-entropy over the labelled pixels.
+
+    Args:
+        labels: uint8 `[batch, height, width]`: 0, 1, or 255 ignored.
+        logits: float32 `[batch, height, width, 1]`.
+    """
+    valid, classes = _split(labels)
+    truth = tf.cast(classes, tf.float32)
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(truth, logits[..., 0])
+    return tf.math.divide_no_nan(tf.reduce_sum(entropy * valid), tf.reduce_sum(valid))
+
+
+def soft_iou_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Return 1 - the soft intersection over union, a mean over the pictures.
+
+    A picture without an object counts through one smoothing pixel. Args as for
+    `binary_cross_entropy`.
+    """
+    valid, classes = _split(labels)
+    truth = tf.cast(classes, tf.float32) * valid
+    guess = tf.sigmoid(logits[..., 0]) * valid
+    overlap = tf.reduce_sum(truth * guess, (1, 2))
+    union = tf.reduce_sum(truth + guess, (1, 2)) - overlap
+    return tf.reduce_mean(1 - (overlap + 1) / (union + 1))
+
+
+def _split(labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return what is labelled (float32 0 or 1) and class ids that are safe to look up (int32)."""
+    valid = tf.not_equal(labels, IGNORE)
+    return tf.cast(valid, tf.float32), tf.cast(tf.where(valid, labels, 0), tf.int32)

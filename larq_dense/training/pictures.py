@@ -1,0 +1,120 @@
+"""Training and validation pictures, decoded once and kept in memory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from larq_dense.common.errors import DataError
+from larq_dense.common.images import Preprocessing, read_image
+
+if TYPE_CHECKING:
+    from larq_dense.tasks import Sample, Task
+
+logger = logging.getLogger(__name__)
+
+IGNORE = 255
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture in memory.
+
+    Attributes:
+        pixels: uint8 `[height, width, 3]`.
+        label: uint8 `[height, width]`, class ids, 255 where ignored. Validation keeps the label
+            at its own size while `pixels` has the network's.
+    """
+
+    pixels: NDArray[np.uint8]
+    label: NDArray[np.uint8]
+
+
+def load_training(
+    samples: Sequence[Sample], task: Task, longest_side: int | None = None
+) -> list[Picture]:
+    """Decode training pictures, each file once, in the order of `samples`.
+
+    Args:
+        samples: Pictures with masks; the same one may stand there several times.
+        task: Reads the masks.
+        longest_side: Larger pictures are scaled down to this, masks by nearest neighbour.
+
+    Returns:
+        The pictures, without those that cannot be decoded, for each of which a warning is
+        logged.
+
+    Raises:
+        DataError: A mask is wrong, or no picture is left.
+    """
+
+    def load(sample: Sample) -> Picture | None:
+        try:
+            pixels = read_image(sample.image)
+        except DataError as error:
+            logger.warning("skipped: %s", error)
+            return None
+        return _limit(Picture(pixels, task.read_label(sample)), longest_side)
+
+    unique = {(sample.image, sample.mask): sample for sample in samples}
+    with ThreadPoolExecutor() as pool:
+        decoded = dict(zip(unique, pool.map(load, unique.values()), strict=True))
+    found = [decoded[sample.image, sample.mask] for sample in samples]
+    pictures = [picture for picture in found if picture is not None]
+    if not pictures:
+        raise DataError("there is no readable training picture; check the training sources.")
+    return pictures
+
+
+def load_validation(
+    samples: Sequence[Sample], task: Task, preprocessing: Preprocessing, limit: int | None = None
+) -> list[Picture]:
+    """Decode validation pictures at the network's size, with labels at their own size.
+
+    Args:
+        samples: Pictures with masks.
+        task: Reads the masks.
+        preprocessing: Gives the network's size.
+        limit: At most this many, evenly spread over `samples`.
+
+    Raises:
+        DataError: A picture or a mask is unreadable or wrong.
+    """
+    if limit is not None and limit < len(samples):
+        samples = [samples[i * len(samples) // limit] for i in range(limit)]
+    size = (preprocessing.width, preprocessing.height)
+
+    def load(sample: Sample) -> Picture:
+        image = Image.fromarray(read_image(sample.image))
+        resized = image.resize(size, Image.Resampling.BILINEAR)
+        return Picture(np.asarray(resized), task.read_label(sample))
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(load, samples))
+
+
+def class_shares(pictures: Sequence[Picture], num_classes: int) -> NDArray[np.float64]:
+    """Return each class's share of the labelled pixels, float64 `[num_classes]`."""
+    counts = np.zeros(256, np.int64)
+    for picture in pictures:
+        counts += np.bincount(picture.label.reshape(-1), minlength=256)
+    labelled = counts[:num_classes].astype(np.float64)
+    return labelled / max(1.0, labelled.sum())
+
+
+def _limit(picture: Picture, longest_side: int | None) -> Picture:
+    height, width = picture.label.shape
+    if longest_side is None or max(height, width) <= longest_side:
+        return picture
+    scale = longest_side / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    pixels = Image.fromarray(picture.pixels).resize(size, Image.Resampling.BILINEAR)
+    label = Image.fromarray(picture.label).resize(size, Image.Resampling.NEAREST)
+    return Picture(np.asarray(pixels), np.asarray(label))

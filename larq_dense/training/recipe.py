@@ -1,0 +1,370 @@
+"""The recipe: everything that a training needs, read from YAML and checked before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from larq_dense.common.errors import RecipeError
+from larq_dense.common.files import write_text
+from larq_dense.common.images import Preprocessing
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from larq_dense.tasks import DataSource, Sample, Task
+
+Positive = Annotated[int, Field(gt=0)]
+Side = Annotated[int, Field(gt=0, multiple_of=32)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Triple = tuple[float, float, float]
+Precision = Literal["binary", "float"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputSettings(_Section):
+    """The published network's input: a picture is resized to it, then normalized.
+
+    Attributes:
+        height: Rows, a multiple of 32.
+        width: Columns, a multiple of 32.
+        mean: Subtracted from R, G, B (0…255).
+        std: Divided by afterwards (0…255).
+    """
+
+    height: Side
+    width: Side
+    mean: Triple = (127.5, 127.5, 127.5)
+    std: tuple[Rate, Rate, Rate] = (127.5, 127.5, 127.5)
+
+
+class SourceSettings(_Section):
+    """One data set's split.
+
+    Attributes:
+        folder: Folder below the data root.
+        split: Name of the split list.
+        labels: Encoding of the masks, where the task cannot tell it from the folder.
+        within: A further list of stems; only pictures on both lists are used.
+        repeat: How often each picture counts in one pass.
+    """
+
+    folder: str
+    split: str
+    labels: str | None = None
+    within: str | None = None
+    repeat: Positive = 1
+
+    @property
+    def title(self) -> str:
+        """How logs and reports name the source."""
+        return f"{self.folder}/{self.split}" + (f"/{self.within}" if self.within else "")
+
+    def to_source(self) -> DataSource:
+        """Return the task's own form of this source."""
+        from larq_dense.tasks import DataSource
+
+        return DataSource(**self.model_dump())
+
+
+class DataSettings(_Section):
+    """What is trained and validated on.
+
+    Attributes:
+        train: Sources joined for training.
+        validation: Sources validated one by one; the best weights are those with the highest
+            mean of the task's main metric over them.
+        longest_side: Training pictures are kept in memory at most this large, in pixels.
+        validation_limit: At most this many pictures of each validation source, evenly spread
+            over it.
+    """
+
+    train: Annotated[list[SourceSettings], Field(min_length=1)]
+    validation: Annotated[list[SourceSettings], Field(min_length=1)]
+    longest_side: Positive | None = None
+    validation_limit: Positive | None = None
+
+
+class AugmentationSettings(_Section):
+    """Random changes to training pictures.
+
+    Attributes:
+        scale: Range of the zoom on the picture at the network's input size, drawn evenly on a
+            logarithmic scale.
+        aspect: Range of the stretch of width against height, drawn likewise.
+        flip: Mirror every second picture from left to right.
+        brightness: Largest shift, as a share of 255.
+        contrast: Largest relative change.
+    """
+
+    scale: tuple[Factor, Factor] = (0.75, 1.5)
+    aspect: tuple[Factor, Factor] = (0.9, 1.1)
+    flip: bool = True
+    brightness: Share = 0.15
+    contrast: Share = 0.2
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> AugmentationSettings:
+        for name in ("scale", "aspect"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} [{low}, {high}] runs backwards")
+        return self
+
+
+class LossSettings(_Section):
+    """The loss: cross-entropy for label maps, binary cross-entropy for saliency, and more terms.
+
+    Attributes:
+        class_weights: `"log"` weighs class c by 1 / log(1.02 + share of c's pixels) (ENet,
+            arXiv 1606.02147), `"none"` weighs all alike. Label maps only.
+        weight_cap: Largest class weight, as a multiple of the smallest.
+        dice: Weight of the soft Dice term. Label maps only.
+        lovasz: Weight of the Lovász-softmax term. Label maps only.
+        iou: Weight of the soft intersection-over-union term. Saliency only.
+    """
+
+    class_weights: Literal["log", "none"] = "log"
+    weight_cap: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 10.0
+    dice: Weight = 0.0
+    lovasz: Weight = 0.0
+    iou: Weight = 1.0
+
+
+class OptimizerSettings(_Section):
+    """Adam for binary kernels and AdamW for the rest, both with warm-up and cosine decay.
+
+    Attributes:
+        learning_rate: Peak for the real-valued variables.
+        binary_learning_rate: Peak for the latent binary kernels; as `learning_rate` if not given.
+        warmup: Share of all steps in which the rates rise from 0.
+        final: Rates at the end, as a share of their peaks.
+        weight_decay: Decoupled decay of the real-valued kernels, times the learning rate.
+    """
+
+    learning_rate: Rate = 2e-3
+    binary_learning_rate: Rate | None = None
+    warmup: Share = 0.03
+    final: Share = 0.0
+    weight_decay: Weight = 0.01
+
+
+class Recipe(_Section):
+    """One training run.
+
+    Attributes:
+        name: The run's or the entry's name.
+        task: A task's name, or `"folder"` for the classes of the first training source's
+            `classes.yaml`.
+        model: Arguments of `larq_dense.models.build` besides the task and the input shape.
+        input: The published network's input.
+        data: Training and validation sources.
+        crop: Rows and columns of a training crop, multiples of 32.
+        batch_size: Crops in a step, over all replicas together.
+        epochs: Number of epochs; give this or `steps`.
+        steps: Number of steps in the whole run.
+        steps_per_epoch: Steps between checkpoints; one pass over the data if not given.
+        validate_every: Epochs between validations; the last epoch is always validated.
+        checkpoint_minutes: Minutes between checkpoints within an epoch.
+        early_stop: Stop after this many validations without a better metric.
+        augmentation: Random changes to training pictures.
+        loss: Terms of the loss.
+        optimizer: Learning rates and decay.
+        seed: Of the initial weights, the order and the augmentation.
+        deterministic: Same seed, same machine, same weights, bit for bit; slower.
+        bfloat16: Convolve in bfloat16 where the processor has it (oneDNN on x86); variables, sums
+            and all else stay float32. Signs are exact in it.
+        init: A zoo entry's name or a weights file whose layers of equal name and shape to begin
+            with.
+    """
+
+    name: str
+    task: str
+    model: dict[str, Any] = Field(default_factory=dict)
+    input: InputSettings
+    data: DataSettings
+    crop: tuple[Side, Side]
+    batch_size: Positive = 16
+    epochs: Positive | None = None
+    steps: Positive | None = None
+    steps_per_epoch: Positive | None = None
+    validate_every: Positive = 1
+    checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
+    early_stop: Positive | None = None
+    augmentation: AugmentationSettings = AugmentationSettings()
+    loss: LossSettings = LossSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    deterministic: bool = False
+    bfloat16: bool = False
+    init: str | None = None
+
+    @model_validator(mode="after")
+    def _check_length(self) -> Recipe:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give either epochs or steps")
+        return self
+
+    @classmethod
+    def from_dict(cls, values: Any, origin: str = "the recipe") -> Recipe:
+        """Check a recipe's values.
+
+        Args:
+            values: What the YAML file holds.
+            origin: Where it came from, for the message.
+
+        Raises:
+            RecipeError: A setting is unknown, missing or wrong; the message names it.
+        """
+        if not isinstance(values, dict):
+            raise RecipeError(f"{origin} must hold settings as 'key: value' lines.")
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise RecipeError(_sentence(error, origin)) from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recipe:
+        """Read and check a recipe file.
+
+        Raises:
+            RecipeError: The file is missing, no YAML, or a setting is wrong.
+        """
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text file"
+            raise RecipeError(f"cannot read the recipe {path}: {reason}.") from error
+        except yaml.YAMLError as error:
+            problem = " ".join(str(error).split())
+            raise RecipeError(f"the recipe {path} is not valid YAML: {problem}.") from error
+        return cls.from_dict(values, f"the recipe {path}")
+
+    def replace(self, **changes: Any) -> Recipe:
+        """Return a checked copy with some top-level settings changed."""
+        return self.from_dict({**self.to_dict(), **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every setting as JSON-ready values."""
+        return self.model_dump(mode="json")
+
+    def dump_yaml(self) -> str:
+        """Return every setting, defaults included, as YAML that `load` reads."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+    def save(self, path: str | Path) -> None:
+        """Write the recipe to `path`, whole or not at all."""
+        write_text(path, self.dump_yaml())
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The published network's preprocessing."""
+        return Preprocessing.from_dict(self.input.model_dump())
+
+    def get_task(self, root: str | Path | None = None) -> Task:
+        """Return the task that the recipe names.
+
+        Args:
+            root: For the task `"folder"`: the data root, or a run's folder.
+
+        Raises:
+            UnknownNameError: No such task.
+            RecipeError: The task is `"folder"` and no root was given.
+        """
+        from larq_dense import tasks
+
+        if self.task != "folder":
+            return tasks.get(self.task)
+        if root is None:
+            raise RecipeError("task 'folder' takes its classes from a folder: say which.")
+        return tasks.from_folder(self.classes_file(root).parent)
+
+    def classes_file(self, root: str | Path) -> Path:
+        """Return where the task `"folder"` finds its classes: in `root` or the first source."""
+        own = Path(root) / "classes.yaml"
+        return own if own.is_file() else Path(root) / self.data.train[0].folder / own.name
+
+    def build_model(
+        self,
+        input_shape: tuple[int | None, int | None, int] | None = None,
+        precision: Precision | None = None,
+        task: Task | None = None,
+    ) -> tf.keras.Model:
+        """Build the recipe's network with new weights.
+
+        Args:
+            input_shape: (height, width, 3); the recipe's input size if not given.
+            precision: Instead of the recipe's.
+            task: Instead of looking up the recipe's.
+
+        Raises:
+            RecipeError: `model` holds an unknown or wrong setting.
+        """
+        import inspect
+
+        from larq_dense import models
+
+        task = task or self.get_task()
+        settings = dict(self.model)
+        if precision is not None:
+            settings["precision"] = precision
+        known = sorted({*inspect.signature(models.build).parameters} - {"task", "input_shape"})
+        for key in settings:
+            if key not in known:
+                raise RecipeError(f"model.{key} is not a setting; known: {', '.join(known)}.")
+        shape = input_shape or (self.input.height, self.input.width, 3)
+        try:
+            return models.build(task, input_shape=shape, **settings)
+        except (TypeError, ValueError) as error:
+            raise RecipeError(f"the recipe's model cannot be built: {error}") from error
+
+    def total_steps(self, samples: int) -> tuple[int, int]:
+        """Return the steps of the whole run and of an epoch.
+
+        Args:
+            samples: Number of training pictures, repeats included.
+        """
+        per_epoch = self.steps_per_epoch or max(1, -(-samples // self.batch_size))
+        if self.steps is not None:
+            return self.steps, min(per_epoch, self.steps)
+        assert self.epochs is not None
+        return self.epochs * per_epoch, per_epoch
+
+    def read_samples(self, task: Task, root: str | Path, source: SourceSettings) -> list[Sample]:
+        """List one source's pictures with their masks.
+
+        Raises:
+            DataError: The folder or list is missing, or there is no picture in it.
+        """
+        from larq_dense.common.errors import DataError
+
+        samples = task.join(root, [source.to_source()])
+        if not samples:
+            raise DataError(
+                f"the split {source.split!r} of {Path(root) / source.folder} has no picture; "
+                "name another split or fill the list."
+            )
+        return list(samples)
+
+
+def _sentence(error: ValidationError, origin: str) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if first["type"] == "extra_forbidden":
+        return f"{origin} has an unknown setting {key}; check its spelling or remove it."
+    if first["type"] == "missing":
+        return f"{origin} lacks the setting {key}."
+    if not key:
+        return f"{origin}: {message}."
+    return f"{origin} has a wrong {key}: {message} (got {first['input']!r})."

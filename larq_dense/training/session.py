@@ -1,0 +1,153 @@
+"""One process's part in a run: its data, model, optimizers and step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+
+# isort: split
+import tensorflow as tf
+
+from larq_dense.training.checkpoint import restore_state, save_state
+from larq_dense.training.data import batches
+from larq_dense.training.initial import initialize
+from larq_dense.training.losses import make_loss
+from larq_dense.training.pictures import Picture, class_shares, load_training, load_validation
+from larq_dense.training.step import make_optimizers, make_train_step
+from larq_dense.training.validation import Validator
+
+if TYPE_CHECKING:
+    from larq_dense.tasks import Task
+    from larq_dense.training.checkpoint import Progress
+    from larq_dense.training.distribution import Distribution
+    from larq_dense.training.recipe import Recipe
+
+SHAPE = (None, None, 3)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Decoded pictures.
+
+    Attributes:
+        training: Repeats stand there as often as they count.
+        validation: By the source's title.
+        positions: Training pictures in one pass, those skipped as unreadable included, so that
+            the length of a run does not depend on them.
+    """
+
+    training: list[Picture]
+    validation: dict[str, list[Picture]]
+    positions: int
+
+
+def load_data(recipe: Recipe, task: Task, root: Path) -> Data:
+    """Find and decode a recipe's pictures.
+
+    Raises:
+        DataError: A folder, list, picture or mask is missing or wrong, or a split is empty.
+    """
+    settings = recipe.data
+    samples = [s for source in settings.train for s in recipe.read_samples(task, root, source)]
+    found = {
+        source.title: recipe.read_samples(task, root, source) for source in settings.validation
+    }
+    validation = {
+        title: load_validation(some, task, recipe.preprocessing, settings.validation_limit)
+        for title, some in found.items()
+    }
+    training = load_training(samples, task, settings.longest_side)
+    return Data(training, validation, len(samples))
+
+
+class Session:
+    """A model in training."""
+
+    def __init__(
+        self, recipe: Recipe, task: Task, data: Data, distribution: Distribution, total_steps: int
+    ) -> None:
+        """Build the model with new weights, and what trains and measures it.
+
+        Args:
+            recipe: What to train.
+            task: The recipe's task.
+            data: Its pictures.
+            distribution: The replicas.
+            total_steps: Steps of the whole run.
+        """
+        self._recipe, self._data, self._distribution = recipe, data, distribution
+        self._total_steps = total_steps
+        with distribution.strategy.scope():
+            self._model = recipe.build_model(SHAPE, task=task)
+            self._optimizers = make_optimizers(self._model, recipe.optimizer, total_steps)
+        # Validation and weight files use a copy on one device.
+        self.plain = recipe.build_model(SHAPE, task=task) if distribution.kind else self._model
+        self._variables = list(self._model.weights)
+        for optimizer, _ in self._optimizers:
+            self._variables += optimizer.variables
+        self.validator = Validator(self.plain, task, recipe.preprocessing, data.validation)
+        shares = class_shares(data.training, len(task.classes))
+        self._train_step = make_train_step(
+            self._model,
+            self._optimizers,
+            make_loss(recipe.loss, task, shares),
+            replicas=distribution.replicas,
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        """The real-valued variables' learning rate in the last step."""
+        return float(self._optimizers[0][0].learning_rate.numpy())
+
+    def initialize(self, source: str) -> str:
+        """Load what matches from other weights; returns a sentence about it."""
+        return initialize(self._model, source)
+
+    def restore(self, run_dir: Path) -> None:
+        """Take up a run's state."""
+        restore_state(run_dir, self._variables)
+
+    def save(self, run_dir: Path, progress: Progress) -> None:
+        """Write a run's state; every worker calls it, the chief writes."""
+        values = [variable.numpy() for variable in self._variables]
+        if self._distribution.is_chief:
+            names = [variable.name for variable in self._variables]
+            save_state(run_dir, names, values, progress)
+
+    def copy_to_plain(self) -> tf.keras.Model:
+        """Bring the copy on one device up to date; every worker calls it."""
+        if self.plain is not self._model:
+            self.plain.set_weights(self._model.get_weights())
+        return self.plain
+
+    def losses(self, first_step: int) -> Iterator[float]:
+        """Train step after step.
+
+        Args:
+            first_step: Number of the first step, from 0.
+
+        Yields:
+            Each step's loss, over all replicas.
+        """
+        steps = (first_step, self._total_steps)
+        pictures, recipe, place = self._data.training, self._recipe, self._distribution
+        if place.kind is None:
+            for batch in batches(pictures, recipe, *steps):
+                yield float(self._train_step(*batch))
+            return
+        share, local = (place.worker, place.workers), place.replicas // place.workers
+        dataset = place.strategy.distribute_datasets_from_function(
+            lambda _: batches(pictures, recipe, *steps, share, local)
+        )
+        for batch in dataset:
+            yield float(self._distributed_step(batch))
+
+    @tf.function
+    def _distributed_step(self, batch: Any) -> tf.Tensor:
+        strategy = self._distribution.strategy
+        shares = strategy.run(self._train_step, batch)
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)

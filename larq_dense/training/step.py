@@ -1,0 +1,116 @@
+"""The training step and its optimizers: a function of a batch that updates variables in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+
+# isort: split
+import tensorflow as tf
+
+from larq_dense import models
+
+if TYPE_CHECKING:
+    from larq_dense.training.losses import Loss
+    from larq_dense.training.recipe import OptimizerSettings
+
+Group = tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]
+
+
+class LatentAdam(tf.keras.optimizers.Adam):
+    """Adam for latent binary kernels, which are kept within [-1, 1].
+
+    Beyond that range the sign's gradient estimator is 0 and a latent weight would be lost.
+    """
+
+    def update_step(self, gradient: Any, variable: tf.Variable) -> None:
+        """Update one variable and clip it."""
+        super().update_step(gradient, variable)
+        variable.assign(tf.clip_by_value(variable, -1.0, 1.0))
+
+
+def make_optimizers(
+    model: tf.keras.Model, settings: OptimizerSettings, total_steps: int
+) -> list[Group]:
+    """Return the optimizers with the variables that each updates.
+
+    Args:
+        model: The network.
+        settings: Learning rates and decay.
+        total_steps: Length of the warm-up and decay together.
+
+    Returns:
+        AdamW for the real-valued variables, with weight decay on kernels only; and, if the
+        model has binary kernels, `LatentAdam` for them.
+    """
+    latent = models.binary_kernels(model)
+    latent_ids = {id(variable) for variable in latent}
+    real = [v for v in model.trainable_variables if id(v) not in latent_ids]
+    adamw = tf.keras.optimizers.AdamW(
+        schedule(settings.learning_rate, settings, total_steps),
+        weight_decay=settings.weight_decay,
+        jit_compile=False,
+    )
+    # Decay would pull scales, thresholds, biases and gates off their place.
+    others = [v for v in real if "kernel" not in v.name.rsplit("/", 1)[-1]]
+    adamw.exclude_from_weight_decay(var_list=others)
+    groups: list[Group] = [(adamw, real)]
+    if latent:
+        rate = settings.binary_learning_rate or settings.learning_rate
+        adam = LatentAdam(schedule(rate, settings, total_steps), jit_compile=False)
+        groups.append((adam, latent))
+    for optimizer, variables in groups:
+        optimizer.build(variables)
+    return groups
+
+
+def schedule(
+    peak: float, settings: OptimizerSettings, total_steps: int
+) -> tf.keras.optimizers.schedules.LearningRateSchedule:
+    """Return a linear warm-up to `peak` followed by a cosine decay to its final share."""
+    warmup = round(settings.warmup * total_steps)
+    return tf.keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else peak,
+        decay_steps=max(1, total_steps - warmup),
+        alpha=settings.final,
+        warmup_target=peak if warmup else None,
+        warmup_steps=warmup,
+    )
+
+
+def make_train_step(
+    model: tf.keras.Model,
+    optimizers: Sequence[Group],
+    loss: Loss,
+    *,
+    replicas: int = 1,
+    jit_compile: bool | None = None,
+) -> tf.types.experimental.PolymorphicFunction:
+    """Return the training step.
+
+    Args:
+        model: The network; its variables are updated by assignment.
+        optimizers: From `make_optimizers`.
+        loss: A function of labels and logits.
+        replicas: Replicas whose gradients are summed; each contributes its share.
+        jit_compile: Compile by XLA, as an export of the step's HLO does.
+
+    Returns:
+        A function of images (float32 `[batch, height, width, 3]`) and labels (uint8 `[batch,
+        height, width]`) that returns this replica's share of the loss, a scalar.
+    """
+
+    @tf.function(jit_compile=jit_compile)
+    def train_step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        variables = [variable for _, group in optimizers for variable in group]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            value = loss(labels, model(images, training=True)) / replicas
+        gradients = dict(zip(map(id, variables), tape.gradient(value, variables), strict=True))
+        for optimizer, group in optimizers:
+            optimizer.apply_gradients((gradients[id(v)], v) for v in group)
+        return value
+
+    return train_step

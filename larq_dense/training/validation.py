@@ -1,0 +1,65 @@
+"""Validation: the task's metrics on each validation source, at the published input size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+
+# isort: split
+import numpy as np
+import tensorflow as tf
+
+from larq_dense.common.images import Preprocessing, resize_scores
+
+if TYPE_CHECKING:
+    from larq_dense.tasks import Task
+    from larq_dense.training.pictures import Picture
+
+
+class Validator:
+    """Measures a model again and again on the same pictures."""
+
+    def __init__(
+        self,
+        model: tf.keras.Model,
+        task: Task,
+        preprocessing: Preprocessing,
+        sources: Mapping[str, Sequence[Picture]],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            model: From float32 `[1, height, width, 3]` to logits of that size.
+            task: Gives probabilities and metrics.
+            preprocessing: Normalizes.
+            sources: From `load_validation`, by name.
+        """
+        self._task = task
+        self._preprocessing = preprocessing
+        self._sources = sources
+        shape = (1, preprocessing.height, preprocessing.width, 3)
+
+        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])
+        def infer(image: tf.Tensor) -> tf.Tensor:
+            return model(image, training=False)
+
+        self._infer = infer
+
+    def __call__(self) -> dict[str, dict[str, Any]]:
+        """Return the task's result for each source."""
+        return {name: self._measure(pictures) for name, pictures in self._sources.items()}
+
+    def score(self, results: Mapping[str, Mapping[str, Any]]) -> float:
+        """Return the mean of the task's main metric over the sources."""
+        return float(np.mean([r["metrics"][self._task.main_metric] for r in results.values()]))
+
+    def _measure(self, pictures: Sequence[Picture]) -> dict[str, Any]:
+        metrics = self._task.new_metrics()
+        for picture in pictures:
+            image = self._preprocessing.normalize(picture.pixels)[None]
+            logits = self._infer(tf.constant(image)).numpy()[0]
+            scores = resize_scores(logits, *picture.label.shape)
+            metrics.update(self._task.probabilities(scores), picture.label)
+        return dict(metrics.result())

@@ -1,0 +1,174 @@
+"""Crops: geometry, labels, order, and that they follow from seed and position alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from larq_dense.training.augmentation import DRAWS, Augmentation
+from larq_dense.training.data import Order, batches
+from larq_dense.training.pictures import Picture
+from larq_dense.training.recipe import Recipe
+
+# isort: split
+import tensorflow as tf
+
+Make = Callable[..., Recipe]
+PLAIN = {
+    "scale": [1, 1],
+    "aspect": [1, 1],
+    "flip": False,
+    "brightness": 0,
+    "contrast": 0,
+}
+
+
+def coded(height: int, width: int) -> Picture:
+    """Return a picture whose pixels tell their own row and column, and its label their class."""
+    rows, columns = np.mgrid[:height, :width]
+    label = (columns * 3 // width).astype(np.uint8)
+    label[: height // 4] = 255
+    return Picture(np.stack([rows, columns, label], -1).astype(np.uint8), label)
+
+
+def crop(recipe: Recipe, picture: Picture, draws: list[float]) -> tuple[NDArray[Any], NDArray[Any]]:
+    augmentation = Augmentation(recipe.augmentation, recipe.crop)
+    base = (recipe.input.height, recipe.input.width)
+    given = tf.constant(draws + [0.0] * (DRAWS - len(draws)))
+    pixels, label = augmentation.crop(picture.pixels, picture.label[..., None], base, given)
+    return pixels.numpy(), label.numpy()[..., 0]
+
+
+def test_zoom_one_over_the_whole_input_is_the_picture_itself(make_recipe: Make) -> None:
+    recipe = make_recipe(augmentation=PLAIN, crop=[32, 64])
+    picture = coded(32, 64)
+    pixels, label = crop(recipe, picture, [0.5, 0.5, 0.3, 0.9])
+    np.testing.assert_allclose(pixels, picture.pixels, atol=1e-3)
+    np.testing.assert_array_equal(label, picture.label)
+
+
+def test_pixels_and_labels_move_together(make_recipe: Make) -> None:
+    recipe = make_recipe(augmentation={**PLAIN, "scale": [0.5, 2], "aspect": [0.5, 2]})
+    picture = coded(96, 96)
+    for seed in range(8):
+        draws = np.random.default_rng(seed).random(4).tolist()
+        pixels, label = crop(recipe, picture, draws)
+        rows, columns = pixels[..., 0], pixels[..., 1]
+        # Away from the classes' borders and the edge of the picture.
+        inner = (rows > 25) & (rows < 94) & (columns > 1) & (columns < 94)
+        inner &= np.abs((columns + 0.5) % 32 - 16) < 14
+        assert inner.sum() > 50
+        np.testing.assert_array_equal(label[inner], (columns[inner] + 0.5) // 32)
+        assert (label[(rows > 1) & (rows < 22)] == 255).all(), "ignored stays ignored"
+
+
+def test_beyond_the_picture_is_ignored(make_recipe: Make) -> None:
+    recipe = make_recipe(augmentation={**PLAIN, "scale": [0.5, 0.5]}, crop=[32, 64])
+    label = np.zeros((32, 64), np.uint8)
+    pixels, cropped = crop(
+        recipe, Picture(np.full((32, 64, 3), 9, np.uint8), label), [0, 0, 0.5, 0.5]
+    )
+    inside = pixels[..., 0] > 0
+    assert 0.2 < inside.mean() < 0.3
+    assert (cropped[inside] == 0).all()
+    assert (cropped[~inside] == 255).all()
+
+
+@pytest.mark.parametrize("value", [0, 1, 18, 254, 255])
+def test_every_label_survives(make_recipe: Make, value: int) -> None:
+    recipe = make_recipe(augmentation={**PLAIN, "scale": [1.7, 1.7]})
+    picture = Picture(np.zeros((40, 50, 3), np.uint8), np.full((40, 50), value, np.uint8))
+    _, label = crop(recipe, picture, [0.5, 0.5, 0.5, 0.5])
+    assert (label == value).all()
+
+
+def test_flip_mirrors_both_or_neither(make_recipe: Make) -> None:
+    augmentation = Augmentation(
+        make_recipe(augmentation={**PLAIN, "flip": True}).augmentation, (4, 6)
+    )
+    pixels = tf.random.stateless_uniform((2, 4, 6, 3), (1, 2), 0, 255)
+    label = tf.cast(pixels[..., :1], tf.uint8)
+    draws = np.zeros((2, DRAWS), np.float32)
+    draws[:, 4] = 0.9, 0.1
+    flipped, labels = augmentation.photo(pixels, label, tf.constant(draws))
+    np.testing.assert_array_equal(flipped[0], pixels[0][:, ::-1])
+    np.testing.assert_array_equal(labels[0], label[0][:, ::-1])
+    np.testing.assert_array_equal(flipped[1], pixels[1])
+    np.testing.assert_array_equal(labels[1], label[1])
+    assert labels.dtype == tf.uint8
+
+
+def test_brightness_and_contrast_against_numpy(make_recipe: Make) -> None:
+    settings = make_recipe(augmentation={**PLAIN, "brightness": 0.1, "contrast": 0.3}).augmentation
+    pixels = np.random.default_rng(0).uniform(90, 160, (2, 5, 7, 3)).astype(np.float32)
+    draws = np.zeros((2, DRAWS), np.float32)
+    draws[:, 5] = 0.75, 0.0
+    draws[:, 6] = 1.0, 0.25
+    out, _ = Augmentation(settings, (5, 7)).photo(
+        tf.constant(pixels), tf.zeros((2, 5, 7, 1), tf.uint8), tf.constant(draws)
+    )
+    expected = pixels + np.array([0.5, -1.0])[:, None, None, None] * 25.5
+    means = expected.mean((1, 2), keepdims=True)
+    expected = means + (expected - means) * np.array([1.3, 0.85])[:, None, None, None]
+    np.testing.assert_allclose(out, expected.clip(0, 255), rtol=1e-4)
+
+
+def test_order_is_a_permutation_in_each_pass() -> None:
+    order = Order(7, seed=3)
+    passes = [[order[7 * n + i] for i in range(7)] for n in range(4)]
+    assert all(sorted(one) == list(range(7)) for one in passes)
+    assert len({tuple(one) for one in passes}) > 1
+    assert [Order(7, seed=3)[i] for i in range(7)] == passes[0]
+    assert [Order(7, seed=4)[i] for i in range(7)] != passes[0]
+
+
+@pytest.fixture
+def pictures() -> list[Picture]:
+    return [coded(30 + index, 50 + index) for index in range(5)]
+
+
+def collect(data: tf.data.Dataset) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    return [(images.numpy(), labels.numpy()) for images, labels in data]
+
+
+def test_batches(make_recipe: Make, pictures: list[Picture]) -> None:
+    recipe = make_recipe(input={"height": 32, "width": 64, "mean": [1, 2, 3], "std": [4, 5, 6]})
+    found = collect(batches(pictures, recipe, 0, 3))
+    assert len(found) == 3
+    for images, labels in found:
+        assert images.shape == (4, 32, 32, 3) and images.dtype == np.float32
+        assert labels.shape == (4, 32, 32) and labels.dtype == np.uint8
+        assert set(np.unique(labels)) <= {0, 1, 2, 255}
+    pixels = np.concatenate([images for images, _ in found]) * [4, 5, 6] + [1, 2, 3]
+    assert pixels.min() > -0.01 and pixels.max() < 255.01 and pixels.max() > 40
+
+
+def test_a_step_does_not_depend_on_where_the_run_began(
+    make_recipe: Make, pictures: list[Picture]
+) -> None:
+    recipe = make_recipe()
+    whole = collect(batches(pictures, recipe, 0, 6))
+    for first in (1, 4):
+        for (a, b), (c, d) in zip(
+            collect(batches(pictures, recipe, first, 6)), whole[first:], strict=True
+        ):
+            np.testing.assert_array_equal(a, c)
+            np.testing.assert_array_equal(b, d)
+    assert not np.array_equal(whole[0][0], whole[1][0])
+    other = collect(batches(pictures, make_recipe(seed=1), 0, 1))
+    assert not np.array_equal(other[0][0], whole[0][0])
+
+
+def test_workers_and_replicas_share_the_same_batch(
+    make_recipe: Make, pictures: list[Picture]
+) -> None:
+    recipe = make_recipe()
+    whole = collect(batches(pictures, recipe, 2, 4))
+    shares = [collect(batches(pictures, recipe, 2, 4, (i, 2), 2)) for i in range(2)]
+    for step in range(2):
+        parts = [part[0] for share in shares for part in share[2 * step : 2 * step + 2]]
+        assert [len(part) for part in parts] == [1] * 4
+        # Batched differently, contrast's means may be summed in another order.
+        np.testing.assert_allclose(np.concatenate(parts), whole[step][0], atol=1e-4)

@@ -1,0 +1,229 @@
+"""The loop: what a run leaves behind, how it stops and what it refuses."""
+
+import csv
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+from larq_dense import tasks
+from larq_dense.common.errors import LarqDenseError, RecipeError, UnknownNameError, WeightsError
+from larq_dense.models.weights import save_weights
+from larq_dense.training import Interrupted, Recipe, train
+from larq_dense.training.checkpoint import Progress, read_progress
+from larq_dense.training.distribution import Distribution, place
+from larq_dense.training.logs import ProgressLine
+from larq_dense.training.session import load_data
+from larq_dense.training.validation import Validator
+
+Make = Callable[..., Recipe]
+pytestmark = pytest.mark.usefixtures("tiny_model")
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run(
+    make_recipe: Make, data_root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recipe = make_recipe(epochs=3, validate_every=2)
+    run = tmp_path / "deep" / "run"
+    result = train(recipe, data_root, run)
+    assert Recipe.load(run / "recipe.yaml") == recipe
+    assert recipe.get_task(run).class_names == ("red", "green", "blue"), "without the data"
+    found = rows(run)
+    assert [row["epoch"] for row in found] == ["1", "2", "3"]
+    assert [row["step"] for row in found] == ["3", "6", "9"]
+    assert [bool(row["score"]) for row in found] == [False, True, True]
+    scores = [float(row["score"]) for row in found[1:]]
+    assert result["score"] == pytest.approx(max(scores))
+    assert result["best_epoch"] == 2 + int(np.argmax(scores))
+    assert result["metrics"]["bands/val"]["miou"] == result["score"]
+    assert result["steps"] == 9 and not result["stopped_early"]
+    report = json.loads((run / "metrics.json").read_text())
+    assert report["score"] == result["score"]
+    assert set(report["sources"]["bands/val"]["per_class"]) == {"red", "green", "blue"}
+    assert list((run / "tensorboard").glob("events*"))
+    assert load_file(run / "best.safetensors")["binary/kernel:0"].dtype == np.float32
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert recipe.dump_yaml() in err, "the recipe is printed in full"
+    assert "epoch 3/3" in err and "best" in err and "left" in err and "images/s" in err
+    again = train(recipe, data_root, run)
+    assert again == result, "a finished run is not trained again"
+    assert "epoch" not in capfd.readouterr().err
+
+
+def test_validation_against_numpy(make_recipe: Make, data_root: Path, tiny_model: Any) -> None:
+    recipe = make_recipe()
+    task = recipe.get_task(data_root)
+    data = load_data(recipe, task, data_root)
+    model = tiny_model(recipe, (None, None, 3), task=task)
+    found = Validator(model, task, recipe.preprocessing, data.validation)()["bands/val"]
+    matrix = np.zeros((3, 3))
+    for sample in recipe.read_samples(task, data_root, recipe.data.validation[0]):
+        logits = model(recipe.preprocessing(sample.image), training=False).numpy()[0]
+        planes = [Image.fromarray(logits[..., c]).resize((72, 40), 2) for c in range(3)]
+        guess = np.argmax(np.stack([np.asarray(plane) for plane in planes], -1), -1)
+        truth = task.read_label(sample)
+        np.add.at(matrix, (truth[truth < 3], guess[truth < 3]), 1)
+    union = matrix.sum(0) + matrix.sum(1) - np.diag(matrix)
+    assert found["metrics"]["miou"] == pytest.approx(np.mean(np.diag(matrix) / union), rel=1e-5)
+
+
+def test_the_score_is_the_mean_over_sources(make_recipe: Make, data_root: Path) -> None:
+    source = {"folder": "bands", "split": "val"}
+    sources = {"train": [source], "validation": [source, {**source, "split": "train"}]}
+    recipe = make_recipe(data={**sources, "validation_limit": 2})
+    task = recipe.get_task(data_root)
+    data = load_data(recipe, task, data_root)
+    assert {name: len(some) for name, some in data.validation.items()} == {
+        "bands/val": 2,
+        "bands/train": 2,
+    }
+    validator = Validator(
+        recipe.build_model((32, 64, 3), task=task), task, recipe.preprocessing, data.validation
+    )
+    given = {name: {"metrics": {"miou": value}} for name, value in (("a", 0.2), ("b", 0.6))}
+    assert validator.score(given) == pytest.approx(0.4)
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    before = ProgressLine.update
+
+    def update(self: ProgressLine, state: Progress, *rest: Any) -> None:
+        before(self, state, *rest)
+        if state.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(ProgressLine, "update", update)
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_interrupt_saves_and_resume_goes_on(
+    make_recipe: Make, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, step)
+        with pytest.raises(Interrupted, match=f"saved up to step {step} of 6, and the same"):
+            train(make_recipe(), data_root, tmp_path, progress=False)
+    assert signal.getsignal(signal.SIGINT) is handler
+    state = read_progress(tmp_path)
+    assert state is not None and state.step == step
+    # What a session that died after its last checkpoint leaves: a later row, and half a row.
+    with (tmp_path / "log.csv").open("a") as file:
+        file.write("2,6,0.1,0.1,1,1,0.1,0.1\n3,")
+    assert train(make_recipe(), data_root, tmp_path, progress=False)["steps"] == 6
+    assert [row["step"] for row in rows(tmp_path)] == ["3", "6"]
+
+
+def test_bfloat16_is_for_convolutions_only(
+    make_recipe: Make, data_root: Path, tmp_path: Path
+) -> None:
+    result = train(make_recipe(bfloat16=True, epochs=1), data_root, tmp_path, progress=False)
+    assert np.isfinite(result["score"])
+    state = load_file(tmp_path / "checkpoint" / "state.safetensors")
+    assert {str(value.dtype) for value in state.values()} == {"float32", "int64"}
+
+
+def test_early_stop(
+    make_recipe: Make, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.5, 0.7, 0.6, 0.7, 0.9])
+    monkeypatch.setattr(Validator, "score", lambda *_: next(scores))
+    result = train(make_recipe(epochs=5, early_stop=2), data_root, tmp_path, progress=False)
+    assert result["stopped_early"] and result["steps"] == 12
+    assert result["best_epoch"] == 2 and result["score"] == 0.7
+    assert train(make_recipe(epochs=5, early_stop=2), data_root, tmp_path) == result
+
+
+def test_a_loss_that_is_no_number(make_recipe: Make, data_root: Path, tmp_path: Path) -> None:
+    recipe = make_recipe(optimizer={"learning_rate": 1e30, "warmup": 0})
+    with pytest.raises(RecipeError, match=r"no longer a number at step .*learning_rate") as raised:
+        train(recipe, data_root, tmp_path, progress=False)
+    assert "\n" not in str(raised.value)
+
+
+def test_init_from_a_weight_file(
+    make_recipe: Make, data_root: Path, tmp_path: Path, tiny_model: Any, capsys: Any
+) -> None:
+    other = tiny_model(None, (None, None, 3), task=tasks.get("camvid"))
+    save_weights(other, tmp_path / "other.safetensors", unpacked=True)
+    recipe = make_recipe(
+        init=str(tmp_path / "other.safetensors"),
+        optimizer={"learning_rate": 1e-12, "warmup": 0},
+    )
+    train(recipe, data_root, tmp_path / "run")
+    assert "begins with 11 of 13 variables" in capsys.readouterr().err, "all but the head"
+    found = load_file(tmp_path / "run" / "best.safetensors")
+    for layer in ("stem", "binary"):
+        kernel = other.get_layer(layer).kernel
+        np.testing.assert_allclose(found[kernel.name], kernel, atol=1e-6)
+
+
+def test_init_that_does_not_fit(make_recipe: Make, data_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="zoo entry"):
+        train(make_recipe(init="camwid"), data_root, tmp_path / "a", progress=False)
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match=r"bad\.safetensors"):
+        train(make_recipe(init=str(path)), data_root, tmp_path / "b", progress=False)
+
+
+def test_another_recipe_in_the_folder(make_recipe: Make, data_root: Path, tmp_path: Path) -> None:
+    train(make_recipe(epochs=1), data_root, tmp_path, progress=False)
+    with pytest.raises(RecipeError, match=r"another recipe \(seed: 0 there, 1 now\)"):
+        train(make_recipe(epochs=1, seed=1), data_root, tmp_path, progress=False)
+    with pytest.raises(LarqDenseError, match="already holds a run"):
+        train(make_recipe(epochs=1), data_root, tmp_path, resume=False, progress=False)
+
+
+def test_a_place_that_cannot_be_written(make_recipe: Make, data_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LarqDenseError, match=r"cannot write .*recipe\.yaml"):
+        train(make_recipe(), data_root, tmp_path / "file" / "run", progress=False)
+
+
+def test_a_missing_folder_and_an_empty_split(
+    make_recipe: Make, data_root: Path, tmp_path: Path
+) -> None:
+    source = {"folder": "bands", "split": "val"}
+    for wrong in ({**source, "split": "nothing"}, {**source, "folder": "nowhere"}):
+        recipe = make_recipe(data={"train": [source], "validation": [wrong]})
+        with pytest.raises(LarqDenseError, match=r"nothing|nowhere"):
+            train(recipe, data_root, tmp_path / "run", progress=False)
+
+
+def test_distribution_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnknownNameError, match="multiworker"):
+        Distribution("multiworkers", 4)
+    fourth = {"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 3}}
+    for config in ("", "{", "[]", '{"cluster": []}', json.dumps(fourth)):
+        monkeypatch.setenv("TF_CONFIG", config)
+        with pytest.raises(LarqDenseError, match="TF_CONFIG"):
+            Distribution("multiworker", 4)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "task", "expected"),
+    [
+        ({"worker": ["a:1", "b:1"]}, ("worker", 1), (1, 2)),
+        ({"chief": ["a:1"], "worker": ["b:1", "c:1"]}, ("chief", 0), (0, 3)),
+        ({"chief": ["a:1"], "worker": ["b:1", "c:1"]}, ("worker", 1), (2, 3)),
+    ],
+)
+def test_place_among_the_workers(
+    cluster: dict[str, list[str]], task: tuple[str, int], expected: tuple[int, int]
+) -> None:
+    config = {"cluster": cluster, "task": {"type": task[0], "index": task[1]}}
+    assert place(json.dumps(config)) == expected

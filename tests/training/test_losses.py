@@ -1,0 +1,158 @@
+"""Losses against NumPy, written from the papers' definitions."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from larq_dense import tasks
+from larq_dense.training import losses
+from larq_dense.training.recipe import LossSettings
+
+# isort: split
+import tensorflow as tf
+
+
+@pytest.fixture
+def batch() -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, (2, 5, 6)).astype(np.uint8)
+    labels[0, :2] = 255
+    labels[labels == 2] = np.where(rng.random((labels == 2).sum()) < 0.5, 2, 255)
+    return labels, rng.normal(0, 2, (2, 5, 6, 4)).astype(np.float32)
+
+
+def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
+    raised = np.exp(logits.astype(np.float64))
+    return raised / raised.sum(-1, keepdims=True)
+
+
+def test_cross_entropy(batch: Any) -> None:
+    labels, logits = batch
+    weights = np.array([1, 2, 5, 3], np.float32)
+    total, weight = 0.0, 0.0
+    for label, p in zip(labels.reshape(-1), softmax(logits).reshape(-1, 4), strict=True):
+        if label != 255:
+            total -= weights[label] * np.log(p[label])
+            weight += weights[label]
+    found = losses.cross_entropy(labels, tf.constant(logits), weights)
+    assert float(found) == pytest.approx(total / weight, rel=1e-5)
+
+
+def test_dice(batch: Any) -> None:
+    labels, logits = batch
+    p, valid = softmax(logits), labels != 255
+    expected = [
+        1
+        - 2
+        * (p[..., c] * (labels == c))[valid].sum()
+        / (p[..., c][valid].sum() + (labels == c).sum())
+        for c in range(3)
+    ]
+    found = losses.dice_loss(labels, tf.constant(logits))
+    assert float(found) == pytest.approx(np.mean(expected), rel=1e-5), "class 3 is absent"
+
+
+def jaccard_loss(truth: set[int], wrong: set[int]) -> float:
+    """Return 1 - IoU where the pixels `wrong` are predicted wrongly."""
+    return len(wrong) / len(truth | wrong) if truth | wrong else 0.0
+
+
+def lovasz_extension(truth: set[int], errors: NDArray[np.float64]) -> float:
+    """Interpolate the set function by its definition, one pixel after another."""
+    order = np.argsort(-errors)
+    sets = [set(order[:n].tolist()) for n in range(len(order) + 1)]
+    gains = [jaccard_loss(truth, b) - jaccard_loss(truth, a) for a, b in pairwise(sets)]
+    return float(np.dot(errors[order], gains))
+
+
+def test_lovasz(batch: Any) -> None:
+    labels, logits = batch
+    p, valid = softmax(logits), labels != 255
+    expected = []
+    for c in range(3):
+        truth = labels[valid] == c
+        errors = np.abs(truth - p[..., c][valid])
+        expected.append(lovasz_extension(set(np.flatnonzero(truth).tolist()), errors))
+    found = losses.lovasz_loss(labels, tf.constant(logits))
+    assert float(found) == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_lovasz_of_certain_answers_is_one_minus_iou() -> None:
+    labels = np.array([[[0, 0, 1, 1, 1, 255]]], np.uint8)
+    logits = 50 * np.eye(2, dtype=np.float32)[[0, 1, 1, 1, 0, 0]][None, None]
+    expected = np.mean([1 - 1 / 3, 1 - 2 / 4])
+    assert float(losses.lovasz_loss(labels, tf.constant(logits))) == pytest.approx(
+        expected, abs=1e-5
+    )
+
+
+def test_saliency_terms(batch: Any) -> None:
+    labels, logits = batch
+    labels = np.where(labels == 2, 1, labels).astype(np.uint8)
+    p, valid = 1 / (1 + np.exp(-logits[..., 0].astype(np.float64))), labels != 255
+    entropy = -np.where(labels == 1, np.log(p), np.log(1 - p))[valid].mean()
+    ious = []
+    for one, truth, known in zip(p, labels == 1, valid, strict=True):
+        overlap = one[truth & known].sum()
+        ious.append((overlap + 1) / (one[known].sum() + truth.sum() - overlap + 1))
+    given = tf.constant(logits[..., :1])
+    assert float(losses.binary_cross_entropy(labels, given)) == pytest.approx(entropy, rel=1e-5)
+    assert float(losses.soft_iou_loss(labels, given)) == pytest.approx(1 - np.mean(ious), rel=1e-5)
+    both = losses.make_loss(LossSettings(iou=0.5), tasks.get("ecssd"), np.array([0.5, 0.5]))
+    assert float(both(labels, given)) == pytest.approx(
+        entropy + 0.5 * (1 - np.mean(ious)), rel=1e-5
+    )
+
+
+def test_terms_add_up(batch: Any) -> None:
+    labels, _ = batch
+    logits = tf.constant(np.random.default_rng(1).normal(size=(2, 5, 6, 11)).astype(np.float32))
+    shares = np.full(11, 1 / 11)
+    task = tasks.get("camvid")
+    settings = LossSettings(class_weights="none", dice=0.3, lovasz=0.7)
+    expected = losses.cross_entropy(labels, logits, np.ones(11, np.float32))
+    expected += 0.3 * losses.dice_loss(labels, logits) + 0.7 * losses.lovasz_loss(labels, logits)
+    assert float(losses.make_loss(settings, task, shares)(labels, logits)) == pytest.approx(
+        float(expected)
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["cross_entropy", "dice_loss", "lovasz_loss", "binary_cross_entropy", "soft_iou_loss"]
+)
+def test_ignored_pixels_have_no_gradient_and_others_do(batch: Any, name: str) -> None:
+    labels, logits = batch
+    labels = np.where(labels == 2, 1, labels).astype(np.uint8)
+    binary = name in ("binary_cross_entropy", "soft_iou_loss")
+    given = tf.constant(logits[..., :1] if binary else logits)
+    extra = [np.ones(4, np.float32)] if name == "cross_entropy" else []
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        loss = getattr(losses, name)(labels, given, *extra)
+    gradient = tape.gradient(loss, given).numpy()
+    assert np.isfinite(gradient).all()
+    assert (gradient[labels == 255] == 0).all()
+    assert (gradient[labels != 255] != 0).any(-1).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "name", ["cross_entropy", "dice_loss", "lovasz_loss", "binary_cross_entropy", "soft_iou_loss"]
+)
+def test_nothing_labelled_is_no_loss(name: str) -> None:
+    labels = np.full((1, 4, 4), 255, np.uint8)
+    binary = name in ("binary_cross_entropy", "soft_iou_loss")
+    logits = tf.ones((1, 4, 4, 1 if binary else 3))
+    extra = [np.ones(3, np.float32)] if name == "cross_entropy" else []
+    assert float(getattr(losses, name)(labels, logits, *extra)) == 0
+
+
+def test_class_weights() -> None:
+    shares = np.array([0.7, 0.29, 0.01, 0.0])
+    weights = losses.class_weights(shares, "log", cap=8)
+    raw = 1 / np.log(1.02 + shares)
+    assert weights == pytest.approx(np.minimum(raw / raw[0], 8))
+    assert weights[3] == 8
+    assert (losses.class_weights(shares, "none") == 1).all()

@@ -1,0 +1,146 @@
+"""Recipes: what they hold, what they refuse, and how they say so."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from larq_dense.common.errors import DataError, LarqDenseError, RecipeError, UnknownNameError
+from larq_dense.common.images import Preprocessing
+from larq_dense.training.recipe import Recipe
+
+Make = Callable[..., Recipe]
+
+
+def test_round_trip_through_yaml(make_recipe: Make, tmp_path: Path) -> None:
+    recipe = make_recipe(steps_per_epoch=5, optimizer={"binary_learning_rate": 1e-3})
+    recipe.save(tmp_path / "recipe.yaml")
+    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    stored = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
+    assert stored["optimizer"]["warmup"] == recipe.optimizer.warmup, "defaults are written too"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"lerning_rate": 1}, "unknown setting lerning_rate"),
+        ({"optimizer": {"learning_rat": 1}}, "unknown setting optimizer.learning_rat"),
+        ({"optimizer": {"learning_rate": -1}}, "wrong optimizer.learning_rate"),
+        ({"optimizer": {"learning_rate": float("nan")}}, "wrong optimizer.learning_rate"),
+        ({"optimizer": {"learning_rate": "fast"}}, "wrong optimizer.learning_rate"),
+        ({"crop": [100, 96]}, "wrong crop.0"),
+        ({"crop": [96]}, "crop.1"),
+        ({"input": {"height": 32, "width": 50}}, "wrong input.width"),
+        ({"batch_size": 0}, "wrong batch_size"),
+        ({"epochs": None}, "give either epochs or steps"),
+        ({"steps": 3}, "give either epochs or steps"),
+        ({"augmentation": {"scale": [2, 1]}}, "augmentation: scale [2.0, 1.0] runs backwards"),
+        ({"loss": {"class_weights": "sqrt"}}, "wrong loss.class_weights"),
+        ({"data": {"train": [], "validation": []}}, "wrong data.train"),
+        ({"seed": -1}, "wrong seed"),
+    ],
+)
+def test_one_sentence_names_the_key(make_recipe: Make, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(RecipeError) as raised:
+        make_recipe(**changes)
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_missing_key(tmp_path: Path) -> None:
+    path = tmp_path / "short.yaml"
+    path.write_text("name: x\ntask: camvid\n")
+    with pytest.raises(RecipeError, match=r"short\.yaml lacks the setting input"):
+        Recipe.load(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"name: [", "not valid YAML"),
+        (b"just words", "key: value"),
+        (b"", "key: value"),
+        (b"\xff\xfe\x00", "cannot read"),
+    ],
+)
+def test_no_recipe_at_all(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes(content)
+    with pytest.raises(RecipeError, match=said) as raised:
+        Recipe.load(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="No such file"):
+        Recipe.load(tmp_path / "none.yaml")
+
+
+def test_preprocessing_is_the_inputs(make_recipe: Make) -> None:
+    recipe = make_recipe(input={"height": 64, "width": 96, "mean": [1, 2, 3]})
+    expected = Preprocessing(64, 96, (1.0, 2.0, 3.0), (127.5, 127.5, 127.5))
+    assert recipe.preprocessing == expected
+
+
+@pytest.mark.parametrize(
+    ("length", "samples", "total", "epoch"),
+    [
+        ({"epochs": 3}, 10, 9, 3),
+        ({"epochs": 3, "steps_per_epoch": 7}, 10, 21, 7),
+        ({"epochs": None, "steps": 8}, 10, 8, 3),
+        ({"epochs": None, "steps": 2}, 10, 2, 2),
+        ({"epochs": 1}, 1, 1, 1),
+    ],
+)
+def test_length(
+    make_recipe: Make, length: dict[str, Any], samples: int, total: int, epoch: int
+) -> None:
+    assert make_recipe(**length).total_steps(samples) == (total, epoch)
+
+
+def test_unknown_task(make_recipe: Make) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean camvid"):
+        make_recipe(task="camvit").get_task()
+
+
+def test_folder_task(make_recipe: Make, data_root: Path) -> None:
+    recipe = make_recipe()
+    assert recipe.get_task(data_root).num_outputs == 3
+    assert recipe.get_task(data_root / "bands").num_outputs == 3
+    with pytest.raises(RecipeError, match="say which"):
+        recipe.get_task()
+
+
+def test_empty_split(make_recipe: Make, data_root: Path, tmp_path: Path) -> None:
+    recipe = make_recipe()
+    root = tmp_path / "bands"
+    root.symlink_to(data_root / "bands")
+    task = recipe.get_task(tmp_path)
+    source = recipe.data.train[0].model_copy(update={"split": "nothing"})
+    with pytest.raises(DataError, match="nothing"):
+        recipe.read_samples(task, tmp_path, source)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"brunches": 3}, "model.brunches is not a setting; known: attention, branches"),
+        ({"precision": "ternary"}, "ternary"),
+        ({"encoder": "lite"}, "light"),
+    ],
+)
+def test_wrong_model(make_recipe: Make, data_root: Path, model: dict[str, Any], said: str) -> None:
+    recipe = make_recipe(model=model)
+    with pytest.raises(LarqDenseError, match=said):
+        recipe.build_model(task=recipe.get_task(data_root))
+
+
+def test_reading_a_recipe_needs_no_tensorflow() -> None:
+    code = (
+        "import sys; from larq_dense.training import Recipe; assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
