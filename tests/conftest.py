@@ -66,7 +66,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "task": "ecssd",
             "model": {
                 "encoder_options": {"blocks": 1},
-                "branches": 2,
+                "branches": 1,
                 "attention": "none",
                 "decoder_filters": 32,
                 "head_filters": 32,

@@ -2,6 +2,7 @@
 
 from larq_dense.layers.attention import BinaryAttention
 from larq_dense.layers.gate import GatedMerge, Merge, SoftGate
+from larq_dense.layers.nearest import NearestUpsampling2D
 from larq_dense.layers.parallel_conv import ParallelConv2D
 from larq_dense.layers.parallel_upsampling import ParallelUpsampling2D
 from larq_dense.layers.threshold import Threshold
@@ -10,6 +11,7 @@ __all__ = [
     "BinaryAttention",
     "GatedMerge",
     "Merge",
+    "NearestUpsampling2D",
     "ParallelConv2D",
     "ParallelUpsampling2D",
     "SoftGate",

@@ -13,6 +13,7 @@ from larq_dense.layers._base import (
     register,
 )
 from larq_dense.layers.gate import GatedMerge
+from larq_dense.layers.nearest import enlarge
 from larq_dense.layers.parallel_conv import ParallelConv2D
 
 METHODS = ("subpixel", "nearest")
@@ -78,14 +79,11 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         )
         self.merge = GatedMerge(name="merge")
 
-    def _enlarge(self, x: Tensor) -> Tensor:
-        return tf.keras.backend.resize_images(x, self.factor, self.factor, "channels_last")
-
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Return the enlarged, merged branches."""
         sources = as_branches(inputs)
         if self.method == "nearest":
-            sources = [self._enlarge(x) for x in sources]
+            sources = [enlarge(x, self.factor) for x in sources]
         merged = self.merge(self.conv(sources, training=training))
         if self.method == "nearest" or self.factor == 1:
             return merged

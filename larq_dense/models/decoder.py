@@ -4,7 +4,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from larq_dense.layers import BinaryAttention, GatedMerge, ParallelConv2D, ParallelUpsampling2D
+from larq_dense.layers import (
+    BinaryAttention,
+    GatedMerge,
+    NearestUpsampling2D,
+    ParallelConv2D,
+    ParallelUpsampling2D,
+)
+from larq_dense.layers._base import Precision
 from larq_dense.models.blocks import conv_norm
 
 Tensor = Any
@@ -18,7 +25,7 @@ def fpn_decoder(
     branches: int,
     attention: str,
     upsampling: str,
-    precision: str,
+    precision: Precision,
     estimator: str,
 ) -> Tensor:
     """Join an encoder's features from the coarsest to the finest, each stage at twice the size.
@@ -41,7 +48,7 @@ def fpn_decoder(
     Returns:
         Features `[batch, height / 2, width / 2, head_filters]`.
     """
-    common = {"branches": branches, "precision": precision, "estimator": estimator}
+    common: dict[str, Any] = {"branches": branches, "precision": precision, "estimator": estimator}
     *laterals, top = features
     x = conv_norm(top, filters, 1, "lateral4", relu=False)
     for stage in reversed(range(4)):
@@ -57,6 +64,6 @@ def fpn_decoder(
         lateral = conv_norm(laterals[stage], width, 1, f"lateral{stage}", relu=False)
         terms = [up, lateral]
         if width == filters:
-            terms.append(tf.keras.layers.UpSampling2D(2, name=f"decoder{stage}_shortcut")(x))
+            terms.append(NearestUpsampling2D(name=f"decoder{stage}_shortcut")(x))
         x = tf.keras.layers.Add(name=f"decoder{stage}_join")(terms)
     return x

@@ -14,6 +14,7 @@ from larq_dense.layers import (
     BinaryAttention,
     GatedMerge,
     Merge,
+    NearestUpsampling2D,
     ParallelConv2D,
     ParallelUpsampling2D,
     SoftGate,
@@ -230,6 +231,19 @@ def test_parallel_upsampling(
     assert layer(x).shape == (2, factor * height, factor * width, 2)
 
 
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_nearest_upsampling_and_its_gradient(factor: int) -> None:
+    layer = NearestUpsampling2D(factor)
+    x = tf.Variable(inputs(factor, 2, 3, 4, 5))
+    upstream = inputs(factor, 2, 3 * factor, 4 * factor, 5)
+    with tf.GradientTape() as tape:
+        y = layer(x)
+        loss = tf.reduce_sum(y * upstream)
+    np.testing.assert_array_equal(y, x.numpy().repeat(factor, 1).repeat(factor, 2))
+    blocks = upstream.reshape(2, 3, factor, 4, factor, 5).sum(axis=(2, 4))
+    np.testing.assert_allclose(tape.gradient(loss, x), blocks, rtol=1e-4, atol=1e-5)
+
+
 def test_estimator_gradient_is_its_polynomial() -> None:
     import larq as lq
 
@@ -246,6 +260,7 @@ SAMPLES = [
     Threshold(0.25),
     SoftGate(0.5),
     Merge(),
+    NearestUpsampling2D(3),
     GatedMerge(0.5),
     ParallelConv2D(4, 1, 2, 2, spread=0.3, estimator="ste_sign"),
     ParallelConv2D(4, precision="float"),

@@ -1,0 +1,123 @@
+"""`larq-dense data`: look at a data set before a model does."""
+
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from larq_dense.cli.options import FILE, json_option
+from larq_dense.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from larq_dense.tasks.check import CheckReport
+
+_SHOWN = 20
+
+
+@click.group()
+def command() -> None:
+    """Check a data set."""
+
+
+@command.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--task", "task_name", metavar="NAME", help="Report on the classes of this task.")
+@click.option(
+    "--labels",
+    metavar="NAME",
+    help="Label encoding of a plain folder, such as camvid, if neither its classes.yaml nor its "
+    "name tells.",
+)
+@click.option(
+    "--sheet",
+    type=FILE,
+    metavar="FILE",
+    default=Path("contact_sheet.png"),
+    show_default=True,
+    help="Where to write the contact sheet (PNG).",
+)
+@json_option
+@click.pass_context
+def check(
+    context: click.Context,
+    folder: Path,
+    task_name: str | None,
+    labels: str | None,
+    sheet: Path,
+    as_json: bool,
+) -> None:
+    """Read every picture and mask in DIR and report on them.
+
+    Finds pictures without mask, masks of another size, labels out of range, damaged files and
+    frames that are in two splits; prints sizes and the balance of the classes; writes a contact
+    sheet. DIR is a published data set (Cityscapes, KITTI road, ECSSD, DUTS, CamVid, IDD-Lite) or
+    a folder with images/, masks/, lists such as train.txt and, for your own classes,
+    classes.yaml. The exit code is 1 if there is something to mend.
+
+    \b
+    Example:
+      larq-dense data check camvid/ --sheet camvid.png
+    """
+    from larq_dense import tasks
+    from larq_dense.common.files import write_bytes
+    from larq_dense.tasks.check import check as check_data
+    from larq_dense.tasks.dataset import DataSet
+    from larq_dense.tasks.sheet import contact_sheet
+
+    task = tasks.get(task_name) if task_name is not None else None
+    data = DataSet.open(folder, task, labels)
+    report, usable = check_data(data, progress=_progress)
+    if usable:
+        png = BytesIO()
+        contact_sheet(usable, data.task).save(png, "PNG")
+        write_bytes(sheet, png.getvalue())
+    written = str(sheet) if usable else None
+    if as_json:
+        print_json({**report.to_dict(), "sheet": written})
+    else:
+        _print(report, written)
+    if report.problems:
+        context.exit(1)
+
+
+def _progress(frames: Iterable[Any], count: int) -> Iterable[Any]:
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(frames, "reading", total=count, console=console, disable=not console.is_terminal)
+
+
+def _print(report: "CheckReport", sheet: str | None) -> None:
+    splits = ", ".join(f"{name} {count}" for name, count in report.splits.items())
+    sizes = ", ".join(f"{size} ({count})" for size, count in list(report.sizes.items())[:3])
+    more = len(report.sizes) - 3
+    rows: list[tuple[str, object]] = [
+        ("folder", report.root),
+        ("layout", report.layout),
+        ("labels", report.encoding),
+        ("splits", splits or "no lists"),
+        ("frames", report.frames),
+        ("usable", report.usable),
+        ("sizes", f"{sizes} and {more} more" if more > 0 else sizes),
+        ("not labelled", f"{report.ignored:.1%} of the pixels"),
+        ("contact sheet", sheet),
+    ]
+    if report.unlabelled:
+        rows.insert(4, ("without masks", ", ".join(report.unlabelled)))
+    for name, value in rows:
+        click.echo(f"{name:14}{'-' if value is None else value}")
+    click.echo()
+    print_table(
+        ("class", "share of pixels", "images"),
+        [(share.name, f"{share.share:.2%}", share.images) for share in report.classes],
+    )
+    click.echo()
+    for problem in report.problems[:_SHOWN]:
+        click.echo(problem.message)
+    if len(report.problems) > _SHOWN:
+        click.echo(f"… and {len(report.problems) - _SHOWN} more; --json lists them all.")
+    count = len(report.problems)
+    click.echo("Nothing to mend." if count == 0 else f"{count} to mend.")

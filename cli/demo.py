@@ -1,0 +1,158 @@
+"""`larq-dense demo`: two entries on real pictures, from prediction to the converted file."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from larq_dense.cli.models import import_tensorflow, open_twin
+from larq_dense.cli.options import FILE, FOLDER, json_option
+from larq_dense.cli.output import print_json, print_table, without_chatter
+
+if TYPE_CHECKING:
+    from larq_dense.evaluation.benchmark import Timing
+
+_ENTRIES = ("cityscapes", "ecssd")
+_STREETS = ("camvid", "idd_lite")
+
+
+@click.command()
+@click.option(
+    "--image", "images", type=FILE, multiple=True, metavar="FILE", help="Your own picture."
+)
+@click.option(
+    "--output",
+    type=FOLDER,
+    default=Path("demo"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder for overlays and converted files.",
+)
+@click.option(
+    "--repeats", type=click.IntRange(min=1), default=20, show_default=True, help="Timed runs."
+)
+@json_option
+def command(images: tuple[Path, ...], output: Path, repeats: int, as_json: bool) -> None:
+    """Try the entries cityscapes and ecssd on real pictures.
+
+    Predicts and writes overlays, converts both with Larq Compute Engine, runs the converted files
+    on the same pictures, and prints how they compare with Keras and with the full-precision twin.
+    Without --image it takes pictures that come with scikit-image, and street frames from
+    ../shared/data (or the folder in LARQ_DENSE_DATA) where there are any.
+
+    \b
+    Example:
+      larq-dense demo --image street.jpg --output demo
+    """
+    import_tensorflow()
+    rows = [_try_entry(name, images or _pictures(name), output, repeats) for name in _ENTRIES]
+    if as_json:
+        print_json(rows)
+        return
+    columns = ["entry", "task", "metric", "OPs", "bytes", "same labels as Keras"]
+    columns += [f"ms {engine}" for engine in rows[0]["milliseconds"]]
+    table = [
+        [
+            row["entry"],
+            row["task"],
+            row["metric"],
+            f"{row['ops'] / 1e6:.0f} M",
+            row["bytes"],
+            f"{100 * row['same_labels']:.3f} %",
+            *(f"{value:.1f}" for value in row["milliseconds"].values()),
+        ]
+        for row in rows
+    ]
+    print_table(columns, table)
+    click.echo(f"\nOverlays and converted files are in {output}/. Times are on one thread.")
+
+
+def _try_entry(name: str, images: tuple[Path, ...], output: Path, repeats: int) -> dict[str, Any]:
+    from larq_dense import Predictor, zoo
+    from larq_dense.cli.measure import complexity_totals, time_files
+    from larq_dense.conversion import convert
+
+    model = zoo.load(name)
+    predictor = Predictor.from_keras(model)
+    written = [_write_overlay(predictor, image, output) for image in images]
+    click.echo("\n".join(f"wrote {path}" for path in written), err=True)
+    click.echo(f"converting {name} and its twin, and timing both", err=True)
+    with without_chatter():
+        converted = convert(model, images=images)
+        timings = time_files(converted.content, open_twin(name), None, repeats)
+    assert converted.parity is not None
+    converted.save(output / f"{name}.tflite")
+    return {
+        "entry": name,
+        "task": zoo.find(name).task().title,
+        "metric": _published_metric(name),
+        "ops": complexity_totals(model)["ops"],
+        "bytes": len(converted.content),
+        "same_labels": converted.parity.same_labels,
+        "milliseconds": _milliseconds(timings),
+        "overlays": written,
+    }
+
+
+def _write_overlay(predictor: Any, image: Path, output: Path) -> Path:
+    from io import BytesIO
+
+    from PIL import Image
+
+    from larq_dense.common.files import write_bytes
+    from larq_dense.common.images import overlay, read_image
+
+    picture = read_image(image)
+    labelled = overlay(picture, predictor.labels(picture), predictor.spec.palette)
+    png = BytesIO()
+    Image.fromarray(labelled).save(png, "PNG")
+    path = output / f"{predictor.spec.name}-{image.stem}.png"
+    write_bytes(path, png.getvalue())
+    return path
+
+
+def _published_metric(name: str) -> str:
+    """Return what the card says of the entry's accuracy on its first validation source."""
+    from larq_dense import zoo
+    from larq_dense.zoo.card import METRIC_TITLES, format_metric
+    from larq_dense.zoo.provenance import data_set
+
+    entry = zoo.find(name)
+    metric, row = entry.task().main_metric, entry.metrics()["accuracy"][0]
+    value = format_metric(metric, row["metrics"][metric])
+    return f"{METRIC_TITLES[metric]} {value} on {data_set(row['data']).title}"
+
+
+def _milliseconds(timings: "list[Timing]") -> dict[str, float]:
+    """Return the medians: LCE's fastest kernel, the native runtime if it is there, the twin."""
+    taken = {timing.candidate.engine: timing.median for timing in timings}
+    lce = min(value for engine, value in taken.items() if engine.startswith("LCE"))
+    others = {engine: value for engine, value in taken.items() if not engine.startswith("LCE")}
+    return {"LCE": lce, **others}
+
+
+def _pictures(name: str) -> tuple[Path, ...]:
+    """Return pictures that suit an entry and are on this machine."""
+    from larq_dense.cli.measure import bundled_picture
+
+    if name == "ecssd":
+        return (bundled_picture("chelsea.png"), bundled_picture("astronaut.png"))
+    frames = _street_frames()
+    if not frames:
+        click.echo(
+            "No street frames here, so cityscapes gets a motorcycle on a floor; try "
+            "--image with a street of your own.",
+            err=True,
+        )
+    return frames or (bundled_picture("motorcycle_left.png"),)
+
+
+def _street_frames() -> tuple[Path, ...]:
+    """Return the first validation frame of each street data set that is here."""
+    from larq_dense import tasks
+
+    root = Path(os.environ.get("LARQ_DENSE_DATA", "../shared/data"))
+    task = tasks.get("cityscapes")
+    folders = [root / name for name in _STREETS if (root / name).is_dir()]
+    return tuple(task.samples(folder, "val")[0].image for folder in folders)

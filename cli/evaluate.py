@@ -1,0 +1,88 @@
+"""`larq-dense evaluate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from larq_dense.cli.options import (
+    FOLDER,
+    data_option,
+    json_option,
+    runtime_option,
+    threads_option,
+)
+from larq_dense.cli.output import print_json, print_table
+from larq_dense.cli.progress import progress
+
+if TYPE_CHECKING:
+    from larq_dense.evaluation import Evaluation
+
+
+@click.command()
+@click.argument("model")
+@data_option(help="Folder of the data set: as published, or images/, masks/ and lists.")
+@click.option("--split", required=True, metavar="NAME", help="Split to measure, such as val.")
+@click.option("--within", metavar="LIST", help="Only pictures that are also on this list.")
+@click.option("--labels", metavar="SOURCE", help="Encoding of the masks, if it cannot be told.")
+@click.option("--output", type=FOLDER, metavar="DIR", help="Write figures and pictures here.")
+@runtime_option
+@threads_option
+@json_option
+def command(
+    model: str,
+    data: Path,
+    split: str,
+    within: str | None,
+    labels: str | None,
+    output: Path | None,
+    runtime: Literal["auto", "xnor", "lce"],
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Measure MODEL on labelled pictures.
+
+    MODEL is an entry's name, a .tflite file, or a run's folder. --output writes metrics.json,
+    per_class.csv, confusion.png, and the worst and best pictures as worst.jpg and best.jpg.
+
+    \b
+    Example:
+      larq-dense evaluate cityscapes --data idd_lite --split val --output report
+      larq-dense evaluate ecssd.tflite --data objects --split val --within salient_like --json
+    """
+    from larq_dense.cli.models import open_predictor
+    from larq_dense.evaluation import measure
+    from larq_dense.evaluation.report import prepare_folder, write_report
+
+    predictor, spec, task = open_predictor(model, runtime, threads)
+    samples = task.samples(data, split, labels=labels, within=within)
+    if output is not None:
+        prepare_folder(output)
+    evaluation = measure(predictor, task, progress(samples, "evaluating"))
+    document = {
+        **evaluation.to_dict(),
+        "model": model,
+        "task": task.name,
+        "data": str(data),
+        "split": split,
+        "within": within,
+    }
+    files = write_report(output, evaluation, document, predictor, task) if output else []
+    if as_json:
+        print_json(document)
+        return
+    click.echo(f"{spec.name}: {task.title}")
+    click.echo(f"{data}, {split}: {evaluation.images} pictures")
+    click.echo()
+    _print_tables(evaluation)
+    for path in files:
+        click.echo(f"wrote {path}")
+
+
+def _print_tables(evaluation: "Evaluation") -> None:
+    print_table(("metric", "value"), evaluation.metrics.items())
+    if evaluation.per_class:
+        columns = list(next(iter(evaluation.per_class.values())))
+        rows = [(name, *values.values()) for name, values in evaluation.per_class.items()]
+        click.echo()
+        print_table(("class", *columns), rows)

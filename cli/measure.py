@@ -1,0 +1,180 @@
+"""What is measured of an entry when it is published, and in part by the demo."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from larq_dense.cli.models import import_tensorflow, open_twin
+from larq_dense.cli.progress import progress
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from larq_dense.conversion import ConversionResult
+    from larq_dense.evaluation.benchmark import Timing
+    from larq_dense.tasks import Sample
+    from larq_dense.zoo import Entry
+
+_Item = TypeVar("_Item")
+_PARITY_PICTURES = 10
+_CALIBRATION_PICTURES = 16
+GOLDEN_PICTURE = "chelsea.png"
+_GOLDEN_GRID = (6, 8)
+
+
+def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any]:
+    """Measure a packed entry: accuracy, complexity, conversion and latency.
+
+    Args:
+        entry: Holds a recipe and packed weights.
+        data: Holds the folders of the recipe's validation sources.
+        repeats: Timed runs of each engine.
+
+    Returns:
+        What `metrics.json` holds beside its origin, each part with its command.
+
+    Raises:
+        LarqDenseError: Data or weights are not what they should be, or the audit fails.
+    """
+    from larq_dense import zoo
+    from larq_dense.conversion import convert
+    from larq_dense.evaluation.machine import describe_machine
+    from larq_dense.evaluation.twins import int8_tflite
+
+    import_tensorflow()
+    sources = _validation_samples(entry, data)
+    pictures = [sample.image for samples in sources for sample in samples]
+    model, twin = zoo.load(entry.folder), open_twin(str(entry.folder))
+    compared = spread(pictures, _PARITY_PICTURES)
+    converted = convert(model, images=compared)
+    calibration = [model.preprocess(path) for path in spread(pictures, _CALIBRATION_PICTURES)]
+    timings = time_files(converted.content, twin, int8_tflite(twin, calibration), repeats)
+    return {
+        "machine": describe_machine(),
+        "accuracy": _accuracy(entry, model, sources, data),
+        "golden": golden(model),
+        "complexity": {
+            "binary": complexity_totals(model),
+            "float": complexity_totals(twin),
+            "command": (
+                'python -c "from larq_dense import evaluation, zoo; '
+                f"print(evaluation.complexity(zoo.load('{entry.name}')).totals())\""
+            ),
+        },
+        "conversion": {
+            **_conversion(converted),
+            "command": " ".join(
+                [f"larq-dense convert {entry.name}", *(f"--images {path}" for path in compared)]
+            ),
+        },
+        "latency": {
+            "threads": 1,
+            "rows": [
+                {"engine": timing.candidate.engine, "milliseconds": timing.median}
+                for timing in timings
+            ],
+            "command": f"larq-dense benchmark {entry.name} --threads 1 --repeats {repeats}",
+        },
+    }
+
+
+def spread(items: Sequence[_Item], count: int) -> list[_Item]:
+    """Return at most `count` items, evenly spread over all of them."""
+    kept = min(count, len(items))
+    return [items[index * len(items) // kept] for index in range(kept)]
+
+
+def golden(model: "tf.keras.Model") -> dict[str, Any]:
+    """Record what a model says of one picture that every installation has.
+
+    Returns:
+        The picture's name, and the logits at a grid of 6 rows and 8 columns,
+        `[6, 8, channels]`, by which a later version can tell that it still computes the same.
+    """
+    from larq_dense import Predictor
+
+    logits = Predictor.from_keras(model).logits(bundled_picture(GOLDEN_PICTURE))
+    rows, columns = (
+        [(2 * index + 1) * size // (2 * count) for index in range(count)]
+        for size, count in zip(logits.shape[:2], _GOLDEN_GRID, strict=True)
+    )
+    return {
+        "picture": GOLDEN_PICTURE,
+        "logits": logits[rows][:, columns].round(3).astype(float).tolist(),
+    }
+
+
+def bundled_picture(name: str) -> Path:
+    """Return the path of a picture that ships with scikit-image."""
+    import skimage
+
+    folder = Path(skimage.__file__).parent / "data"
+    return folder / name
+
+
+def complexity_totals(model: "tf.keras.Model") -> dict[str, Any]:
+    """Return OPs, MACs, parameters and bytes, without the table of layers."""
+    from larq_dense.evaluation import complexity
+
+    return complexity(model).totals()
+
+
+def time_files(
+    binary_file: bytes,
+    twin: "tf.keras.Model",
+    int8_file: bytes | None,
+    repeats: int,
+) -> "list[Timing]":
+    """Time a converted file beside its twins on one thread, interleaved, on a grey picture.
+
+    The picture's content does not matter: the work of every layer is the same for any.
+    """
+    import numpy as np
+
+    from larq_dense.evaluation.benchmark import candidates, time_interleaved
+    from larq_dense.evaluation.twins import float_tflite
+
+    entrants = candidates(
+        keras=None,
+        binary_file=binary_file,
+        float_file=float_tflite(twin),
+        int8_file=int8_file,
+        threads=[1],
+    )
+    picture = np.zeros((1, *twin.input_shape[1:]), np.float32)
+    return time_interleaved(entrants, picture, repeats, partial(progress, text="timing"))
+
+
+def _validation_samples(entry: "Entry", data: Path) -> "list[list[Sample]]":
+    recipe, task = entry.recipe(), entry.task()
+    return [recipe.read_samples(task, data, source) for source in recipe.data.validation]
+
+
+def _accuracy(
+    entry: "Entry", model: "tf.keras.Model", sources: "list[list[Sample]]", data: Path
+) -> list[dict[str, Any]]:
+    from larq_dense import Predictor
+    from larq_dense.evaluation import evaluate
+
+    predictor, task = Predictor.from_keras(model), entry.task()
+    rows = []
+    for source, samples in zip(entry.recipe().data.validation, sources, strict=True):
+        command = f"larq-dense evaluate {entry.name} --data {data / source.folder}"
+        command += f" --split {source.split}"
+        command += f" --within {source.within}" if source.within else ""
+        command += f" --labels {source.labels}" if source.labels else ""
+        measured = evaluate(predictor, task, progress(samples, f"measuring on {source.folder}"))
+        where = {"data": source.folder, "split": source.split, "within": source.within}
+        rows.append({**where, **measured, "command": command})
+    return rows
+
+
+def _conversion(converted: "ConversionResult") -> dict[str, Any]:
+    assert converted.parity is not None
+    return {
+        "bytes": len(converted.content),
+        "binary_layers": len(converted.audit.layers),
+        "operators": converted.audit.operators,
+        "parity": converted.parity.to_dict(),
+    }

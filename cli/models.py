@@ -1,0 +1,121 @@
+"""What a command's MODEL argument may be, and how it is opened."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from larq_dense.cli.output import without_chatter
+from larq_dense.common.errors import DataError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from larq_dense.runtime import ModelSpec, Predictor
+    from larq_dense.tasks import Task
+
+BEST = "best.safetensors"
+
+
+class OpenModel(NamedTuple):
+    """A model that is ready to predict."""
+
+    predictor: "Predictor"
+    spec: "ModelSpec"
+    task: "Task"
+
+
+def open_predictor(
+    model: str, runtime: Literal["auto", "xnor", "lce"] = "auto", threads: int = 1
+) -> OpenModel:
+    """Open what a user named as a model.
+
+    Args:
+        model: A zoo entry's name, an entry's folder, a run's folder, or a `.tflite` file.
+        runtime: What runs a file.
+        threads: Threads that run a file.
+
+    Raises:
+        LarqDenseError: There is no such model, or it is damaged.
+    """
+    from larq_dense.runtime import Predictor, read_spec
+
+    if is_file(model):
+        # By its path, so that a message about a damaged file names it.
+        spec = read_spec(model)
+        predictor = Predictor.from_tflite(model, threads, runtime, spec)
+        return OpenModel(predictor, predictor.spec, task_of(predictor.spec))
+    keras, task = open_keras(model)
+    return OpenModel(Predictor.from_keras(keras), keras.spec, task)
+
+
+def open_keras(model: str) -> "tuple[tf.keras.Model, Task]":
+    """Open an entry or a run as a Keras model that carries its `spec`.
+
+    Raises:
+        LarqDenseError: There is no such entry or run, or it is damaged.
+    """
+    from larq_dense import zoo
+
+    run = Path(model)
+    if (run / BEST).is_file():
+        import_tensorflow()
+        return _open_run(run)
+    if (run / "recipe.yaml").is_file() and not (run / "weights.sha256").is_file():
+        raise DataError(f"{model} holds no {BEST} yet; train on until its first validation.")
+    if run.is_dir() and not (run / "recipe.yaml").is_file() and model not in zoo.list_entries():
+        raise DataError(
+            f"{model} is neither an entry's folder nor a run's: it holds no recipe.yaml."
+        )
+    task = zoo.find(model).task()
+    import_tensorflow()
+    return zoo.load(model), task
+
+
+def open_twin(model: str) -> "tf.keras.Model":
+    """Return the full-precision twin of an entry or a run, with random weights.
+
+    Raises:
+        LarqDenseError: There is no such entry or run.
+    """
+    from larq_dense import zoo
+
+    entry = zoo.find(model)
+    return entry.recipe().build_model(precision="float", task=entry.task())
+
+
+def is_file(model: str) -> bool:
+    """Whether `model` names a converted file rather than an entry or a run."""
+    return Path(model).is_file() or model.endswith(".tflite")
+
+
+def task_of(spec: "ModelSpec") -> "Task":
+    """Return the task that a description names, or one made from its classes."""
+    from larq_dense import tasks
+
+    if spec.task in tasks.names():
+        task = tasks.get(spec.task)
+        # A folder of one's own may be called as a published task.
+        if list(task.class_names) == spec.class_names:
+            return task
+    classes = [tasks.ClassInfo(each.name, each.color) for each in spec.classes]
+    return tasks.from_classes(spec.task, classes)
+
+
+def _open_run(run: Path) -> "tuple[tf.keras.Model, Task]":
+    from larq_dense.models.weights import load_weights
+    from larq_dense.runtime import ModelSpec
+    from larq_dense.training.recipe import Recipe
+
+    recipe = Recipe.load(run / "recipe.yaml")
+    task = recipe.get_task(run)
+    model = recipe.build_model(task=task)
+    load_weights(model, run / BEST)
+    model.spec = ModelSpec.for_task(recipe.name, task, recipe.preprocessing)
+    return model, task
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow and let it look for devices, without what it writes about both."""
+    with without_chatter():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()

@@ -1,0 +1,38 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document instead of tables."
+)
+
+runtime_option = click.option(
+    "--runtime",
+    type=click.Choice(["auto", "xnor", "lce"]),
+    default="auto",
+    show_default=True,
+    help="What runs a .tflite file.",
+)
+
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads that run a .tflite file.",
+)
+
+
+def data_option(required: bool = True, help: str = "Folder of the data set.") -> Decorator[Any]:
+    """Return `--data DIR`, passed as `data: Path` (or None where it is not required)."""
+    return click.option("--data", type=FOLDER, required=required, metavar="DIR", help=help)

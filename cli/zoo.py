@@ -1,0 +1,146 @@
+"""`larq-dense zoo`: the published entries."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from larq_dense.cli.options import FILE, FOLDER, data_option, json_option
+from larq_dense.cli.output import print_json, print_table
+
+
+@click.group()
+def command() -> None:
+    """List, describe and publish the zoo's entries."""
+
+
+@command.command("list")
+@click.argument("pattern", default="*")
+@json_option
+def list_entries(pattern: str, as_json: bool) -> None:
+    """List the entries whose names match PATTERN.
+
+    \b
+    Example:
+      larq-dense zoo list
+      larq-dense zoo list "*road*"
+    """
+    from larq_dense import zoo
+
+    found = [zoo.info(name) for name in zoo.list_entries(pattern)]
+    if as_json:
+        print_json([_summary(entry) for entry in found])
+        return
+    rows = [list(_summary(entry).values()) for entry in found]
+    print_table(["name", "task", "metric", "value", "measured on", "OPs", "bytes"], rows)
+
+
+@command.command()
+@click.argument("name")
+@json_option
+def info(name: str, as_json: bool) -> None:
+    """Describe the entry NAME: classes, input, data, figures.
+
+    \b
+    Example:
+      larq-dense zoo info camvid
+    """
+    from larq_dense import zoo
+
+    entry = zoo.info(name)
+    if as_json:
+        print_json(entry)
+        return
+    classes = ", ".join(each["name"] for each in entry["classes"])
+    rows: list[tuple[str, object]] = [
+        ("name", entry["name"]),
+        ("task", entry["title"]),
+        ("classes", classes),
+        ("input", f"{entry['input']['width']}×{entry['input']['height']}"),
+        ("weights", entry["notice"]),
+        ("sha256", entry["sha256"]),
+    ]
+    for row in entry["metrics"].get("accuracy", []):
+        value = row["metrics"][entry["main_metric"]]
+        rows.append((f"{entry['main_metric']} on {row['data']} ({row['split']})", value))
+    print_table(["", ""], rows)
+
+
+@command.command()
+@click.argument("name")
+def card(name: str) -> None:
+    """Print the card of the entry NAME.
+
+    \b
+    Example:
+      larq-dense zoo card ecssd
+    """
+    from larq_dense import zoo
+
+    click.echo(zoo.find(name).card(), nl=False)
+
+
+@command.command()
+@click.argument("run", type=FOLDER)
+@click.argument("name")
+@data_option(help="Folder that holds the recipe's validation sources.")
+@click.option("--zoo", "root", type=FOLDER, metavar="DIR", help="Instead of the zoo's own folder.")
+@click.option(
+    "--repeats", type=click.IntRange(min=1), default=50, show_default=True, help="Timed runs."
+)
+def publish(run: Path, name: str, data: Path, root: Path | None, repeats: int) -> None:
+    """Turn the training RUN into the entry NAME: packed weights, metrics, card.
+
+    Measures the packed weights on every validation source, converts them with the audit, compares
+    the file with Keras, and times it beside its full-precision twin. An entry of that name is
+    replaced.
+
+    \b
+    Example:
+      larq-dense zoo publish runs/camvid camvid --data ../shared/data
+    """
+    from larq_dense import zoo
+    from larq_dense.cli.measure import measure_entry
+
+    entry = zoo.publish(run, name, partial(measure_entry, data=data, repeats=repeats), root)
+    click.echo(f"published {entry.folder}")
+
+
+@command.command()
+@click.option("--readme", type=FILE, metavar="FILE", help="Renew the table of entries there, too.")
+def render(readme: Path | None) -> None:
+    """Write every card anew from its entry's recipe and metrics.
+
+    \b
+    Example:
+      larq-dense zoo render --readme README.md
+    """
+    from larq_dense import zoo
+    from larq_dense.common.files import write_text
+    from larq_dense.zoo.card import card as card_of
+    from larq_dense.zoo.tables import render_readme
+
+    for name in zoo.list_entries():
+        entry = zoo.find(name)
+        if entry.metrics():
+            write_text(entry.folder / "card.md", card_of(entry))
+            click.echo(f"wrote {entry.folder / 'card.md'}")
+    if readme is not None:
+        render_readme(readme)
+        click.echo(f"wrote {readme}")
+
+
+def _summary(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return one line of the list: the main metric on the first source, OPs and bytes."""
+    metrics = entry["metrics"]
+    first = metrics["accuracy"][0] if metrics else None
+    return {
+        "name": entry["name"],
+        "task": entry["title"],
+        "metric": entry["main_metric"],
+        "value": first["metrics"][entry["main_metric"]] if first else None,
+        "data": f"{first['data']} ({first['split']})" if first else None,
+        "ops": metrics["complexity"]["binary"]["ops"] if metrics else None,
+        "bytes": metrics["complexity"]["binary"]["stored_bytes"] if metrics else None,
+    }

@@ -1,0 +1,143 @@
+"""Holds a converted file against its Keras model: every binary layer must be binary in it.
+
+LCE's converter silently leaves what it does not recognize in floating point. Names do not tell,
+because a fused operation carries the name of its last part; the weights do: an `LceBconv2d` whose
+packed filter has the signs of a layer's kernel is that layer.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from larq_dense.common.errors import ConversionError
+from larq_dense.conversion.kernels import Key, float_key, layer_key, packed_key
+from larq_dense.conversion.operators import operator_name
+from larq_dense.models import binary_layers
+from larq_dense.runtime.interpreter import LCE_OPERATIONS
+from larq_dense.runtime.metadata import parse
+from larq_dense.runtime.tflite_file import Operator, TfliteFile
+
+_MENDS = {
+    "CONV_2D": "give each group a multiple of 32 input channels",
+    "TRANSPOSE_CONV": "use a convolution to factor² times the channels, then depth-to-space",
+}
+
+
+@dataclass(frozen=True)
+class AuditedLayer:
+    """A layer declared binary and the operation it became.
+
+    Attributes:
+        layer: The Keras layer's name, with those of the layers around it.
+        output: The operation's output tensor in the file.
+        filter_shape: `(out, height, width, in)`.
+        bitpacked: Whether its output stays packed, at one bit a value.
+    """
+
+    layer: str
+    output: str
+    filter_shape: tuple[int, ...]
+    bitpacked: bool
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What an audit found in a file that passed it.
+
+    Attributes:
+        layers: Every layer declared binary, in the model's order.
+        operators: How many operations of each kind the file holds, the most frequent first.
+    """
+
+    layers: tuple[AuditedLayer, ...]
+    operators: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return asdict(self)
+
+
+def audit(content: bytes, model: Any) -> AuditReport:
+    """Check that a converted file computes in binary what its model declares binary.
+
+    Args:
+        content: The `.tflite` file.
+        model: The Keras model it was made from.
+
+    Returns:
+        Where each binary layer went, and what else is in the file.
+
+    Raises:
+        ConversionError: A layer declared binary is no `LceBconv2d`, a binary kernel is computed
+            in floating point, or the file holds a custom operation that is not LCE's. The
+            sentence names the layer.
+        DataError: The file is damaged.
+    """
+    file = parse(content, "the converted file")
+    _refuse_foreign_operations(file)
+    binary = _by_key(file, packed_key)
+    stayed_float = _by_key(file, float_key)
+    audited = []
+    missing = []
+    for layer in binary_layers(model):
+        name, key = _path(layer), layer_key(layer)
+        if binary[key]:
+            output = binary[key].pop(0).outputs[0]
+            audited.append(AuditedLayer(name, output.name, key[0], output.dtype == "int32"))
+        else:
+            missing.append((name, next(map(operator_name, stayed_float[key]), None)))
+    if missing:
+        raise ConversionError(_sentence(missing))
+    _refuse_float_kernels([each for operators in stayed_float.values() for each in operators])
+    counts = Counter(map(operator_name, file.operators))
+    return AuditReport(tuple(audited), dict(counts.most_common()))
+
+
+def _refuse_foreign_operations(file: TfliteFile) -> None:
+    for operator in file.operators:
+        if operator.custom_name and operator.custom_name not in LCE_OPERATIONS:
+            raise ConversionError(
+                f"{operator.outputs[0].name} became the custom operation {operator.custom_name}, "
+                "which is not one of Larq Compute Engine's; build it from operations that "
+                "TensorFlow Lite has."
+            )
+
+
+def _refuse_float_kernels(operators: list[Operator]) -> None:
+    for operator in operators:
+        raise ConversionError(
+            f"the binary kernel of {operator.outputs[0].name} is computed in floating point, as "
+            f"{operator_name(operator)}; use a binary layer that Larq Compute Engine has, or a "
+            "float kernel."
+        )
+
+
+def _by_key(
+    file: TfliteFile, key_of: Callable[[Operator], Key | None]
+) -> defaultdict[Key, list[Operator]]:
+    groups: defaultdict[Key, list[Operator]] = defaultdict(list)
+    for operator in file.operators:
+        key = key_of(operator)
+        if key is not None:
+            groups[key].append(operator)
+    return groups
+
+
+def _path(layer: Any) -> str:
+    """Return a layer's name with those of the layers it is nested in."""
+    scope, _, _ = layer.kernel.name.rpartition("/")
+    return scope or str(layer.name)
+
+
+def _sentence(missing: list[tuple[str, str | None]]) -> str:
+    names = [
+        f"{name} ({f'a float {became}' if became else 'not found'})" for name, became in missing
+    ]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    mends = sorted({_MENDS[became] for _, became in missing if became in _MENDS})
+    mend = "; ".join(mends) or "build the model at a fixed input shape, with one-padding"
+    return (
+        f"declared binary, but no LceBconv2d in the converted file: {', '.join(names[:5])}{more}; "
+        f"{mend}."
+    )

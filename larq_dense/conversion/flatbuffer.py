@@ -1,0 +1,52 @@
+"""Runs LCE's converter on a Keras model."""
+
+import tempfile
+
+import tensorflow as tf
+
+from larq_dense.common.errors import ConversionError
+
+
+def to_flatbuffer(model: tf.keras.Model, input_shape: tuple[int, ...]) -> bytes:
+    """Convert a model with Larq Compute Engine, without checks on the outcome.
+
+    The graph is traced at one fixed shape, also for a model that takes any: with an open height
+    or width the converter would leave one-padded binary convolutions in floating point.
+
+    Args:
+        model: A model with one picture as input and logits as output.
+        input_shape: `(1, height, width, 3)`.
+
+    Returns:
+        A `.tflite` file with the input `image` and the output `logits`.
+
+    Raises:
+        ConversionError: The model computes in another type than float32, or the converter
+            refuses it.
+    """
+    if model.dtype_policy.name != "float32":
+        raise ConversionError(
+            f"the model computes in {model.dtype_policy.name}; build it in float32 to convert it."
+        )
+    module = tf.Module()
+    module.weights = model.variables
+    serve = tf.function(lambda image: {"logits": model(image, training=False)})
+    signature = serve.get_concrete_function(tf.TensorSpec(input_shape, tf.float32, "image"))
+    # Without this option, saving traces the gradient of every quantizer, which takes a minute.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=signature, options=options)
+        try:
+            return _convert(folder)
+        except Exception as error:  # the converter's errors share no base class
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise ConversionError(
+                f"Larq Compute Engine cannot convert {model.name}: {reason[0]}; replace the layer "
+                "that it names."
+            ) from error
+
+
+def _convert(folder: str) -> bytes:
+    import larq_compute_engine as lce
+
+    return bytes(lce.convert_saved_model(folder))

@@ -1,0 +1,75 @@
+"""Compares a converted file with its Keras model on pictures."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from larq_dense.common.errors import DataError
+from larq_dense.common.images import ImageLike, read_image
+from larq_dense.runtime.interpreter import Runtime
+from larq_dense.runtime.predictor import Predictor
+from larq_dense.runtime.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far a converted file agrees with its Keras model.
+
+    Attributes:
+        same_labels: Share of pixels, at the pictures' own sizes, with the same label.
+        max_logit_difference: Largest absolute difference of the logits.
+        max_logit: Largest absolute logit of the Keras model, for scale.
+        images: Number of pictures.
+    """
+
+    same_labels: float
+    max_logit_difference: float
+    max_logit: float
+    images: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return asdict(self)
+
+
+def parity(
+    model: tf.keras.Model,
+    content: bytes,
+    images: Iterable[ImageLike],
+    spec: ModelSpec | None = None,
+    runtime: Runtime = "auto",
+) -> Parity:
+    """Run a model and its converted file on the same pictures and compare.
+
+    Args:
+        model: The Keras model.
+        content: The file.
+        images: Pictures, as `common.images.read_image` takes them.
+        spec: What the model is for; left out, the model's own.
+        runtime: What runs the file.
+
+    Raises:
+        DataError: There is no picture, or one cannot be read.
+    """
+    reference = Predictor.from_keras(model, spec)
+    converted = Predictor.from_tflite(content, runtime=runtime, spec=reference.spec)
+    same = pixels = count = 0
+    difference = largest = 0.0
+    for image in images:
+        picture = read_image(image)
+        size = picture.shape[:2]
+        expected, actual = reference.logits(picture), converted.logits(picture)
+        difference = max(difference, float(np.abs(expected - actual).max()))
+        largest = max(largest, float(np.abs(expected).max()))
+        agree = reference.labels_from_logits(expected, *size) == converted.labels_from_logits(
+            actual, *size
+        )
+        same += int(agree.sum())
+        pixels += agree.size
+        count += 1
+    if not count:
+        raise DataError("parity needs at least one picture.")
+    return Parity(same / pixels, difference, largest, count)

@@ -1,0 +1,174 @@
+"""Runs a converted file: one small interface over whatever executes it."""
+
+import platform
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from larq_dense.common.errors import DataError, LarqDenseError
+from larq_dense.runtime import xnor
+from larq_dense.runtime.metadata import parse, read_file
+from larq_dense.runtime.tflite_file import Tensor, TfliteFile
+
+Runtime = Literal["auto", "xnor", "lce"]
+Kernel = Literal["default", "reference", "indirect"]
+
+LCE_OPERATIONS = ("LceQuantize", "LceDequantize", "LceBconv2d", "LceBMaxPool2d")
+
+
+class Interpreter(Protocol):
+    """A loaded model with one picture in and one map of logits out."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """`(1, height, width, 3)`."""
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """`(1, height, width, channels)`."""
+
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits of one picture, both float32 in the shapes above."""
+
+
+class LceInterpreter:
+    """Larq Compute Engine's own interpreter.
+
+    Args:
+        model: A `.tflite` file or its bytes.
+        num_threads: Threads of the computation.
+        kernel: LCE's implementation of the binary convolution. None takes the fastest one:
+            `"indirect"` on x86, where the default is several times slower, and `"default"`,
+            which is written by hand for it, on 64-bit Arm.
+
+    Raises:
+        DataError: The file is missing, damaged, or LCE cannot run it.
+        LarqDenseError: LCE is not installed.
+    """
+
+    def __init__(
+        self, model: str | Path | bytes, num_threads: int = 1, kernel: Kernel | None = None
+    ) -> None:
+        content, label = read_file(model)
+        tensors = _check(parse(content, label), label)
+        self.input_shape, self.output_shape = (tensor.shape for tensor in tensors)
+        kernel = kernel or _fastest_kernel()
+        try:
+            self._interpreter = _lce()(
+                content,
+                num_threads=num_threads,
+                use_reference_bconv=kernel == "reference",
+                use_indirect_bgemm=kernel == "indirect",
+            )
+        except RuntimeError as error:
+            raise DataError(
+                f"Larq Compute Engine cannot run {label}; convert it anew by `larq-dense convert`."
+            ) from error
+
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits of one picture.
+
+        Args:
+            inputs: float32 `[1, height, width, 3]`, normalized.
+
+        Returns:
+            float32 `[1, height, width, channels]`.
+
+        Raises:
+            DataError: The input has another shape.
+        """
+        _check_input(inputs, self.input_shape)
+        outputs: NDArray[np.float32] = self._interpreter.predict(inputs.astype(np.float32))
+        return outputs
+
+
+class XnorInterpreter:
+    """The native runtime of larq_dense, in a stock LiteRT or TensorFlow Lite interpreter.
+
+    Args:
+        model: A `.tflite` file or its bytes.
+        num_threads: Threads of the computation.
+
+    Raises:
+        DataError: The file is missing, damaged, or not one that the runtime can run.
+        LarqDenseError: The runtime was not built here.
+    """
+
+    def __init__(self, model: str | Path | bytes, num_threads: int = 1) -> None:
+        content, label = read_file(model)
+        tensors = _check(parse(content, label), label)
+        self.input_shape, self.output_shape = (tensor.shape for tensor in tensors)
+        self._interpreter = xnor.load(content, num_threads)
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._output = self._interpreter.get_output_details()[0]["index"]
+
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits of one picture; see `LceInterpreter.run`."""
+        _check_input(inputs, self.input_shape)
+        self._interpreter.set_tensor(self._input, inputs.astype(np.float32))
+        self._interpreter.invoke()
+        outputs: NDArray[np.float32] = self._interpreter.get_tensor(self._output)
+        return outputs
+
+
+def load(model: str | Path | bytes, num_threads: int = 1, runtime: Runtime = "auto") -> Interpreter:
+    """Load a converted model.
+
+    Args:
+        model: A `.tflite` file or its bytes.
+        num_threads: Threads of the computation.
+        runtime: `"xnor"`, this package's native runtime; `"lce"`, Larq Compute Engine's
+            interpreter; `"auto"`, the first where it was built, else the second.
+
+    Raises:
+        DataError: The file is missing, damaged, or not one that the runtime can run.
+        LarqDenseError: The runtime asked for is not installed.
+    """
+    if runtime == "auto":
+        runtime = "xnor" if xnor.available() else "lce"
+    loader = XnorInterpreter if runtime == "xnor" else LceInterpreter
+    return loader(model, num_threads)
+
+
+def _lce() -> Any:
+    try:
+        from larq_compute_engine.tflite.python.interpreter import Interpreter as Lce
+    except ImportError as error:
+        raise LarqDenseError(
+            f"Larq Compute Engine is not usable here ({error}); "
+            "install larq-compute-engine and tensorflow."
+        ) from error
+    return Lce
+
+
+def _fastest_kernel() -> Kernel:
+    return "default" if platform.machine().lower() in ("arm64", "aarch64") else "indirect"
+
+
+def _check(file: TfliteFile, label: str) -> tuple[Tensor, Tensor]:
+    """Return the one input and the one output of a model that maps a picture to logits."""
+    for operator in file.operators:
+        if operator.custom_name and operator.custom_name not in LCE_OPERATIONS:
+            raise DataError(
+                f"{label} holds the custom operation {operator.custom_name}, which is not one of "
+                "Larq Compute Engine's; make the file by `larq-dense convert`."
+            )
+    ends = (*file.inputs, *file.outputs)
+    fits = len(file.inputs) == len(file.outputs) == 1 and all(
+        tensor.dtype == "float32" and len(tensor.shape) == 4 and tensor.shape[0] == 1
+        for tensor in ends
+    )
+    if not fits or file.inputs[0].shape[-1] != 3:
+        shown = ", ".join(f"{each.dtype} {list(each.shape)}" for each in ends)
+        raise DataError(
+            f"{label} does not map one float32 picture [1, height, width, 3] to float32 logits "
+            f"(it has {shown}); make the file by `larq-dense convert`."
+        )
+    return file.inputs[0], file.outputs[0]
+
+
+def _check_input(inputs: NDArray[np.float32], expected: tuple[int, ...]) -> None:
+    if inputs.shape != expected:
+        raise DataError(f"the model takes an input of {list(expected)}, not {list(inputs.shape)}.")

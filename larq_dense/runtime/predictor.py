@@ -1,0 +1,195 @@
+"""From a picture to a label map, over a Keras model and a converted file alike."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from larq_dense.common.errors import DataError
+from larq_dense.common.images import ImageLike, read_image, resize_scores
+from larq_dense.runtime.interpreter import Interpreter, Runtime, load
+from larq_dense.runtime.metadata import read_file, read_spec
+from larq_dense.runtime.spec import ModelSpec
+
+
+class _KerasInterpreter:
+    """A Keras model behind the same interface as a converted file."""
+
+    def __init__(self, model: Any, spec: ModelSpec) -> None:
+        self._model = model
+        self.input_shape = (1, spec.preprocessing.height, spec.preprocessing.width, 3)
+        _check_shape("takes pictures", model.input_shape, self.input_shape)
+        self.output_shape = (1, *model.output_shape[1:])
+
+    @functools.cached_property
+    def _graph(self) -> Any:
+        """The model as one graph, traced when it is first needed; weights stay its variables."""
+        import tensorflow as tf
+
+        function = tf.function(lambda inputs: self._model(inputs, training=False))
+        return function.get_concrete_function(tf.TensorSpec(self.input_shape, tf.float32))
+
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        import tensorflow as tf
+
+        outputs: NDArray[np.float32] = self._graph(tf.constant(inputs, tf.float32)).numpy()
+        return outputs
+
+
+class Predictor:
+    """Predicts label maps and probabilities for pictures of any size.
+
+    A picture is resized to the network's input; the logits are resized back, bilinearly, to the
+    picture's size, and only then become probabilities or labels.
+
+    Args:
+        model: A Keras model, a `.tflite` file or its bytes, or a loaded `Interpreter`.
+        spec: What the model is for. Left out, it is the Keras model's own (`model.spec`, which
+            zoo entries carry) or the one in the file.
+        num_threads: Threads that run a file.
+        runtime: What runs a file; see `larq_dense.runtime.load`.
+
+    Example:
+        >>> predictor = Predictor("ecssd.tflite")            # doctest: +SKIP
+        >>> predictor.labels("photo.jpg").shape              # doctest: +SKIP
+        (480, 640)
+
+    Raises:
+        DataError: No description is to be had, or it does not fit the model.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        spec: ModelSpec | None = None,
+        *,
+        num_threads: int = 1,
+        runtime: Runtime = "auto",
+    ) -> None:
+        if isinstance(model, str | Path | bytes):
+            content, label = read_file(model)
+            self.spec = spec or _file_spec(content, label)
+            self._interpreter: Interpreter = load(model, num_threads, runtime)
+        else:
+            self.spec = spec or _attached_spec(model)
+            loaded = hasattr(model, "run")
+            self._interpreter = model if loaded else _KerasInterpreter(model, self.spec)
+        size = self.spec.preprocessing
+        _check_shape("takes pictures", self.input_shape, (1, size.height, size.width, 3))
+        _check_shape("gives logits", self._interpreter.output_shape[3:], (self.spec.num_outputs,))
+
+    @classmethod
+    def from_keras(cls, model: Any, spec: ModelSpec | None = None) -> "Predictor":
+        """Predict with a Keras model; `spec` may be left out for one from the zoo."""
+        return cls(model, spec)
+
+    @classmethod
+    def from_tflite(
+        cls,
+        model: str | Path | bytes,
+        num_threads: int = 1,
+        runtime: Runtime = "auto",
+        spec: ModelSpec | None = None,
+    ) -> "Predictor":
+        """Predict with a converted file; `spec` only for one that carries none."""
+        return cls(model, spec, num_threads=num_threads, runtime=runtime)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The network's input, `(1, height, width, 3)`."""
+        return self._interpreter.input_shape
+
+    def logits(self, image: ImageLike) -> NDArray[np.float32]:
+        """Return the network's output at its own size.
+
+        Args:
+            image: A path, a Pillow image, or a uint8 array; see `common.images.read_image`.
+
+        Returns:
+            float32 `[height, width, channels]`.
+
+        Raises:
+            DataError: The picture cannot be read.
+        """
+        return self._interpreter.run(self.spec.preprocessing(image))[0]
+
+    def probabilities(self, image: ImageLike) -> NDArray[np.float32]:
+        """Return probabilities at the picture's own size.
+
+        Returns:
+            float32 `[height, width, classes]`, summing to 1 over the classes; for saliency
+            `[height, width, 1]`, the probability of the object.
+        """
+        pixels = read_image(image)
+        scores = resize_scores(self.logits(pixels), *pixels.shape[:2])
+        return _sigmoid(scores) if self.spec.kind == "saliency" else _softmax(scores)
+
+    def labels(self, image: ImageLike) -> NDArray[np.uint8]:
+        """Return the label map at the picture's own size.
+
+        Returns:
+            uint8 `[height, width]`: the most probable class; for saliency 1 where the
+            probability of the object is at least a half.
+        """
+        pixels = read_image(image)
+        return self.labels_from_logits(self.logits(pixels), *pixels.shape[:2])
+
+    def labels_from_logits(
+        self, logits: NDArray[np.float32], height: int, width: int
+    ) -> NDArray[np.uint8]:
+        """Return the label map of `logits` `[h, w, channels]` at a picture's size, as uint8."""
+        best = resize_scores(logits[..., :1], height, width)[..., 0]
+        if self.spec.kind == "saliency":
+            return (best >= 0).astype(np.uint8)
+        labels = np.zeros((height, width), np.uint8)
+        # One plane at a time: all classes of a large photograph together would take gigabytes.
+        for index in range(1, logits.shape[-1]):
+            scores = resize_scores(logits[..., index : index + 1], height, width)[..., 0]
+            better = scores > best
+            labels[better] = index
+            best = np.where(better, scores, best)
+        return labels
+
+
+def _softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    result: NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return result
+
+
+def _sigmoid(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    # Of exp's two forms, the one that cannot overflow.
+    small = np.exp(-np.abs(scores))
+    result: NDArray[np.float32] = np.where(scores >= 0, 1 / (1 + small), small / (1 + small))
+    return result
+
+
+def _attached_spec(model: Any) -> ModelSpec:
+    spec = getattr(model, "spec", None)
+    if not isinstance(spec, ModelSpec):
+        raise DataError(
+            "the model carries no description of its task; pass spec=ModelSpec(…) or load it by "
+            "larq_dense.zoo.load."
+        )
+    return spec
+
+
+def _file_spec(content: bytes, label: str) -> ModelSpec:
+    spec = read_spec(content)
+    if spec is None:
+        raise DataError(
+            f"{label} carries no classes and normalization of larq_dense; make it by `larq-dense "
+            "convert`, or name the entry whose own apply (predict's --entry, or spec= in Python)."
+        )
+    return spec
+
+
+def _check_shape(verb: str, actual: tuple[Any, ...], expected: tuple[int, ...]) -> None:
+    pairs = zip(actual, expected, strict=False)
+    fits = len(actual) == len(expected) and all(a is None or a == b for a, b in pairs)
+    if not fits:
+        raise DataError(
+            f"the model {verb} of shape {list(actual)}, but its description says {list(expected)}."
+        )

@@ -1,0 +1,166 @@
+"""Build the XNOR delegate with whatever C++ compiler the machine has.
+
+Used by `setup.py` for wheels and editable installs, by the tests and by CI. Needs nothing but the
+standard library:
+
+    python native/build.py larq_dense/runtime
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+LIBRARY = "liblarq_dense_xnor.so"
+SOURCES = Path(__file__).resolve().parent / "src"
+
+# The code throws nothing and uses no C++ library, so that libc is all that the result needs.
+# Fused multiply-adds are off: every instruction set then gives the same floats to the last bit.
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-fPIC",
+    "-fno-exceptions",
+    "-fno-rtti",
+    "-fno-threadsafe-statics",
+    "-ffp-contract=off",
+    "-fvisibility=hidden",
+    "-Wall",
+    "-Wextra",
+)
+
+# Only the kernels of an instruction set are compiled for it; the rest runs on any processor.
+_KERNEL_FLAGS = {
+    "x86_64": {
+        "kernel_avx512.cc": ("-mavx512f", "-mavx512vpopcntdq"),
+        "kernel_avx2.cc": ("-mavx2",),
+    },
+    "aarch64": {"kernel_neon.cc": ()},
+}
+_ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+class BuildError(Exception):
+    """The compiler refused the sources; the message holds what it printed."""
+
+
+def find_compiler() -> list[str] | None:
+    """Return the compiler's command: `$CXX`, or the first of g++, clang++ and c++ there is."""
+    wanted = os.environ.get("CXX")
+    for command in [shlex.split(wanted)] if wanted else [["g++"], ["clang++"], ["c++"]]:
+        if command and shutil.which(command[0]):
+            return command
+    return None
+
+
+def _target_machine(compiler: Sequence[str]) -> str:
+    """Return the processor that the compiler builds for, such as `x86_64`."""
+    command = [*compiler, "-dumpmachine"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    machine = result.stdout.strip().split("-")[0] or platform.machine()
+    return _ALIASES.get(machine.lower(), machine.lower())
+
+
+def sources(machine: str) -> dict[Path, tuple[str, ...]]:
+    """Return the files to compile for a processor, each with the flags that are its own."""
+    kernels = _KERNEL_FLAGS.get(machine, {})
+    chosen: dict[Path, tuple[str, ...]] = {}
+    for path in sorted(SOURCES.glob("*.cc")):
+        if path.name.startswith("kernel_") and path.name != "kernel_portable.cc":
+            if path.name in kernels:
+                chosen[path] = kernels[path.name]
+        else:
+            chosen[path] = ()
+    return chosen
+
+
+def compile_objects(
+    compiler: Sequence[str], folder: Path, extra_flags: Sequence[str] = ()
+) -> list[Path]:
+    """Compile every source into `folder` and return the object files.
+
+    Args:
+        compiler: The compiler's command.
+        folder: Where the object files go.
+        extra_flags: Flags after the usual ones, such as `-fsanitize=address`.
+
+    Raises:
+        BuildError: The compiler failed.
+    """
+    objects = []
+    for path, flags in sources(_target_machine(compiler)).items():
+        target = folder / f"{path.stem}.o"
+        _run([*compiler, *FLAGS, *flags, *extra_flags, "-c", str(path), "-o", str(target)])
+        objects.append(target)
+    return objects
+
+
+def _run(command: Sequence[str]) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise BuildError(f"{shlex.join(command)}\n{result.stdout}{result.stderr}")
+
+
+def build(
+    output_dir: str | os.PathLike[str],
+    compiler: Sequence[str] | None = None,
+    extra_flags: Sequence[str] = (),
+) -> Path | None:
+    """Build the shared library.
+
+    Args:
+        output_dir: The folder that receives `liblarq_dense_xnor.so`.
+        compiler: The compiler's command; found on the machine where it is not given.
+        extra_flags: More flags for compiling and linking.
+
+    Returns:
+        The library, or `None` where the machine has no compiler or one that fails; a sentence on
+        the standard error stream says so.
+    """
+    if sys.platform == "win32":
+        print("larq_dense: the XNOR runtime is not built on Windows.", file=sys.stderr)
+        return None
+    compiler = list(compiler) if compiler else find_compiler()
+    if compiler is None:
+        print(
+            "larq_dense: no C++ compiler was found (g++, clang++ or $CXX), so the XNOR runtime is "
+            "not built; models then run on Larq Compute Engine's interpreter.",
+            file=sys.stderr,
+        )
+        return None
+    output = Path(output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    library = output / LIBRARY
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            objects = compile_objects(compiler, Path(scratch), extra_flags)
+            linked = Path(scratch) / LIBRARY
+            command = [*compiler, "-shared", *extra_flags, *map(str, objects), "-o", str(linked)]
+            # Nothing of the C++ library is used; the flag keeps it out of the result's needs.
+            _run(
+                [
+                    *command,
+                    *(["-static-libgcc", "-Wl,--as-needed"] if sys.platform == "linux" else []),
+                    "-pthread",
+                ]
+            )
+            # Replaced, not written over: a process may have the old one loaded.
+            fresh = library.with_suffix(".new")
+            shutil.copyfile(linked, fresh)
+            fresh.replace(library)
+    except BuildError as error:
+        print(f"larq_dense: the XNOR runtime could not be built:\n{error}", file=sys.stderr)
+        return None
+    return library
+
+
+if __name__ == "__main__":
+    default = Path(__file__).resolve().parent.parent / "larq_dense" / "runtime"
+    sys.exit(0 if build(sys.argv[1] if len(sys.argv) > 1 else default) else 1)

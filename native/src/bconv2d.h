@@ -1,0 +1,123 @@
+// Binary convolution: weights repacked once, then computed row by row.
+#pragma once
+
+#include "geometry.h"
+#include "kernels.h"
+#include "memory.h"
+
+namespace larq_dense {
+
+// What the model says about a convolution.
+struct ConvOptions {
+  int32_t channels_in = 0;
+  Window vertical;    // kernel, stride and dilation along the height
+  Window horizontal;  // and along the width
+  bool same_padding = false;
+  bool pad_with_one = true;  // padded pixels count as +1; otherwise as nothing
+  int activation = 0;        // TfLiteFusedActivation, applied to the dot product
+};
+
+enum class ConvKind { kFloat, kBits, kInt8 };
+
+// The constant tensors of the operator; what the output's kind does not need is null.
+struct ConvConstants {
+  const uint32_t* filter = nullptr;  // [channels_out, height, width, words of a group]
+  int32_t channels_out = 0;
+  int32_t filter_words = 0;
+  const float* multiplier = nullptr;
+  const float* bias = nullptr;
+  const int32_t* threshold = nullptr;
+  float output_scale = 1.0f;  // of an int8 output
+  int32_t output_zero_point = 0;
+};
+
+// How a second operand of the result lies.
+enum class OtherLayout {
+  kPlain,    // as the convolution's result, before a depth to space
+  kSplit,    // as what comes out of the depth to space
+  kNearest,  // that at 1 / block of its size: each pixel stands for a square of them
+};
+
+// What happens to a float output before it is stored, and where it goes.
+struct ConvTarget {
+  void* out = nullptr;     // null where only bits are wanted
+  int depth_to_space = 1;  // the block size; 1 leaves the picture as it is
+  bool post = false;
+  float before_min = 0, before_max = 0;
+  int others = 0;
+  struct {
+    const float* data;
+    OtherLayout layout;
+    bool multiplies;
+  } other[kMaxOthers] = {};
+  float after_min = 0, after_max = 0;
+  int bit_outputs = 0;
+  uint32_t* bits[kMaxBitOutputs] = {};
+  const float* limit[kMaxBitOutputs] = {};  // padded to whole blocks
+};
+
+class BinaryConv {
+ public:
+  // Checks the options and repacks the weights. `segments` is the number of equal runs of output
+  // channels that go to different rows (the block of a depth to space), 1 otherwise. An error is a
+  // sentence.
+  const char* configure(const Kernels* kernels, const ConvOptions& options, ConvKind kind,
+                        const ConvConstants& constants, int segments);
+
+  // Sets the input's size, [batch, height, width, words].
+  const char* set_input(const Shape& input);
+
+  const Shape& output() const { return output_; }
+  int64_t rows() const { return int64_t{output_.dims[0]} * output_.dims[1]; }
+  size_t workspace_bytes() const { return workspace_bytes_; }  // for each thread
+  ConvKind kind() const { return kind_; }
+  int32_t channels_out() const { return channels_out_; }
+  // Channels of a segment, rounded up to whole blocks: what `limit` must be padded to.
+  size_t padded_segment() const { return segment_blocks_ * static_cast<size_t>(kernels_->block); }
+
+  // Computes output row `row` of all rows of the batch.
+  void run_row(int64_t row, const uint32_t* input, const ConvTarget& target,
+               void* workspace) const;
+
+ private:
+  const char* pack(const ConvConstants& constants);
+  void pack_block(const ConvConstants& constants, int32_t first_channel, int32_t channels,
+                  size_t block);
+  void prepare_row(int64_t row, int group, const uint32_t* input, uint32_t* columns) const;
+  void prepare_column(const uint32_t* const* sources, uint32_t* column) const;
+  void run_segment(int64_t row, int segment, const uint32_t* columns, const ConvTarget& target,
+                   int32_t* offsets, float* spill) const;
+  void run_pixels(int64_t row, int segment, const uint32_t* columns, const int32_t* offsets,
+                  int32_t first, int32_t count, const ConvTarget& target, float* spill) const;
+  bool misaligned_bits() const;
+
+  const Kernels* kernels_ = nullptr;
+  ConvOptions options_;
+  ConvKind kind_ = ConvKind::kFloat;
+  int32_t channels_out_ = 0;
+  int32_t groups_ = 1;
+  int32_t group_words_ = 0;
+  int32_t segments_ = 1;          // one for each group or row of a depth to space
+  int32_t segment_channels_ = 0;  // of the output
+  size_t segment_blocks_ = 0;
+  int32_t column_words_ = 0;      // words of one prepared column
+  int32_t triples_ = 0, singles_ = 0;
+  int32_t depth_ = 0;             // real inputs of one output
+  int32_t clamp_min_ = 0, clamp_max_ = 0;
+
+  Array<uint32_t> weights_;
+  Array<float> multiplier_, bias_;
+  Array<float> float_limit_;   // for bits of groups that do not start on a byte
+  Array<int32_t> limit_;
+  Array<int32_t> offset_;
+  Array<uint32_t> zeros_;      // one padded pixel of a group
+  Array<int32_t> tap_sums_;    // for each tap: what one-padding adds, to be taken away again
+
+  Shape input_, output_;
+  int32_t pad_top_ = 0, pad_left_ = 0;
+  int32_t columns_ = 0, column_step_ = 1;
+  int32_t inner_first_ = 0, inner_end_ = 0;  // output columns whose window needs no padding
+  size_t columns_bytes_ = 0, offsets_bytes_ = 0, workspace_bytes_ = 0;
+};
+
+}  // namespace larq_dense

@@ -1,0 +1,481 @@
+// The loops that every instruction set shares; `Isa` gives the vector type and its operations.
+//
+// Included by the kernel_*.cc files only, each compiled with its own machine flags, so everything
+// here has internal linkage: a shared inline function could end up with the wrong instructions.
+#pragma once
+
+#include <string.h>
+
+#include "kernels.h"
+
+namespace larq_dense {
+namespace {
+
+template <class Isa>
+constexpr int kBlock = Isa::kLanes * Isa::kVectors;
+
+// Byte counters must be widened before they overflow: a triple adds at most 8 to each byte, and up
+// to two single words may follow the last triple, so at most 30 * 8 is reached.
+constexpr int kWidenEvery = 29;
+
+#define LARQ_DENSE_INLINE __attribute__((always_inline)) inline
+
+// Makes the compiler forget what the pointer points to, so that it does not hold the input words of
+// one vector of channels in registers for the next: the sums need them all, and a broadcast load
+// costs nothing.
+LARQ_DENSE_INLINE void forget(const uint32_t*& pointer) { asm volatile("" : "+r"(pointer)); }
+
+// A number that is a constant even where it is passed on.
+template <int I>
+struct Index {
+  constexpr operator int() const { return I; }
+};
+
+// function(0), function(1), ... with constants: what a loop would index in memory then stays in
+// registers, which the compiler does not manage once it has seen a loop.
+template <int N, class Function>
+LARQ_DENSE_INLINE void repeat(const Function& function) {
+  if constexpr (N > 0) {
+    repeat<N - 1>(function);
+    function(Index<N - 1>{});
+  }
+}
+#define LARQ_DENSE_EACH(count, index) \
+  repeat<count>([&](auto index) __attribute__((always_inline)) {
+#define LARQ_DENSE_END \
+  })
+
+template <class Isa, int P>
+struct Tile {
+  static constexpr int C = Isa::kVectors;
+  using Words = typename Isa::Words;
+  using Counts = typename Isa::Counts;
+  using Ints = typename Isa::Ints;
+
+  Counts sums[P][C];
+  Counts majorities[P][C];
+  Ints dot[P][C];
+
+  LARQ_DENSE_INLINE void clear() {
+    LARQ_DENSE_EACH(P, p)
+      LARQ_DENSE_EACH(C, c)
+        sums[p][c] = Isa::zero_counts();
+        majorities[p][c] = Isa::zero_counts();
+      LARQ_DENSE_END;
+    LARQ_DENSE_END;
+  }
+
+  LARQ_DENSE_INLINE void start(const int32_t* offsets) {
+    LARQ_DENSE_EACH(C, c)
+      const Ints offset = Isa::load_ints(offsets + c * Isa::kLanes);
+      LARQ_DENSE_EACH(P, p)
+        dot[p][c] = offset;
+      LARQ_DENSE_END;
+    LARQ_DENSE_END;
+  }
+
+  // Adds what was counted to the dot products.
+  LARQ_DENSE_INLINE void widen() {
+    LARQ_DENSE_EACH(P, p)
+      LARQ_DENSE_EACH(C, c)
+        dot[p][c] = Isa::widen(dot[p][c], sums[p][c], majorities[p][c]);
+      LARQ_DENSE_END;
+    LARQ_DENSE_END;
+  }
+
+  LARQ_DENSE_INLINE void count_triple(const uint32_t* x, ptrdiff_t x_pixel, const uint32_t* w) {
+    LARQ_DENSE_EACH(C, c)
+      const Words wa = Isa::load(w + c * Isa::kLanes);
+      const Words wp = Isa::load(w + kBlock<Isa> + c * Isa::kLanes);
+      const Words ws = Isa::load(w + 2 * kBlock<Isa> + c * Isa::kLanes);
+      LARQ_DENSE_EACH(P, p)
+        const uint32_t* word = x + p * x_pixel;
+        const Words a = Isa::bit_xor(wa, Isa::splat(word));
+        const Words parity = Isa::bit_xor(wp, Isa::splat(word + 1));
+        const Words s = Isa::bit_xor(ws, Isa::splat(word + 2));
+        sums[p][c] = Isa::count(sums[p][c], s);
+        majorities[p][c] = Isa::count(majorities[p][c], Isa::select(parity, s, a));
+      LARQ_DENSE_END;
+      forget(x);
+    LARQ_DENSE_END;
+  }
+
+  LARQ_DENSE_INLINE void count_single(const uint32_t* x, ptrdiff_t x_pixel, const uint32_t* w) {
+    LARQ_DENSE_EACH(C, c)
+      const Words weights = Isa::load(w + c * Isa::kLanes);
+      LARQ_DENSE_EACH(P, p)
+        const Words v = Isa::bit_xor(weights, Isa::splat(x + p * x_pixel));
+        sums[p][c] = Isa::count(sums[p][c], v);
+      LARQ_DENSE_END;
+    LARQ_DENSE_END;
+  }
+
+  LARQ_DENSE_INLINE void run(const ConvTile& tile, const uint32_t* x) {
+    const ptrdiff_t x_pixel = tile.x_pixel;
+    if (Isa::kByteCounts) start(tile.offset);
+    clear();
+    const uint32_t* w = tile.w;
+    int until_widen = kWidenEvery;
+    for (int tap = 0; tap < tile.taps; ++tap) {
+      const uint32_t* column = x + tap * tile.x_tap;
+      int triples = tile.triples;
+      while (triples > 0) {
+        int chunk = triples;
+        if (Isa::kByteCounts && chunk > until_widen) chunk = until_widen;
+        for (int i = 0; i < chunk; ++i) {
+          count_triple(column, x_pixel, w);
+          column += 3;
+          w += 3 * kBlock<Isa>;
+        }
+        triples -= chunk;
+        if (Isa::kByteCounts) {
+          until_widen -= chunk;
+          if (until_widen == 0) {
+            widen();
+            clear();
+            until_widen = kWidenEvery;
+          }
+        }
+      }
+      for (int i = 0; i < tile.singles; ++i) {
+        count_single(column, x_pixel, w);
+        column += 1;
+        w += kBlock<Isa>;
+      }
+      if (Isa::kByteCounts && tile.singles != 0) {
+        until_widen -= tile.singles;  // at most 2
+        if (until_widen <= 2) {
+          widen();
+          clear();
+          until_widen = kWidenEvery;
+        }
+      }
+    }
+    if (!Isa::kByteCounts) start(tile.offset);
+    widen();
+  }
+};
+
+template <class Isa, int P>
+LARQ_DENSE_INLINE void store_bits(uint8_t* out, ptrdiff_t out_pixel, const unsigned (&bits)[P],
+                                  int channels) {
+  if (channels >= kBlock<Isa>) {
+    LARQ_DENSE_EACH(P, p)
+      memcpy(out + p * out_pixel, &bits[p], kBlock<Isa> / 8);
+    LARQ_DENSE_END;
+    return;
+  }
+  const unsigned mask = (1u << channels) - 1;
+  for (int p = 0; p < P; ++p) {
+    const unsigned word = bits[p] & mask;
+    memcpy(out + p * out_pixel, &word, static_cast<size_t>(channels + 7) / 8);
+  }
+}
+
+// What follows the multiply-add, for a block of which all channels exist or (kPartial) not.
+template <class Isa, int P, bool kPartial>
+LARQ_DENSE_INLINE void finish_float(const ConvTile& tile, const FloatOutput& output, int first,
+                                    typename Isa::Floats (&y)[P][Isa::kVectors]) {
+  using Floats = typename Isa::Floats;
+  constexpr int C = Isa::kVectors;
+  const auto lanes_of = [&](int c) {
+    const int lanes = tile.channels - c * Isa::kLanes;
+    return lanes < 0 ? 0 : (lanes < Isa::kLanes ? lanes : Isa::kLanes);
+  };
+  if (output.post) {
+    const auto clamp = [&](float low, float high) {
+      const Floats least = Isa::splat_float(low), most = Isa::splat_float(high);
+      LARQ_DENSE_EACH(P, p)
+        LARQ_DENSE_EACH(C, c)
+          y[p][c] = Isa::min(Isa::max(y[p][c], least), most);
+        LARQ_DENSE_END;
+      LARQ_DENSE_END;
+    };
+    if (output.clamped_before) clamp(output.before_min, output.before_max);
+    for (int j = 0; j < output.others; ++j) {
+      const Other& other = output.other[j];
+      const float* data = other.data + first * other.pixel;
+      const bool multiplies = other.multiplies;
+      LARQ_DENSE_EACH(P, p)
+        LARQ_DENSE_EACH(C, c)
+          const float* from = data + p * other.pixel + c * Isa::kLanes;
+          const Floats second =
+              kPartial ? Isa::load_some_floats(from, lanes_of(c)) : Isa::load_floats(from);
+          y[p][c] = multiplies ? Isa::mul(y[p][c], second) : Isa::add(y[p][c], second);
+        LARQ_DENSE_END;
+      LARQ_DENSE_END;
+    }
+    if (output.clamped_after) clamp(output.after_min, output.after_max);
+    for (int j = 0; j < output.bit_outputs; ++j) {
+      unsigned bits[P] = {};
+      LARQ_DENSE_EACH(C, c)
+        const Floats limit = Isa::load_floats(output.limit[j] + c * Isa::kLanes);
+        LARQ_DENSE_EACH(P, p)
+          bits[p] |= Isa::less(y[p][c], limit) << (c * Isa::kLanes);
+        LARQ_DENSE_END;
+      LARQ_DENSE_END;
+      store_bits<Isa, P>(output.bits[j] + first * output.bits_pixel[j], output.bits_pixel[j], bits,
+                         tile.channels);
+    }
+  }
+  if (output.out == nullptr) return;
+  float* out = output.out + first * output.out_pixel;
+  LARQ_DENSE_EACH(P, p)
+    LARQ_DENSE_EACH(C, c)
+      float* to = out + p * output.out_pixel + c * Isa::kLanes;
+      if (kPartial) {
+        Isa::store_some_floats(to, y[p][c], lanes_of(c));
+      } else {
+        Isa::store_floats(to, y[p][c]);
+      }
+    LARQ_DENSE_END;
+  LARQ_DENSE_END;
+}
+
+template <class Isa, int P>
+void tile_float(const ConvTile& tile, const FloatOutput& output, int first) {
+  using Floats = typename Isa::Floats;
+  using Ints = typename Isa::Ints;
+  constexpr int C = Isa::kVectors;
+  // A large picture's rows lie outside the caches; the sums take long enough to fetch them.
+  const auto fetch = [&](const float* data, ptrdiff_t pixel) {
+    LARQ_DENSE_EACH(P, p)
+      LARQ_DENSE_EACH((kBlock<Isa> + 15) / 16, line)
+        __builtin_prefetch(data + (first + p) * pixel + line * 16, 1);
+      LARQ_DENSE_END;
+    LARQ_DENSE_END;
+  };
+  if (output.out != nullptr) fetch(output.out, output.out_pixel);
+  for (int j = 0; j < output.others; ++j) fetch(output.other[j].data, output.other[j].pixel);
+
+  Tile<Isa, P> sums;
+  sums.run(tile, tile.x + first * tile.x_pixel);
+  if (output.clamped) {
+    const Ints clamp_min = Isa::splat_int(output.clamp_min);
+    const Ints clamp_max = Isa::splat_int(output.clamp_max);
+    LARQ_DENSE_EACH(P, p)
+      LARQ_DENSE_EACH(C, c)
+        sums.dot[p][c] = Isa::min_int(Isa::max_int(sums.dot[p][c], clamp_min), clamp_max);
+      LARQ_DENSE_END;
+    LARQ_DENSE_END;
+  }
+  Floats y[P][C];
+  LARQ_DENSE_EACH(C, c)
+    const Floats multiplier = Isa::load_floats(output.multiplier + c * Isa::kLanes);
+    const Floats bias = Isa::load_floats(output.bias + c * Isa::kLanes);
+    LARQ_DENSE_EACH(P, p)
+      y[p][c] = Isa::add(Isa::mul(Isa::to_floats(sums.dot[p][c]), multiplier), bias);
+    LARQ_DENSE_END;
+  LARQ_DENSE_END;
+  if (tile.channels >= kBlock<Isa>) {
+    finish_float<Isa, P, false>(tile, output, first, y);
+  } else {
+    finish_float<Isa, P, true>(tile, output, first, y);
+  }
+}
+
+template <class Isa, int P>
+void tile_bits(const ConvTile& tile, const BitOutput& output, int first) {
+  Tile<Isa, P> sums;
+  sums.run(tile, tile.x + first * tile.x_pixel);
+  unsigned bits[P] = {};
+  LARQ_DENSE_EACH(Isa::kVectors, c)
+    const typename Isa::Ints limit = Isa::load_ints(output.limit + c * Isa::kLanes);
+    LARQ_DENSE_EACH(P, p)
+      bits[p] |= Isa::less_int(sums.dot[p][c], limit) << (c * Isa::kLanes);
+    LARQ_DENSE_END;
+  LARQ_DENSE_END;
+  store_bits<Isa, P>(output.out + first * output.out_pixel, output.out_pixel, bits, tile.channels);
+}
+
+template <class Isa, int P>
+void tile_int8(const ConvTile& tile, const Int8Output& output, int first) {
+  using Floats = typename Isa::Floats;
+  using Ints = typename Isa::Ints;
+  Tile<Isa, P> sums;
+  sums.run(tile, tile.x + first * tile.x_pixel);
+  const Ints depth = Isa::splat_int(output.depth);
+  const Ints clamp_min = Isa::splat_int(output.clamp_min);
+  const Ints clamp_max = Isa::splat_int(output.clamp_max);
+  const Floats lowest = Isa::splat_float(-128.0f);
+  const Floats highest = Isa::splat_float(127.0f);
+  LARQ_DENSE_EACH(Isa::kVectors, c)
+    const int lanes = tile.channels - c * Isa::kLanes;
+    if (lanes <= 0) return;
+    const Floats multiplier = Isa::load_floats(output.multiplier + c * Isa::kLanes);
+    const Floats bias = Isa::load_floats(output.bias + c * Isa::kLanes);
+    LARQ_DENSE_EACH(P, p)
+      const Ints twice = Isa::sub_int(depth, sums.dot[p][c]);
+      const Ints dot = Isa::min_int(Isa::max_int(twice, clamp_min), clamp_max);
+      const Floats y = Isa::add(Isa::mul(Isa::to_floats(dot), multiplier), bias);
+      int8_t* out = output.out + (first + p) * output.out_pixel + c * Isa::kLanes;
+      const Ints rounded = Isa::round(Isa::min(Isa::max(y, lowest), highest));
+      Isa::store_int8(out, rounded, lanes >= Isa::kLanes ? Isa::kLanes : lanes);
+    LARQ_DENSE_END;
+  LARQ_DENSE_END;
+}
+
+// Calls `run<P>` for full tiles and then once for the pixels left over.
+#define LARQ_DENSE_TILES(function)                                                          \
+  template <class Isa, int P, class Output>                                                 \
+  void function##_rest(const ConvTile& tile, const Output& output, int first, int rest) {   \
+    if constexpr (P > 0) {                                                                  \
+      if (rest == P) {                                                                      \
+        function<Isa, P>(tile, output, first);                                              \
+      } else {                                                                              \
+        function##_rest<Isa, P - 1>(tile, output, first, rest);                             \
+      }                                                                                     \
+    }                                                                                       \
+  }                                                                                         \
+  template <class Isa, class Output>                                                        \
+  void function##_all(const ConvTile& tile, const Output& output) {                         \
+    int first = 0;                                                                          \
+    for (; first + Isa::kPixels <= tile.pixels; first += Isa::kPixels) {                    \
+      function<Isa, Isa::kPixels>(tile, output, first);                                     \
+    }                                                                                       \
+    function##_rest<Isa, Isa::kPixels - 1>(tile, output, first, tile.pixels - first);       \
+  }
+
+LARQ_DENSE_TILES(tile_float)
+LARQ_DENSE_TILES(tile_bits)
+LARQ_DENSE_TILES(tile_int8)
+
+#undef LARQ_DENSE_TILES
+
+template <class Isa>
+void quantize_float(const float* x, const float* limit, size_t count, uint32_t* bits) {
+  constexpr int lanes = Isa::kLanes;
+  const typename Isa::Floats zero = Isa::splat_float(0.0f);
+  size_t i = 0;
+  for (; i + 32 <= count; i += 32) {
+    uint32_t word = 0;
+#pragma GCC unroll 16
+    for (int c = 0; c < 32 / lanes; ++c) {
+      const typename Isa::Floats bound =
+          limit == nullptr ? zero : Isa::load_floats(limit + i + c * lanes);
+      word |= Isa::less(Isa::load_floats(x + i + c * lanes), bound) << (c * lanes);
+    }
+    *bits++ = word;
+  }
+  if (i < count) {
+    uint32_t word = 0;
+    for (int b = 0; i < count; ++i, ++b) {
+      const float bound = limit == nullptr ? 0.0f : limit[i];
+      word |= static_cast<uint32_t>(x[i] < bound) << b;
+    }
+    *bits = word;
+  }
+}
+
+template <class Isa>
+void quantize_int8(const int8_t* x, int zero_point, size_t count, uint32_t* bits) {
+  size_t i = 0;
+  while (i < count) {
+    const size_t n = count - i < 32 ? count - i : 32;
+    uint32_t word = 0;
+    for (size_t b = 0; b < n; ++b) {
+      word |= static_cast<uint32_t>(x[i + b] < zero_point) << b;
+    }
+    *bits++ = word;
+    i += n;
+  }
+}
+
+template <class Isa, Combination kOp>
+void combine_rows(const Combine& c) {
+  using Floats = typename Isa::Floats;
+  constexpr size_t lanes = Isa::kLanes;
+  const Floats low = Isa::splat_float(c.low);
+  const Floats high = Isa::splat_float(c.high);
+  const auto join = [&](Floats x, Floats y) {
+    if (kOp == Combination::kAdd) x = Isa::add(x, y);
+    if (kOp == Combination::kMultiply) x = Isa::mul(x, y);
+    return Isa::min(Isa::max(x, low), high);
+  };
+  const bool spread = c.broadcast == Broadcast::kRows || c.broadcast == Broadcast::kScalar;
+  for (size_t r = 0; r < c.rows; ++r) {
+    const float* x = c.x + r * c.channels;
+    float* out = c.out + r * c.channels;
+    const float* operand = c.operand;
+    if (c.broadcast == Broadcast::kNone) operand += r * c.channels;
+    if (c.broadcast == Broadcast::kRows) operand += r;
+    const Floats same = Isa::splat_float(spread ? *operand : 0.0f);
+    size_t i = 0;
+    for (; i + lanes <= c.channels; i += lanes) {
+      Floats y = spread ? same : Isa::load_floats(operand + i);
+      if (c.scale != nullptr) y = Isa::mul(y, Isa::load_floats(c.scale + i));
+      Isa::store_floats(out + i, join(Isa::load_floats(x + i), y));
+    }
+    if (i < c.channels) {
+      const int rest = static_cast<int>(c.channels - i);
+      Floats y = spread ? same : Isa::load_some_floats(operand + i, rest);
+      if (c.scale != nullptr) y = Isa::mul(y, Isa::load_some_floats(c.scale + i, rest));
+      Isa::store_some_floats(out + i, join(Isa::load_some_floats(x + i, rest), y), rest);
+    }
+  }
+}
+
+template <class Isa>
+void combine(const Combine& given) {
+  Combine c = given;
+  const bool whole = c.broadcast == Broadcast::kNone || c.broadcast == Broadcast::kScalar;
+  if (whole && c.scale == nullptr) {  // one long row
+    c.channels *= c.rows;
+    c.rows = 1;
+  }
+  switch (c.op) {
+    case Combination::kAdd:
+      return combine_rows<Isa, Combination::kAdd>(c);
+    case Combination::kMultiply:
+      return combine_rows<Isa, Combination::kMultiply>(c);
+    case Combination::kFirst:
+      return combine_rows<Isa, Combination::kFirst>(c);
+  }
+}
+
+// What the processor can do at most: nothing but xor, popcount and add, all in registers, on as
+// many independent chains as hide the latency.
+template <class Isa>
+uint32_t limit_loop(uint64_t iterations) {
+  constexpr int chains = Isa::kLimitChains;
+  typename Isa::Counts sums[chains];
+  typename Isa::Words words[chains];
+  const uint32_t seed[4] = {0x9e3779b9u, 0x7f4a7c15u, 0x2545f491u, 0xbf58476du};
+  for (int i = 0; i < chains; ++i) {
+    sums[i] = Isa::zero_counts();
+    words[i] = Isa::splat(&seed[i & 3]);
+  }
+  typename Isa::Words x = Isa::splat(seed);
+  for (uint64_t n = 0; n < iterations; ++n) {
+#pragma GCC unroll 16
+    for (int i = 0; i < chains; ++i) {
+      Isa::keep(x);
+      sums[i] = Isa::count(sums[i], Isa::bit_xor(words[i], x));
+    }
+  }
+  typename Isa::Ints total = Isa::splat_int(0);
+  for (int i = 0; i < chains; ++i) total = Isa::widen(total, sums[i], sums[i]);
+  int32_t lanes[16] = {};
+  Isa::store_ints(lanes, total);
+  uint32_t sum = 0;
+  for (int i = 0; i < Isa::kLanes; ++i) sum += static_cast<uint32_t>(lanes[i]);
+  return sum;
+}
+
+template <class Isa>
+constexpr Kernels make_kernels(const char* name) {
+  return Kernels{name,
+                 kBlock<Isa>,
+                 Isa::kPixels,
+                 tile_float_all<Isa, FloatOutput>,
+                 tile_bits_all<Isa, BitOutput>,
+                 tile_int8_all<Isa, Int8Output>,
+                 quantize_float<Isa>,
+                 quantize_int8<Isa>,
+                 combine<Isa>,
+                 limit_loop<Isa>,
+                 uint64_t{32} * Isa::kLanes * Isa::kLimitChains};
+}
+
+}  // namespace
+}  // namespace larq_dense

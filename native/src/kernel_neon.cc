@@ -1,0 +1,81 @@
+// NEON on 64-bit Arm: 4 output channels in a register, popcount by bytes.
+#include <arm_neon.h>
+
+#include "kernel_body.h"
+
+namespace larq_dense {
+namespace {
+
+struct Neon {
+  static constexpr int kLanes = 4;
+  static constexpr int kVectors = 2;
+  static constexpr int kPixels = 4;
+  static constexpr int kLimitChains = 8;
+  static constexpr bool kByteCounts = true;
+  using Words = uint32x4_t;
+  using Counts = uint8x16_t;  // a count in each byte
+  using Ints = int32x4_t;
+  using Floats = float32x4_t;
+
+  static Words load(const uint32_t* p) { return vld1q_u32(p); }
+  static Words splat(const uint32_t* p) { return vld1q_dup_u32(p); }
+  static Words bit_xor(Words a, Words b) { return veorq_u32(a, b); }
+  static Words select(Words mask, Words yes, Words no) { return vbslq_u32(mask, yes, no); }
+  static Counts zero_counts() { return vdupq_n_u8(0); }
+  static Counts count(Counts sum, Words v) {
+    return vaddq_u8(sum, vcntq_u8(vreinterpretq_u8_u32(v)));
+  }
+  static Ints sum_bytes(Counts counts) {
+    return vreinterpretq_s32_u32(vpaddlq_u16(vpaddlq_u8(counts)));
+  }
+  static Ints widen(Ints dot, Counts sums, Counts majorities) {
+    return vaddq_s32(dot, vsubq_s32(vshlq_n_s32(sum_bytes(sums), 1),
+                                    vshlq_n_s32(sum_bytes(majorities), 2)));
+  }
+  static void keep(Words& v) { asm volatile("" : "+w"(v)); }
+
+  static Ints load_ints(const int32_t* p) { return vld1q_s32(p); }
+  static void store_ints(int32_t* p, Ints v) { vst1q_s32(p, v); }
+  static Ints splat_int(int32_t v) { return vdupq_n_s32(v); }
+  static Ints sub_int(Ints a, Ints b) { return vsubq_s32(a, b); }
+  static Ints min_int(Ints a, Ints b) { return vminq_s32(a, b); }
+  static Ints max_int(Ints a, Ints b) { return vmaxq_s32(a, b); }
+  static unsigned lane_bits(uint32x4_t mask) {
+    const uint32x4_t bit = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(mask, bit));
+  }
+  static unsigned less_int(Ints a, Ints b) { return lane_bits(vcltq_s32(a, b)); }
+
+  static Floats load_floats(const float* p) { return vld1q_f32(p); }
+  static Floats load_some_floats(const float* p, int n) {
+    float lanes[kLanes] = {};
+    memcpy(lanes, p, static_cast<size_t>(n) * sizeof(float));
+    return vld1q_f32(lanes);
+  }
+  static void store_floats(float* p, Floats v) { vst1q_f32(p, v); }
+  static void store_some_floats(float* p, Floats v, int n) {
+    float lanes[kLanes];
+    vst1q_f32(lanes, v);
+    memcpy(p, lanes, static_cast<size_t>(n) * sizeof(float));
+  }
+  static Floats splat_float(float v) { return vdupq_n_f32(v); }
+  static Floats to_floats(Ints v) { return vcvtq_f32_s32(v); }
+  static Floats add(Floats a, Floats b) { return vaddq_f32(a, b); }
+  static Floats mul(Floats a, Floats b) { return vmulq_f32(a, b); }
+  static Floats min(Floats a, Floats b) { return vminq_f32(a, b); }
+  static Floats max(Floats a, Floats b) { return vmaxq_f32(a, b); }
+  static unsigned less(Floats a, Floats b) { return lane_bits(vcltq_f32(a, b)); }
+  // To nearest, halves away from zero, like std::round.
+  static Ints round(Floats v) { return vcvtaq_s32_f32(v); }
+  static void store_int8(int8_t* p, Ints v, int n) {
+    int32_t lanes[kLanes];
+    vst1q_s32(lanes, v);
+    for (int i = 0; i < n; ++i) p[i] = static_cast<int8_t>(lanes[i]);
+  }
+};
+
+}  // namespace
+
+extern const Kernels kNeonKernels = make_kernels<Neon>("neon");
+
+}  // namespace larq_dense

@@ -1,0 +1,103 @@
+// Plain C++ for any 64-bit processor: two output channels in a 64-bit word, popcount by shifts.
+#include "kernel_body.h"
+
+namespace larq_dense {
+namespace {
+
+struct Portable {
+  static constexpr int kLanes = 2;
+  static constexpr int kVectors = 4;
+  static constexpr int kPixels = 1;
+  static constexpr int kLimitChains = 4;
+  static constexpr bool kByteCounts = true;
+  using Words = uint64_t;
+  using Counts = uint64_t;  // a count in each byte
+  struct Ints {
+    int32_t v[kLanes];
+  };
+  struct Floats {
+    float v[kLanes];
+  };
+
+  static Words load(const uint32_t* p) {
+    Words v;
+    memcpy(&v, p, sizeof v);
+    return v;
+  }
+  static Words splat(const uint32_t* p) { return *p * uint64_t{0x100000001}; }
+  static Words bit_xor(Words a, Words b) { return a ^ b; }
+  static Words select(Words mask, Words yes, Words no) { return (mask & yes) | (~mask & no); }
+  static Counts zero_counts() { return 0; }
+  static Counts count(Counts sum, Words v) {
+    v -= (v >> 1) & 0x5555555555555555u;
+    v = (v & 0x3333333333333333u) + ((v >> 2) & 0x3333333333333333u);
+    return sum + ((v + (v >> 4)) & 0x0f0f0f0f0f0f0f0fu);
+  }
+  static int32_t sum_bytes(uint32_t counts) {
+    const uint32_t pairs = (counts & 0x00ff00ffu) + ((counts >> 8) & 0x00ff00ffu);
+    return static_cast<int32_t>((pairs & 0xffffu) + (pairs >> 16));
+  }
+  static Ints widen(Ints dot, Counts sums, Counts majorities) {
+    for (int i = 0; i < kLanes; ++i) {
+      dot.v[i] += 2 * sum_bytes(static_cast<uint32_t>(sums >> (32 * i))) -
+                  4 * sum_bytes(static_cast<uint32_t>(majorities >> (32 * i)));
+    }
+    return dot;
+  }
+  static void keep(Words& v) { asm volatile("" : "+r"(v)); }
+
+  static Ints load_ints(const int32_t* p) { return {{p[0], p[1]}}; }
+  static void store_ints(int32_t* p, Ints v) {
+    p[0] = v.v[0];
+    p[1] = v.v[1];
+  }
+  static Ints splat_int(int32_t v) { return {{v, v}}; }
+  static Ints sub_int(Ints a, Ints b) { return {{a.v[0] - b.v[0], a.v[1] - b.v[1]}}; }
+  static int32_t min_of(int32_t a, int32_t b) { return a < b ? a : b; }
+  static int32_t max_of(int32_t a, int32_t b) { return a > b ? a : b; }
+  static Ints min_int(Ints a, Ints b) { return {{min_of(a.v[0], b.v[0]), min_of(a.v[1], b.v[1])}}; }
+  static Ints max_int(Ints a, Ints b) { return {{max_of(a.v[0], b.v[0]), max_of(a.v[1], b.v[1])}}; }
+  static unsigned less_int(Ints a, Ints b) {
+    return static_cast<unsigned>(a.v[0] < b.v[0]) | static_cast<unsigned>(a.v[1] < b.v[1]) << 1;
+  }
+
+  static Floats load_floats(const float* p) { return {{p[0], p[1]}}; }
+  static Floats load_some_floats(const float* p, int n) { return {{p[0], n > 1 ? p[1] : 0.0f}}; }
+  static void store_floats(float* p, Floats v) {
+    p[0] = v.v[0];
+    p[1] = v.v[1];
+  }
+  static void store_some_floats(float* p, Floats v, int n) {
+    for (int i = 0; i < n; ++i) p[i] = v.v[i];
+  }
+  static Floats splat_float(float v) { return {{v, v}}; }
+  static Floats to_floats(Ints v) {
+    return {{static_cast<float>(v.v[0]), static_cast<float>(v.v[1])}};
+  }
+  static Floats add(Floats a, Floats b) { return {{a.v[0] + b.v[0], a.v[1] + b.v[1]}}; }
+  static Floats mul(Floats a, Floats b) { return {{a.v[0] * b.v[0], a.v[1] * b.v[1]}}; }
+  // The second operand where one is not a number, as the x86 instructions do.
+  static float least(float a, float b) { return a < b ? a : b; }
+  static float most(float a, float b) { return a > b ? a : b; }
+  static Floats min(Floats a, Floats b) { return {{least(a.v[0], b.v[0]), least(a.v[1], b.v[1])}}; }
+  static Floats max(Floats a, Floats b) { return {{most(a.v[0], b.v[0]), most(a.v[1], b.v[1])}}; }
+  static unsigned less(Floats a, Floats b) {
+    return static_cast<unsigned>(a.v[0] < b.v[0]) | static_cast<unsigned>(a.v[1] < b.v[1]) << 1;
+  }
+  // To nearest, halves away from zero, like std::round. The caller clamps to [-128, 127].
+  static int32_t round_one(float v) {
+    const int32_t whole = static_cast<int32_t>(v);
+    const float rest = v - static_cast<float>(whole);
+    return whole + (rest >= 0.5f) - (rest <= -0.5f);
+  }
+  static Ints round(Floats v) { return {{round_one(v.v[0]), round_one(v.v[1])}}; }
+  static void store_int8(int8_t* p, Ints v, int n) {
+    for (int i = 0; i < n; ++i) p[i] = static_cast<int8_t>(v.v[i]);
+  }
+};
+
+}  // namespace
+
+extern const Kernels kPortableKernels = make_kernels<Portable>("portable");
+
+}  // namespace larq_dense

@@ -1,0 +1,121 @@
+// What one instruction set's microkernels look like to the rest of the runtime.
+//
+// Words: LCE packs 32 channels into a 32-bit word, bit 1 for a negative value. A kernel holds one
+// output channel in each 32-bit lane and broadcasts the input word, so no horizontal sum is needed.
+//
+// Triples: for three input words x and weight words w with a = x0^w0, b = x1^w1, c = x2^w2,
+//   popcount(a) + popcount(b) + popcount(c) = popcount(a^b^c) + 2 popcount(majority(a, b, c)),
+// and with p = a^b, s = ~(a^b^c) the majority is "p ? s : a". All of a, p, s are linear in x and w,
+// so each costs one xor where x0, x0^x1, x0^x1^x2 and the same of w (the last complemented) are
+// stored instead of the words: 8 vector instructions for three words in place of 9.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace larq_dense {
+
+// A run of output pixels of one row, for one block of output channels.
+struct ConvTile {
+  const uint32_t* x;   // the first pixel's window: `taps` columns of prepared words
+  ptrdiff_t x_pixel;   // words from one output pixel's window to the next
+  ptrdiff_t x_tap;     // words from one column of the window to the next
+  const uint32_t* w;   // prepared weights: taps x (3 * triples + singles) x block
+  int taps;
+  int triples;         // of words, in each column
+  int singles;         // words left over, in each column
+  const int32_t* offset;  // for each channel: dot = offset + 2 popcounts(s) - 4 popcounts(majority)
+  int pixels;
+  int channels;        // of the block that exist; the rest is padding and is not stored
+};
+
+// At most this many bit tensors are written in the pass that computes a float tensor.
+constexpr int kMaxBitOutputs = 4;
+
+// A second operand of a convolution's result, element by element.
+struct Other {
+  const float* data;
+  ptrdiff_t pixel;
+  bool multiplies;  // otherwise it is added
+};
+constexpr int kMaxOthers = 3;
+
+// y = after(before(clamp(dot) * multiplier + bias) op others), and the bits of y < limit.
+struct FloatOutput {
+  float* out;  // null where only bits are wanted
+  ptrdiff_t out_pixel;
+  const float* multiplier;
+  const float* bias;
+  bool clamped;  // false: the clamp leaves every possible dot product alone
+  int32_t clamp_min;
+  int32_t clamp_max;
+  bool post;  // false: nothing of what follows is wanted
+  bool clamped_before, clamped_after;  // false: those limits are infinite
+  float before_min, before_max;
+  int others;
+  Other other[kMaxOthers];
+  float after_min, after_max;
+  int bit_outputs;
+  uint8_t* bits[kMaxBitOutputs];
+  ptrdiff_t bits_pixel[kMaxBitOutputs];  // bytes
+  const float* limit[kMaxBitOutputs];
+};
+
+// The sign bit is dot < limit.
+struct BitOutput {
+  uint8_t* out;
+  ptrdiff_t out_pixel;  // bytes
+  const int32_t* limit;
+};
+
+// saturate(round(clamp(depth - dot) * multiplier + bias)), the arithmetic of LCE.
+struct Int8Output {
+  int8_t* out;
+  ptrdiff_t out_pixel;
+  const float* multiplier;
+  const float* bias;
+  int32_t depth;
+  int32_t clamp_min;
+  int32_t clamp_max;
+};
+
+// How an operand lies against rows of channels.
+enum class Broadcast { kNone, kChannels, kRows, kScalar };
+enum class Combination { kAdd, kMultiply, kFirst };
+
+// out = clamp(x op (operand * scale)), for rows of channels.
+struct Combine {
+  Combination op;
+  const float* x;
+  const float* operand;
+  Broadcast broadcast;
+  const float* scale;  // one for each channel, or null
+  float low, high;
+  float* out;  // may be x
+  size_t rows, channels;
+};
+
+struct Kernels {
+  const char* name;
+  int block;   // output channels of a block, a multiple of 8
+  int pixels;  // that one inner loop handles at most
+  void (*conv_float)(const ConvTile&, const FloatOutput&);
+  void (*conv_bits)(const ConvTile&, const BitOutput&);
+  void (*conv_int8)(const ConvTile&, const Int8Output&);
+  // Packs `count` floats into words: bit i is x[i] < limit[i], or x[i] < 0 where limit is null.
+  void (*quantize_float)(const float* x, const float* limit, size_t count, uint32_t* bits);
+  void (*quantize_int8)(const int8_t* x, int zero_point, size_t count, uint32_t* bits);
+  void (*combine)(const Combine&);
+  // Runs xor, popcount, add on registers only; returns the sum so that nothing is optimized away.
+  uint32_t (*limit_loop)(uint64_t iterations);
+  uint64_t limit_macs;  // binary multiply-adds of one iteration of limit_loop
+};
+
+// The kernels for this processor, or those that LARQ_DENSE_XNOR_ISA names (avx512, avx2, neon,
+// portable). Null where the name is unknown or the processor lacks the instructions.
+const Kernels* select_kernels(const char* name);
+
+// The i-th kernels of this build that the processor can run, best first; null after the last.
+const Kernels* usable_kernels(int i);
+
+}  // namespace larq_dense

@@ -1,0 +1,329 @@
+#include "op.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "flexbuffer.h"
+
+namespace larq_dense {
+namespace {
+
+bool valid_index(const TfLiteContext& context, int index) {
+  return index >= 0 && static_cast<size_t>(index) < context.tensors_size;
+}
+
+bool activation_limits(int activation, float* low, float* high) {
+  *low = -INFINITY;
+  *high = INFINITY;
+  switch (activation) {
+    case kTfLiteActNone:
+      return true;
+    case kTfLiteActRelu:
+      *low = 0;
+      return true;
+    case kTfLiteActReluN1To1:
+      *low = -1;
+      *high = 1;
+      return true;
+    case kTfLiteActRelu6:
+      *low = 0;
+      *high = 6;
+      return true;
+    default:
+      return false;
+  }
+}
+
+const char* read_conv(const FlexMap& map, ConvOptions* options) {
+  int32_t padding, pad_value, activation;
+  if (!map.get("stride_height", &options->vertical.stride) ||
+      !map.get("stride_width", &options->horizontal.stride) ||
+      !map.get("dilation_height_factor", &options->vertical.dilation) ||
+      !map.get("dilation_width_factor", &options->horizontal.dilation) ||
+      !map.get("padding", &padding) || !map.get("pad_values", &pad_value) ||
+      !map.get("channels_in", &options->channels_in) ||
+      !map.get("fused_activation_function", &activation)) {
+    return "LceBconv2d: an option is missing or no 32-bit integer";
+  }
+  if (options->vertical.stride <= 0 || options->horizontal.stride <= 0 ||
+      options->vertical.dilation <= 0 || options->horizontal.dilation <= 0) {
+    return "LceBconv2d: strides and dilations must be positive";
+  }
+  if (padding != 0 && padding != 1) return "LceBconv2d: unknown padding";
+  if (pad_value != 0 && pad_value != 1) return "LceBconv2d: pad_values must be 0 or 1";
+  if (options->channels_in <= 0) return "LceBconv2d: channels_in must be positive";
+  options->same_padding = padding == 0;
+  options->pad_with_one = pad_value == 1;
+  options->activation = activation;
+  return nullptr;
+}
+
+const char* read_pool(const FlexMap& map, Op* op) {
+  int32_t padding;
+  if (!map.get("filter_height", &op->pool_vertical.kernel) ||
+      !map.get("filter_width", &op->pool_horizontal.kernel) ||
+      !map.get("stride_height", &op->pool_vertical.stride) ||
+      !map.get("stride_width", &op->pool_horizontal.stride) || !map.get("padding", &padding)) {
+    return "LceBMaxPool2d: an option is missing or no 32-bit integer";
+  }
+  if (op->pool_vertical.kernel <= 0 || op->pool_horizontal.kernel <= 0 ||
+      op->pool_vertical.stride <= 0 || op->pool_horizontal.stride <= 0) {
+    return "LceBMaxPool2d: sizes and strides must be positive";
+  }
+  if (padding != 0 && padding != 1) return "LceBMaxPool2d: unknown padding";
+  op->same_padding = padding == 0;
+  return nullptr;
+}
+
+bool input_count_fits(OpKind kind, int count) {
+  switch (kind) {
+    case OpKind::kConv:
+      return count == 5;
+    case OpKind::kAdd:
+    case OpKind::kMul:
+    case OpKind::kNearest:
+    case OpKind::kMean:
+      return count == 2;
+    case OpKind::kAddN:
+    case OpKind::kConcat:
+      return count >= 2 && count <= kMaxInputs;
+    default:
+      return count == 1;
+  }
+}
+
+bool builtin_kind(int code, OpKind* kind) {
+  switch (code) {
+    case kTfLiteBuiltinAdd:
+      *kind = OpKind::kAdd;
+      return true;
+    case kTfLiteBuiltinMul:
+      *kind = OpKind::kMul;
+      return true;
+    case kTfLiteBuiltinRelu:
+    case kTfLiteBuiltinRelu6:
+      *kind = OpKind::kClamp;
+      return true;
+    case kTfLiteBuiltinDepthToSpace:
+      *kind = OpKind::kDepthToSpace;
+      return true;
+    case kTfLiteBuiltinAddN:
+      *kind = OpKind::kAddN;
+      return true;
+    case kTfLiteBuiltinConcatenation:
+      *kind = OpKind::kConcat;
+      return true;
+    case kTfLiteBuiltinMean:
+      *kind = OpKind::kMean;
+      return true;
+    case kTfLiteBuiltinResizeNearestNeighbor:
+      *kind = OpKind::kNearest;
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool read_builtin(const TfLiteNode& node, int code, Op* op) {
+  if (!builtin_kind(code, &op->kind)) return false;
+  op->low = -INFINITY;
+  op->high = INFINITY;
+  switch (op->kind) {
+    case OpKind::kAdd:
+      return node.builtin_data != nullptr &&
+             activation_limits(static_cast<const TfLiteAddParams*>(node.builtin_data)->activation,
+                               &op->low, &op->high);
+    case OpKind::kMul:
+      return node.builtin_data != nullptr &&
+             activation_limits(static_cast<const TfLiteMulParams*>(node.builtin_data)->activation,
+                               &op->low, &op->high);
+    case OpKind::kClamp:
+      return activation_limits(code == kTfLiteBuiltinRelu ? kTfLiteActRelu : kTfLiteActRelu6,
+                               &op->low, &op->high);
+    case OpKind::kAddN:
+      return true;
+    case OpKind::kConcat: {
+      if (node.builtin_data == nullptr) return false;
+      const auto* options = static_cast<const TfLiteConcatenationParams*>(node.builtin_data);
+      op->axis = options->axis;
+      return options->activation == kTfLiteActNone;
+    }
+    case OpKind::kMean:
+      if (node.builtin_data == nullptr) return false;
+      op->keep_dims = static_cast<const TfLiteReducerParams*>(node.builtin_data)->keep_dims;
+      return true;
+    case OpKind::kNearest:
+      return node.builtin_data != nullptr &&
+             !static_cast<const TfLiteResizeNearestNeighborParams*>(node.builtin_data)
+                  ->align_corners;
+    default:
+      if (node.builtin_data == nullptr) return false;
+      op->block_size = static_cast<const TfLiteDepthToSpaceParams*>(node.builtin_data)->block_size;
+      return op->block_size > 0 && op->block_size <= 64;
+  }
+}
+
+bool custom_kind(const char* name, OpKind* kind) {
+  if (strcmp(name, "LceQuantize") == 0) {
+    *kind = OpKind::kQuantize;
+  } else if (strcmp(name, "LceDequantize") == 0) {
+    *kind = OpKind::kDequantize;
+  } else if (strcmp(name, "LceBconv2d") == 0) {
+    *kind = OpKind::kConv;
+  } else if (strcmp(name, "LceBMaxPool2d") == 0) {
+    *kind = OpKind::kMaxPool;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+size_t element_size(int type) {
+  switch (type) {
+    case kTfLiteFloat32:
+    case kTfLiteInt32:
+      return 4;
+    case kTfLiteInt8:
+    case kTfLiteBool:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+bool is_constant(const TfLiteTensor& tensor) {
+  return tensor.allocation_type == kTfLiteMmapRo && tensor.data != nullptr;
+}
+
+bool read_shape(const TfLiteTensor& tensor, Shape* shape) {
+  if (tensor.dims == nullptr || tensor.dims->size < 0 || tensor.dims->size > kMaxDimensions) {
+    return false;
+  }
+  shape->rank = tensor.dims->size;
+  for (int i = 0; i < shape->rank; ++i) shape->dims[i] = tensor.dims->data[i];
+  size_t count;
+  return count_elements(*shape, &count);
+}
+
+Operand operand_of(const Shape& first, const Shape& second) {
+  if (first == second) return Operand::kSame;
+  size_t count;
+  if (!count_elements(second, &count) || second.rank > first.rank) return Operand::kOther;
+  if (count == 1) return Operand::kScalar;
+  if (second.rank > 0 && second.last() == first.last() &&
+      count == static_cast<size_t>(second.last())) {
+    return Operand::kChannels;
+  }
+  Shape rows = first;
+  if (rows.rank > 0) rows.dims[rows.rank - 1] = 1;
+  return rows == second ? Operand::kRows : Operand::kOther;
+}
+
+bool is_lce_node(const TfLiteRegistration& registration) {
+  OpKind kind;
+  return registration.custom_name != nullptr && custom_kind(registration.custom_name, &kind);
+}
+
+bool is_float_node(const TfLiteContext& context, const TfLiteNode& node,
+                   const TfLiteRegistration& registration) {
+  Op op;
+  if (registration.custom_name != nullptr || read_op(context, node, registration, &op) != nullptr) {
+    return false;
+  }
+  const auto float_shape = [&](int index, Shape* shape) {
+    const TfLiteTensor& tensor = context.tensors[index];
+    size_t count;
+    return tensor.type == kTfLiteFloat32 && tensor.allocation_type != kTfLiteDynamic &&
+           read_shape(tensor, shape) && count_elements(*shape, &count) && count != 0;
+  };
+  Shape first, output;
+  if (!float_shape(op.inputs[0], &first) || !float_shape(op.output, &output)) return false;
+  switch (op.kind) {
+    case OpKind::kClamp:
+      return true;
+    case OpKind::kDepthToSpace:
+      return first.rank == 4;
+    case OpKind::kAddN:
+      for (int i = 1; i < op.input_count; ++i) {
+        Shape shape;
+        if (!float_shape(op.inputs[i], &shape) || !(shape == first)) return false;
+      }
+      return true;
+    case OpKind::kConcat:
+      for (int i = 1; i < op.input_count; ++i) {
+        Shape shape;
+        if (!float_shape(op.inputs[i], &shape)) return false;
+      }
+      return first.rank == 4 && (op.axis == 3 || op.axis == -1);
+    case OpKind::kMean:
+      return first.rank == 4 && output.rank >= 2 &&
+             is_over_pixels(context.tensors[op.inputs[1]]);
+    case OpKind::kNearest:
+      return first.rank == 4 && output.rank == 4 && output.dims[1] % first.dims[1] == 0 &&
+             output.dims[2] % first.dims[2] == 0 && is_constant(context.tensors[op.inputs[1]]);
+    case OpKind::kAdd:
+    case OpKind::kMul: {
+      Shape second;
+      if (!float_shape(op.inputs[1], &second) ||
+          (is_constant(context.tensors[op.inputs[0]]) &&
+           is_constant(context.tensors[op.inputs[1]]))) {
+        return false;
+      }
+      return operand_of(first, second) != Operand::kOther ||
+             operand_of(second, first) != Operand::kOther;
+    }
+    default:
+      return false;
+  }
+}
+
+bool is_over_pixels(const TfLiteTensor& axes) {
+  if (!is_constant(axes) || axes.type != kTfLiteInt32 || axes.bytes != 2 * sizeof(int32_t)) {
+    return false;
+  }
+  int32_t axis[2];
+  memcpy(axis, axes.data, sizeof axis);
+  for (int32_t& a : axis) a = a < 0 ? a + 4 : a;
+  return (axis[0] == 1 && axis[1] == 2) || (axis[0] == 2 && axis[1] == 1);
+}
+
+const char* read_op(const TfLiteContext& context, const TfLiteNode& node,
+                    const TfLiteRegistration& registration, Op* op) {
+  if (registration.custom_name != nullptr) {
+    if (!custom_kind(registration.custom_name, &op->kind)) return "an unknown custom operator";
+    if (op->kind == OpKind::kConv || op->kind == OpKind::kMaxPool) {
+      FlexMap map;
+      if (node.custom_initial_data_size <= 0 ||
+          !map.parse(node.custom_initial_data,
+                     static_cast<size_t>(node.custom_initial_data_size))) {
+        return op->kind == OpKind::kConv ? "LceBconv2d: malformed options"
+                                         : "LceBMaxPool2d: malformed options";
+      }
+      const char* error =
+          op->kind == OpKind::kConv ? read_conv(map, &op->conv) : read_pool(map, op);
+      if (error != nullptr) return error;
+    }
+  } else if (!read_builtin(node, registration.builtin_code, op)) {
+    return "an unknown built-in operator";
+  }
+  if (node.inputs == nullptr || node.outputs == nullptr ||
+      !input_count_fits(op->kind, node.inputs->size) || node.outputs->size != 1) {
+    return "an operator with the wrong number of inputs or outputs";
+  }
+  op->input_count = node.inputs->size;
+  for (int i = 0; i < op->input_count; ++i) {
+    op->inputs[i] = node.inputs->data[i];
+    // Inputs of a convolution that its kind of output does not need may be left out (-1).
+    const bool optional = op->kind == OpKind::kConv && i >= 2 && op->inputs[i] == -1;
+    if (!optional && !valid_index(context, op->inputs[i])) {
+      return "an operator with an input out of range";
+    }
+  }
+  op->output = node.outputs->data[0];
+  if (!valid_index(context, op->output)) return "an operator with an output out of range";
+  return nullptr;
+}
+
+}  // namespace larq_dense

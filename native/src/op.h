@@ -1,0 +1,63 @@
+// The operators that the delegate understands, read from the interpreter's nodes.
+#pragma once
+
+#include "bconv2d.h"
+#include "geometry.h"
+#include "tflite_abi.h"
+
+namespace larq_dense {
+
+enum class OpKind {
+  kQuantize,
+  kDequantize,
+  kConv,
+  kMaxPool,
+  kAdd,
+  kAddN,  // taken apart into adds when a partition reads it
+  kMul,
+  kClamp,
+  kDepthToSpace,
+  kNearest,  // a resize by whole numbers
+  kConcat,   // along the channels
+  kMean,     // over height and width
+};
+
+constexpr int kMaxInputs = 8;
+
+struct Op {
+  OpKind kind = OpKind::kQuantize;
+  int inputs[kMaxInputs] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  int input_count = 0;
+  int output = -1;
+  ConvOptions conv;                      // of a convolution
+  Window pool_vertical, pool_horizontal;  // of a pooling
+  bool same_padding = false;             // of a pooling
+  float low = 0, high = 0;               // the range that a float operator's activation leaves
+  int block_size = 1;                    // of a depth to space
+  int axis = 0;                          // of a concatenation
+  bool keep_dims = false;                // of a mean
+};
+
+// Whether the node is one of LCE's, which nobody else can run.
+bool is_lce_node(const TfLiteRegistration& registration);
+
+// Whether the node is a float operator of TensorFlow Lite that can be computed here, going by the
+// operator, the tensors' types and their shapes.
+bool is_float_node(const TfLiteContext& context, const TfLiteNode& node,
+                   const TfLiteRegistration& registration);
+
+// Reads a node's inputs, outputs and options. Returns a sentence where they are malformed.
+const char* read_op(const TfLiteContext& context, const TfLiteNode& node,
+                    const TfLiteRegistration& registration, Op* op);
+
+bool is_constant(const TfLiteTensor& tensor);
+// Whether a mean's axes are height and width.
+bool is_over_pixels(const TfLiteTensor& axes);
+bool read_shape(const TfLiteTensor& tensor, Shape* shape);
+size_t element_size(int type);  // 0 where the type is not handled
+
+// How the second operand of an add or a multiply lies against the first.
+enum class Operand { kSame, kChannels, kRows, kScalar, kOther };
+Operand operand_of(const Shape& first, const Shape& second);
+
+}  // namespace larq_dense

@@ -1,0 +1,150 @@
+// A run of operators that the interpreter hands to the delegate as one node.
+#pragma once
+
+#include "op.h"
+#include "thread_pool.h"
+
+namespace larq_dense {
+
+// A tensor as the partition sees it.
+struct Value {
+  enum class Place { kConstant, kInterpreter, kArena, kNowhere };
+
+  int tensor = -1;
+  int type = kTfLiteNoType;
+  Shape shape;
+  Place place = Place::kInterpreter;
+  bool escapes = false;  // someone outside reads it
+  int producer = -1;     // the operator that computes it
+  int consumers = 0;     // how many operators read it
+  float scale = 1.0f;
+  int32_t zero_point = 0;
+  const void* constant = nullptr;
+  size_t bytes = 0;
+
+  size_t offset = 0;  // in the arena
+  int first_step = -1, last_step = -1;
+};
+
+// What a step does with a further tensor.
+struct Link {
+  Combination op = Combination::kFirst;
+  int value = -1;  // none for a mere clamp
+  Operand operand = Operand::kSame;
+  OtherLayout layout = OtherLayout::kPlain;  // for a convolution
+  Array<float> scale;                        // multiplied into the tensor first, where not empty
+  float low = 0, high = 0;                   // the clamp that follows
+};
+
+enum class StepKind {
+  kQuantize,
+  kDequantize,
+  kConv,
+  kMaxPool,
+  kChain,  // adds, multiplies and clamps, one after the other
+  kDepthToSpace,
+  kNearest,
+  kConcat,
+  kMean,
+};
+
+// One pass over the data: an operator, together with those that were fused into it.
+struct Step {
+  StepKind kind = StepKind::kQuantize;
+  int op = -1;     // the last operator that is part of it
+  int input = -1;  // values
+  int output = -1;  // -1 where only bits are wanted
+  List<Link> links;
+  int block_size = 1;
+  // Of a concatenation, and of what reads one that is never put together.
+  int parts = 0;
+  int part[kMaxInputs] = {};
+
+  int bit_outputs = 0;
+  int bits[kMaxBitOutputs] = {-1, -1, -1, -1};
+  Array<float> limits[kMaxBitOutputs];  // empty: zero
+
+  Window vertical, horizontal;  // of a pooling
+  int32_t pad_top = 0, pad_left = 0;
+
+  BinaryConv conv;
+  bool post = false;
+  float before_min = 0, before_max = 0;
+  float after_min = 0, after_max = 0;
+
+  int64_t tasks = 1;
+};
+
+// Rows of channels that one task of an elementwise step handles, and one pass through a chain.
+int64_t rows_per_task(const Shape& shape);
+int64_t rows_per_block(const Shape& shape);
+
+struct ConvFusion;  // fuse.cc
+
+class Partition {
+ public:
+  explicit Partition() = default;
+
+  // Reads the nodes. What is malformed is reported by `prepare`, since the interpreter offers no
+  // way to fail here.
+  void init(TfLiteContext* context, const TfLiteDelegateParams& params, const Kernels* kernels);
+  // Infers the shapes, fuses, packs the weights and plans the memory.
+  const char* prepare(TfLiteContext* context);
+  const char* invoke(TfLiteContext* context, ThreadPool* pool);
+
+ private:
+  const char* append_op(const Op& op);
+  int value_of(const TfLiteContext& context, int tensor);
+  const char* bind(TfLiteContext* context);
+  const char* infer(const TfLiteContext& context, const Op& op);
+  const char* resize_outputs(TfLiteContext* context);
+
+  // fuse.cc
+  const char* build_steps();
+  const char* build_conv(int op, bool* taken);
+  const char* build_chain(int op, bool* taken);
+  const char* build_other(int op, bool* taken);
+  const char* attach_bits(int source, bool* taken, Step* step);
+  bool extend_conv(int follower, bool* taken, Step* step, ConvFusion* fusion);
+  bool extend_chain(int follower, bool* taken, Step* step, const char** error);
+  bool only_consumer(int value, const bool* taken, int* op) const;
+  bool constant_floats(int value, const float** data) const;
+  bool never_joined(int value) const;
+  bool is_threshold(int op, const bool* taken, int* source, const float** constants) const;
+  const char* scaled_operand(int value, const bool* taken, int* multiply, Array<float>* scale,
+                             int* source) const;
+  void drop(int value) { values_[static_cast<size_t>(value)].place = Value::Place::kNowhere; }
+  const Shape& shape_of(int value) const { return values_[static_cast<size_t>(value)].shape; }
+
+  // plan.cc
+  const char* plan_memory();
+
+  // run.cc
+  void run_task(const Step& step, int64_t task, int worker) const;
+  void run_quantize(const Step& step, int64_t task) const;
+  void run_conv(const Step& step, int64_t task, int worker) const;
+  void run_pool(const Step& step, int64_t task) const;
+  void run_chain(const Step& step, int64_t task, int worker) const;
+  void run_depth_to_space(const Step& step, int64_t task) const;
+  void run_nearest(const Step& step, int64_t task) const;
+  void run_concat(const Step& step, int64_t task) const;
+  void run_mean(const Step& step, int64_t task, int worker) const;
+  void run_dequantize(const Step& step, int64_t task) const;
+  void* workspace(int worker) const;
+  const void* read(int value) const { return pointers_[static_cast<size_t>(value)]; }
+  void* write(int value) const { return pointers_[static_cast<size_t>(value)]; }
+
+  const Kernels* kernels_ = nullptr;
+  const char* init_error_ = nullptr;
+  List<Op> ops_;
+  List<Value> values_;
+  List<Step> steps_;
+  Array<int> inputs_, outputs_;  // tensors
+  Array<uint8_t> arena_;
+  Array<void*> pointers_;  // of each value, set before the steps run
+  Array<uint8_t> workspace_;
+  size_t workspace_stride_ = 0;
+  int workspace_threads_ = 0;
+};
+
+}  // namespace larq_dense

@@ -1,0 +1,120 @@
+// Gives each tensor between the steps a place in one block of memory; tensors that are not needed
+// at the same time share it.
+#include "partition.h"
+
+namespace larq_dense {
+namespace {
+
+// Elements that one task of an elementwise step handles: enough to hide what a task costs.
+constexpr size_t kElementsPerTask = 32768;
+// Elements that go through a whole chain before the next: what stays in the first cache.
+constexpr size_t kElementsPerBlock = 2048;
+
+bool overlap(const Value& a, const Value& b) {
+  return a.first_step <= b.last_step && b.first_step <= a.last_step;
+}
+
+}  // namespace
+
+int64_t rows_per_task(const Shape& shape) {
+  const size_t channels = static_cast<size_t>(shape.last());
+  return static_cast<int64_t>(channels >= kElementsPerTask ? 1 : kElementsPerTask / channels);
+}
+
+int64_t rows_per_block(const Shape& shape) {
+  const size_t channels = static_cast<size_t>(shape.last());
+  return static_cast<int64_t>(channels >= kElementsPerBlock ? 1 : kElementsPerBlock / channels);
+}
+
+const char* Partition::plan_memory() {
+  const char* no_memory = "out of memory for the tensors between operators";
+  for (size_t v = 0; v < values_.size(); ++v) values_[v].first_step = values_[v].last_step = -1;
+  workspace_stride_ = 0;
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    Step& step = steps_[s];
+    const int now = static_cast<int>(s);
+    const auto touch = [&](int value) {
+      if (value < 0) return;
+      Value& v = values_[static_cast<size_t>(value)];
+      if (v.first_step < 0) v.first_step = now;
+      v.last_step = now;
+    };
+    touch(step.input);
+    touch(step.output);
+    for (size_t j = 0; j < step.links.size(); ++j) touch(step.links[j].value);
+    for (int j = 0; j < step.parts; ++j) touch(step.part[j]);
+    for (int j = 0; j < step.bit_outputs; ++j) touch(step.bits[j]);
+    const Shape& shape = shape_of(step.input);
+    size_t scratch = 0;
+    switch (step.kind) {
+      case StepKind::kConv:
+        scratch = step.conv.workspace_bytes();
+        break;
+      case StepKind::kMaxPool:
+        step.tasks = int64_t{shape.dims[0]} * shape_of(step.output).dims[1];
+        break;
+      case StepKind::kDepthToSpace:
+      case StepKind::kNearest:
+        step.tasks = int64_t{shape.dims[0]} * shape.dims[1];
+        break;
+      case StepKind::kMean:
+        step.tasks = int64_t{shape.dims[0]} * step.parts;
+        scratch = static_cast<size_t>(shape_of(step.output).last()) * sizeof(float);
+        break;
+      default: {
+        size_t elements;
+        count_elements(shape, &elements);  // was checked before
+        const int64_t rows = static_cast<int64_t>(elements) / shape.last();
+        const int64_t each = rows_per_task(shape);
+        step.tasks = (rows + each - 1) / each;
+        if (step.kind == StepKind::kChain) {
+          scratch = static_cast<size_t>(rows_per_block(shape)) *
+                    static_cast<size_t>(shape.last()) * sizeof(float);
+        }
+        break;
+      }
+    }
+    if (!checked_round_up(scratch, kAlignment, &scratch)) return no_memory;
+    if (scratch > workspace_stride_) workspace_stride_ = scratch;
+  }
+
+  size_t total = 0;
+  for (size_t v = 0; v < values_.size(); ++v) {
+    Value& value = values_[v];
+    if (value.place != Value::Place::kArena || value.first_step < 0) continue;
+    size_t bytes;
+    if (!checked_round_up(value.bytes, kAlignment, &bytes)) return no_memory;
+    // The lowest place where no tensor of the same time lies.
+    size_t offset = 0;
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (size_t u = 0; u < v; ++u) {
+        const Value& other = values_[u];
+        if (other.place != Value::Place::kArena || other.first_step < 0 ||
+            !overlap(value, other)) {
+          continue;
+        }
+        const size_t other_end = other.offset + (other.bytes + kAlignment - 1) / kAlignment *
+                                                    kAlignment;
+        size_t end;
+        if (!checked_add(offset, bytes, &end)) return no_memory;
+        if (offset < other_end && other.offset < end) {
+          offset = other_end;
+          moved = true;
+        }
+      }
+    }
+    value.offset = offset;
+    size_t end;
+    if (!checked_add(offset, bytes, &end)) return no_memory;
+    if (end > total) total = end;
+  }
+  if (total > PTRDIFF_MAX || !arena_.allocate(total, Fill::kNothing) ||
+      !pointers_.allocate(values_.size())) {
+    return no_memory;
+  }
+  workspace_threads_ = 0;
+  return nullptr;
+}
+
+}  // namespace larq_dense

@@ -1,0 +1,161 @@
+#include "thread_pool.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+namespace larq_dense {
+namespace {
+
+constexpr uint64_t kOpen = uint64_t{1} << 16;
+constexpr uint64_t kAdmitted = kOpen - 1;
+constexpr int kJobShift = 17;
+// About 30 microseconds: longer than the gap between two operators, too short to matter to others.
+constexpr int kSpins = 1000;
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb" ::: "memory");
+#endif
+}
+
+template <class T>
+T load(const T& value) {
+  return __atomic_load_n(&value, __ATOMIC_SEQ_CST);
+}
+template <class T>
+void store(T& value, T wanted) {
+  __atomic_store_n(&value, wanted, __ATOMIC_SEQ_CST);
+}
+
+}  // namespace
+
+void ThreadPool::resize(int threads) {
+  if (threads < 1) threads = 1;
+  if (threads > kMaxThreads) threads = kMaxThreads;
+  // Two interpreters may share a delegate: the threads change only while nobody uses them.
+  if (__atomic_exchange_n(&busy_, true, __ATOMIC_SEQ_CST)) return;
+  if (threads != threads_ || (threads > 1 && owner_process_ != getpid())) start(threads);
+  store(busy_, false);
+}
+
+void ThreadPool::start(int threads) {
+  stop();
+  store(stopping_, false);
+  owner_process_ = getpid();
+  // Signals belong to the program's own threads (Python's interrupt, for one).
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  threads_ = 1;
+  while (threads_ < threads) {
+    starts_[threads_] = {this, threads_};
+    if (pthread_create(&handles_[threads_], nullptr, entry, &starts_[threads_]) != 0) break;
+    ++threads_;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void ThreadPool::stop() {
+  if (threads_ > 1 && owner_process_ == getpid()) {
+    pthread_mutex_lock(&mutex_);
+    store(stopping_, true);
+    pthread_cond_broadcast(&wake_);
+    pthread_mutex_unlock(&mutex_);
+    for (int i = 1; i < threads_; ++i) pthread_join(handles_[i], nullptr);
+  }
+  threads_ = 1;
+}
+
+void* ThreadPool::entry(void* argument) {
+  const Start* start = static_cast<Start*>(argument);
+  start->pool->work(start->worker);
+  return nullptr;
+}
+
+bool ThreadPool::has_work(uint64_t seen) const {
+  const uint64_t state = load(state_);
+  return (state & kOpen) != 0 && (state >> kJobShift) != seen;
+}
+
+void ThreadPool::work(int worker) {
+  uint64_t seen = 0;
+  for (;;) {
+    for (int i = 0; i < kSpins && load(in_call_) && !has_work(seen); ++i) pause();
+    if (!has_work(seen)) {
+      pthread_mutex_lock(&mutex_);
+      store(sleepers_, sleepers_ + 1);
+      while (!has_work(seen) && !load(stopping_)) pthread_cond_wait(&wake_, &mutex_);
+      store(sleepers_, sleepers_ - 1);
+      pthread_mutex_unlock(&mutex_);
+      if (load(stopping_)) return;
+    }
+    uint64_t state = load(state_);
+    // A worker that comes late finds the job closed and touches nothing of it.
+    while ((state & kOpen) != 0 && (state >> kJobShift) != seen) {
+      if (__atomic_compare_exchange_n(&state_, &state, state + 1, false, __ATOMIC_SEQ_CST,
+                                      __ATOMIC_SEQ_CST)) {
+        seen = state >> kJobShift;
+        do_tasks(worker);
+        __atomic_fetch_add(&finished_, 1, __ATOMIC_SEQ_CST);
+        if (load(caller_waits_)) {
+          pthread_mutex_lock(&mutex_);
+          pthread_cond_signal(&done_);
+          pthread_mutex_unlock(&mutex_);
+        }
+        break;
+      }
+    }
+  }
+}
+
+void ThreadPool::do_tasks(int worker) {
+  for (;;) {
+    const int64_t task = __atomic_fetch_add(&next_task_, 1, __ATOMIC_RELAXED);
+    if (task >= tasks_) return;
+    function_(argument_, task, worker);
+  }
+}
+
+bool ThreadPool::begin() {
+  if (__atomic_exchange_n(&busy_, true, __ATOMIC_SEQ_CST)) return false;
+  if (threads_ == 1 || owner_process_ != getpid()) {
+    store(busy_, false);
+    return false;
+  }
+  store(in_call_, true);
+  return true;
+}
+
+void ThreadPool::end() {
+  store(in_call_, false);
+  store(busy_, false);
+}
+
+void ThreadPool::run(int64_t tasks, Function function, void* argument) {
+  tasks_ = tasks;
+  function_ = function;
+  argument_ = argument;
+  store(next_task_, int64_t{0});
+  store(finished_, 0u);
+  const uint64_t job = (load(state_) >> kJobShift) + 1;
+  store(state_, (job << kJobShift) | kOpen);
+  if (load(sleepers_) > 0) {
+    pthread_mutex_lock(&mutex_);
+    pthread_cond_broadcast(&wake_);
+    pthread_mutex_unlock(&mutex_);
+  }
+  do_tasks(0);
+  const uint64_t closed = __atomic_fetch_and(&state_, ~kOpen, __ATOMIC_SEQ_CST);
+  const uint32_t admitted = static_cast<uint32_t>(closed & kAdmitted);
+  for (int i = 0; i < kSpins && load(finished_) != admitted; ++i) pause();
+  if (load(finished_) == admitted) return;
+  pthread_mutex_lock(&mutex_);
+  store(caller_waits_, true);
+  while (load(finished_) != admitted) pthread_cond_wait(&done_, &mutex_);
+  store(caller_waits_, false);
+  pthread_mutex_unlock(&mutex_);
+}
+
+}  // namespace larq_dense

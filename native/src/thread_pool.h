@@ -1,0 +1,71 @@
+// A small pool of threads that sleep between calls.
+#pragma once
+
+#include <pthread.h>
+#include <stdint.h>
+
+namespace larq_dense {
+
+class ThreadPool {
+ public:
+  // `task` is the number of the piece of work, `worker` that of the thread that does it, from 0.
+  using Function = void (*)(void* argument, int64_t task, int worker);
+
+  ThreadPool() = default;
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+  ~ThreadPool() { stop(); }
+
+  // Sets the number of threads, the caller's own among them. Where a thread cannot be had, those
+  // that were had do the work.
+  void resize(int threads);
+
+  int threads() const { return threads_; }
+
+  // Between begin and end, idle workers look for more work for a moment before they sleep. Only
+  // one caller at a time is served by the workers; another (the same delegate in two
+  // interpreters) does its work alone. Returns whether the caller got them.
+  bool begin();
+  void end();
+
+  // Runs all tasks and returns when they are done.
+  void run(int64_t tasks, Function function, void* argument);
+
+ private:
+  static void* entry(void* argument);
+  void work(int worker);
+  void do_tasks(int worker);
+  bool has_work(uint64_t seen) const;
+  void start(int threads);
+  void stop();
+
+  struct Start {
+    ThreadPool* pool;
+    int worker;
+  };
+
+  static constexpr int kMaxThreads = 64;
+  pthread_t handles_[kMaxThreads];
+  Start starts_[kMaxThreads];
+  int threads_ = 1;
+  int owner_process_ = 0;  // after fork() the child has no workers
+
+  pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t wake_ = PTHREAD_COND_INITIALIZER;
+  pthread_cond_t done_ = PTHREAD_COND_INITIALIZER;
+  // The job's number in the high bits, whether it still admits workers, and how many it admitted.
+  uint64_t state_ = 0;
+  int64_t next_task_ = 0;
+  uint32_t finished_ = 0;
+  int sleepers_ = 0;
+  bool caller_waits_ = false;
+  bool busy_ = false;
+  bool in_call_ = false;
+  bool stopping_ = false;
+
+  int64_t tasks_ = 0;
+  Function function_ = nullptr;
+  void* argument_ = nullptr;
+};
+
+}  // namespace larq_dense

@@ -1,0 +1,57 @@
+"""Build hook: compiles the native runtime into the package where `native/` can be built."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:  # setuptools before 70.1 leaves it to the package wheel.
+    from wheel.bdist_wheel import bdist_wheel
+
+HERE = Path(__file__).resolve().parent
+RUNTIME = Path("larq_dense", "runtime")
+
+
+def build_native(output: Path) -> None:
+    """Compile the shared library into `output`; without a compiler the package goes without it."""
+    source = HERE / "native" / "build.py"
+    if not source.exists():
+        return
+    spec = importlib.util.spec_from_file_location("larq_dense_native_build", source)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    try:
+        module.build(output)
+    except Exception as error:  # Whatever went wrong, the package works without the library.
+        print(f"larq-dense: the native runtime was not built: {error}", file=sys.stderr)
+
+
+class BuildPy(build_py):
+    """Copies the Python files and adds the shared library beside them."""
+
+    def run(self) -> None:
+        super().run()
+        build_native((HERE if self.editable_mode else Path(self.build_lib).resolve()) / RUNTIME)
+
+
+class BdistWheel(bdist_wheel):
+    """Tags the wheel for this platform if it holds a shared library, for any platform if not."""
+
+    def run(self) -> None:
+        self.run_command("build")
+        built = Path(self.get_finalized_command("build").build_lib) / RUNTIME
+        has_library = any(built.glob("*.so"))
+        self.root_is_pure = not has_library
+        self.distribution.has_ext_modules = lambda: has_library
+        super().run()
+
+    def get_tag(self) -> tuple[str, str, str]:
+        # The library is loaded as a delegate, not as an extension module: any CPython will do.
+        return ("py3", "none", super().get_tag()[2])
+
+
+setup(cmdclass={"build_py": BuildPy, "bdist_wheel": BdistWheel})

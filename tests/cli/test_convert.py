@@ -1,0 +1,97 @@
+import json
+from pathlib import Path
+
+import larq as lq
+import pytest
+import tensorflow as tf
+import tiny_models as tiny
+from click.testing import CliRunner, Result
+
+from larq_dense.cli import main, models
+from larq_dense.models import binary_layers
+from larq_dense.runtime import Predictor
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["convert", *map(str, arguments)])
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> tf.keras.Model:
+    """Make every name on the command line mean the tiny network."""
+    model, _ = tiny.converted()
+    model.spec = tiny.spec()
+    monkeypatch.setattr(models, "open_keras", lambda name: (model, None))
+    return model
+
+
+def test_converts_a_run(tiny_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "x.tflite"
+    result = run(tiny_run, "--output", path, "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["file"] == str(path)
+    assert document["bytes"] == path.stat().st_size
+    assert document["parity"]["images"] == 3
+    model, task = models.open_keras(str(tiny_run))
+    assert len(document["audit"]["layers"]) == len(binary_layers(model))
+    file = Predictor(path)
+    assert file.spec.kind == "saliency"
+    assert file.spec.class_names == list(task.class_names)
+    picture = tiny.pictures()[0]
+    assert (file.labels(picture) == Predictor(model).labels(picture)).mean() > 0.99
+
+
+def test_prints_a_report_and_takes_pictures(
+    opened: tf.keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(tiny.pictures()[0]).save("p.png")
+    result = run("tiny", "--images", "*.png")
+    assert result.exit_code == 0, result.output
+    assert Path("tiny.tflite").is_file()
+    assert "3 of 3 binary layers are LceBconv2d, 2 of them" in result.stdout
+    assert "(pictures: 1)" in result.stdout
+    assert "LceQuantize" in result.stdout
+
+
+def test_a_failed_audit_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = lq.layers.QuantConv2DTranspose(8, 3, 2, padding="same", name="up", **tiny.BINARY)
+    model = tiny.around(layer)
+    model.spec = tiny.spec()
+    monkeypatch.setattr(models, "open_keras", lambda name: (model, None))
+    result = run("x", "--output", tmp_path / "x.tflite")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: declared binary, but no LceBconv2d")
+    assert "up (a float TRANSPOSE_CONV)" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["x.tflite"], "a file already"),
+        (["ecsd"], "did you mean ecssd"),
+        (["ecssd", "--images", "{folder}"], "holds no picture"),
+        (["ecssd", "--images", "{folder}/none*"], "no file matches"),
+    ],
+)
+def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    result = run(*(each.format(folder=tmp_path) for each in arguments))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_unwritable_place_is_one_sentence(opened: tf.keras.Model, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("tiny", "--output", tmp_path / "file" / "x.tflite")
+    assert result.exit_code == 1
+    assert "cannot write" in result.stderr
+
+
+def test_help_shows_an_example() -> None:
+    assert "larq-dense convert ecssd" in run("--help").stdout

@@ -1,0 +1,181 @@
+// A fuzz target over operator options, tensor shapes and types: whatever a file says, the delegate
+// must answer with a status, never with a crash or an access beside a buffer.
+//
+// Under libFuzzer (-fsanitize=fuzzer) only the target is compiled; elsewhere `main` feeds it from a
+// random generator, which is the same on every machine.
+#include <random>
+
+#include "mock_interpreter.h"
+
+namespace {
+
+// Hands out the input's bytes, then zeros.
+class Bytes {
+ public:
+  Bytes(const uint8_t* data, size_t size) : data_(data), size_(size) {}
+
+  uint8_t byte() { return position_ < size_ ? data_[position_++] : 0; }
+  bool chance(int in_256) { return byte() < in_256; }
+  int range(int low, int high) { return low + byte() % (high - low + 1); }
+  // Mostly a sensible number, now and then a hostile one.
+  int number(int low, int high) {
+    if (!chance(3)) return range(low, high);
+    static const int hostile[] = {0,          -1,         -2147483647 - 1, 2147483647, 65536,
+                                  1073741824, -65536,     2147483646,      31,         1 << 20,
+                                  46341,      1431655766, -7,              256,        1000003};
+    return hostile[byte() % (sizeof hostile / sizeof *hostile)];
+  }
+
+ private:
+  const uint8_t* data_;
+  size_t size_;
+  size_t position_ = 0;
+};
+
+// A constant tensor whose bytes mostly fit its shape.
+int constant(MockInterpreter* mock, Bytes* bytes, int type, const std::vector<int>& dims) {
+  size_t count = 1;
+  for (int d : dims) count *= static_cast<size_t>(d < 0 ? 0 : (d > 4096 ? 4096 : d));
+  if (count > 65536) count = 65536;
+  if (bytes->chance(3)) count /= 2;
+  std::vector<uint32_t> data(count + 1);
+  uint32_t state = 0x1234567u + bytes->byte();
+  for (uint32_t& word : data) {
+    state = state * 1664525u + 1013904223u;
+    word = type == kTfLiteFloat32 ? 0x3f000000u + (state >> 9) : state;
+  }
+  return mock->tensor(type, dims, data.data(), count * 4);
+}
+
+std::vector<uint8_t> options(Bytes* bytes, std::vector<std::pair<std::string, int>> entries) {
+  if (bytes->chance(6)) entries.erase(entries.begin() + bytes->byte() % entries.size());
+  std::vector<uint8_t> flex = flex_map(entries);
+  if (bytes->chance(24)) {
+    for (int i = bytes->range(1, 6); i > 0; --i) {
+      flex[(bytes->byte() * 256u + bytes->byte()) % flex.size()] = bytes->byte();
+    }
+  }
+  if (bytes->chance(6)) flex.resize(bytes->byte() % (flex.size() + 1));
+  return flex;
+}
+
+// How far the runs came: a target whose inputs are all refused at the door tests nothing.
+int prepared = 0, invoked = 0;
+
+struct Last {
+  int tensor;
+  std::vector<int> dims;
+  int channels;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  Bytes bytes(data, size);
+  MockInterpreter mock;
+  std::vector<int> inputs, outputs;
+  static const int types[] = {kTfLiteFloat32, kTfLiteInt8, kTfLiteBool, kTfLiteInt32, 4, 0};
+
+  Last last;
+  last.channels = bytes.number(1, 80);
+  last.dims = {bytes.number(1, 2), bytes.number(1, 7), bytes.number(1, 9), last.channels};
+  if (bytes.chance(6)) last.dims.resize(bytes.byte() % 5);
+  int type = bytes.chance(8) ? types[bytes.byte() % 6] : kTfLiteFloat32;
+  last.tensor = mock.tensor(type, last.dims, nullptr, 0, 0.5f, bytes.number(-9, 9));
+  inputs.push_back(last.tensor);
+  const Last first = last;
+
+  for (int steps = bytes.range(1, 6); steps > 0; --steps) {
+    const int kind = bytes.byte() % 8;
+    const auto dim = [&](size_t i) { return i < last.dims.size() ? last.dims[i] : 1; };
+    const int channels_in = last.channels;
+    const int words = channels_in / 32 + (channels_in % 32 != 0);
+    if (kind <= 3) {  // quantize, maybe pool, convolve
+      std::vector<int> dims = last.dims;
+      if (!dims.empty()) dims.back() = words;
+      int bits = mock.tensor(kTfLiteInt32, dims);
+      mock.custom("LceQuantize", {last.tensor}, bits, {});
+      if (bytes.chance(40)) {
+        const int pooled = mock.tensor(kTfLiteInt32, dims);
+        mock.custom("LceBMaxPool2d", {bits}, pooled,
+                    options(&bytes, {{"filter_height", bytes.number(1, 3)},
+                                     {"filter_width", bytes.number(1, 3)},
+                                     {"padding", bytes.number(0, 1)},
+                                     {"stride_height", bytes.number(1, 2)},
+                                     {"stride_width", bytes.number(1, 2)}}));
+        bits = pooled;
+      }
+      const int groups = bytes.chance(30) ? 2 : 1;
+      const int out_channels = bytes.number(1, 70);
+      const std::vector<int> shape = {out_channels, bytes.number(1, 4), bytes.number(1, 4),
+                                      bytes.chance(6) ? bytes.number(0, 4) : words / groups};
+      const int filter = constant(&mock, &bytes, kTfLiteInt32, shape);
+      const int multiplier = constant(&mock, &bytes, kTfLiteFloat32, {out_channels});
+      const int bias = constant(&mock, &bytes, kTfLiteFloat32, {out_channels});
+      const int threshold = constant(&mock, &bytes, kTfLiteInt32, {out_channels});
+      const int out_type = bytes.chance(40) ? types[bytes.byte() % 6] : kTfLiteFloat32;
+      last.dims = {dim(0), dim(1), dim(2), out_channels};
+      last.channels = out_channels;
+      last.tensor = mock.tensor(out_type, last.dims, nullptr, 0, 0.7f, 2);
+      mock.custom("LceBconv2d", {bits, filter, multiplier, bias, bytes.chance(8) ? -1 : threshold},
+                  last.tensor,
+                  options(&bytes, {{"channels_in", bytes.chance(6) ? bytes.number(1, 99)
+                                                                   : channels_in},
+                                   {"dilation_height_factor", bytes.number(1, 2)},
+                                   {"dilation_width_factor", bytes.number(1, 2)},
+                                   {"fused_activation_function", bytes.number(0, 3)},
+                                   {"pad_values", bytes.number(0, 1)},
+                                   {"padding", bytes.number(0, 1)},
+                                   {"stride_height", bytes.number(1, 2)},
+                                   {"stride_width", bytes.number(1, 2)}}));
+    } else if (kind <= 5) {  // add or multiply
+      const int other = bytes.chance(128)
+                            ? constant(&mock, &bytes, kTfLiteFloat32, {last.channels})
+                            : (bytes.chance(128) ? first.tensor : last.tensor);
+      const int out = mock.tensor(kTfLiteFloat32, last.dims);
+      mock.builtin(kind == 4 ? kTfLiteBuiltinAdd : kTfLiteBuiltinMul, {last.tensor, other}, out,
+                   bytes.number(0, 3));
+      last.tensor = out;
+    } else if (kind == 6) {
+      const int out = mock.tensor(kTfLiteFloat32, last.dims);
+      mock.builtin(kTfLiteBuiltinRelu, {last.tensor}, out, 0);
+      last.tensor = out;
+    } else {
+      const int block = bytes.number(1, 2);
+      last.channels = block > 0 ? last.channels / block / block : last.channels;
+      if (last.dims.size() == 4) last.dims[3] = last.channels;
+      const int out = mock.tensor(kTfLiteFloat32, last.dims);
+      mock.builtin(kTfLiteBuiltinDepthToSpace, {last.tensor}, out, block);
+      last.tensor = out;
+    }
+    if (bytes.chance(30)) outputs.push_back(last.tensor);
+  }
+  outputs.push_back(last.tensor);
+  static const char* sets[] = {"", "avx2", "portable", "neon"};
+  if (mock.allocate(inputs, outputs, sets[bytes.byte() % 4], bytes.range(1, 2)) != kTfLiteOk) {
+    return 0;
+  }
+  ++prepared;
+  if (mock.invoke() == kTfLiteOk) ++invoked;
+  // The interpreter may be given another input size and prepare again.
+  if (bytes.chance(60)) {
+    mock.set_shape(inputs[0], {bytes.number(1, 2), bytes.number(1, 9), bytes.number(1, 7),
+                               first.channels});
+    if (mock.prepare() == kTfLiteOk) mock.invoke();
+  }
+  return 0;
+}
+
+#ifndef LARQ_DENSE_LIBFUZZER
+int main(int argc, char** argv) {
+  const int runs = argc > 1 ? atoi(argv[1]) : 1000;
+  std::mt19937 random(argc > 2 ? static_cast<unsigned>(atoi(argv[2])) : 1u);
+  for (int i = 0; i < runs; ++i) {
+    std::vector<uint8_t> data(400);
+    for (uint8_t& byte : data) byte = static_cast<uint8_t>(random());
+    LLVMFuzzerTestOneInput(data.data(), data.size());
+  }
+  printf("fuzz: %d runs, %d prepared, %d invoked\n", runs, prepared, invoked);
+  return invoked >= runs / 10 && prepared < runs ? 0 : 1;
+}
+#endif

@@ -1,0 +1,133 @@
+"""Builds the C++ tests, plain and with sanitizers, and runs them.
+
+`LARQ_DENSE_NATIVE_CASES` sets the kernel test's convolutions for each instruction set and
+`LARQ_DENSE_FUZZ_RUNS` the runs of the fuzz target.
+"""
+
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+NATIVE = HERE.parents[1] / "native"
+
+CASES = os.environ.get("LARQ_DENSE_NATIVE_CASES", "100")
+RUNS = os.environ.get("LARQ_DENSE_FUZZ_RUNS", "3000")
+MEMORY = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+THREADS = ("-O1", "-g", "-fsanitize=thread")
+
+
+def load_build() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("larq_dense_native_build", NATIVE / "build.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+build = load_build()
+
+
+@pytest.fixture(scope="module")
+def compiler() -> list[str]:
+    found: list[str] | None = build.find_compiler()
+    if found is None:
+        pytest.skip("this machine has no C++ compiler")
+    return found
+
+
+def compile_test(
+    compiler: list[str], objects: list[Path], name: str, folder: Path, flags: tuple[str, ...]
+) -> Path:
+    program = folder / name
+    common = ["-std=c++17", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-pthread"]
+    command = [*compiler, *common, *flags, str(HERE / f"{name}.cc"), *map(str, objects)]
+    subprocess.run([*command, "-o", str(program)], check=True)
+    return program
+
+
+def run(program: Path, *arguments: str) -> None:
+    options = {"ASAN_OPTIONS": "allocator_may_return_null=1"}
+    result = subprocess.run(
+        [str(program), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **options},
+    )
+    assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
+
+
+@pytest.fixture(scope="module")
+def checked(compiler: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
+    """Compile the runtime under AddressSanitizer and UndefinedBehaviorSanitizer."""
+    folder = tmp_path_factory.mktemp("sanitized")
+    try:
+        subprocess.run(
+            [*compiler, *MEMORY, "-x", "c++", "-", "-o", str(folder / "probe")],
+            input=b"int main() { return 0; }",
+            check=True,
+            capture_output=True,
+        )
+    except subprocess.CalledProcessError:
+        pytest.skip("the compiler has no sanitizers")
+    yield build.compile_objects(compiler, folder, ("-Werror", *MEMORY))
+
+
+def test_kernels_under_sanitizers(compiler: list[str], checked: list[Path], tmp_path: Path) -> None:
+    run(compile_test(compiler, checked, "kernel_test", tmp_path, MEMORY), CASES)
+
+
+def test_thread_pool_under_sanitizers(
+    compiler: list[str], checked: list[Path], tmp_path: Path
+) -> None:
+    run(compile_test(compiler, checked, "pool_test", tmp_path, MEMORY))
+
+
+def test_hostile_models_are_refused(
+    compiler: list[str], checked: list[Path], tmp_path: Path
+) -> None:
+    run(compile_test(compiler, checked, "fuzz_test", tmp_path, MEMORY), RUNS)
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="ThreadSanitizer is tried on Linux only")
+def test_thread_pool_has_no_races(compiler: list[str], tmp_path: Path) -> None:
+    source = tmp_path / "thread_pool.o"
+    flags = [*build.FLAGS, "-Werror", *THREADS]
+    subprocess.run(
+        [*compiler, *flags, "-c", str(NATIVE / "src" / "thread_pool.cc"), "-o", str(source)],
+        check=True,
+    )
+    run(compile_test(compiler, [source], "pool_test", tmp_path, THREADS))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads an ELF file")
+def test_the_library_needs_only_libc(compiler: list[str], tmp_path: Path) -> None:
+    library = build.build(tmp_path, compiler)
+    assert library is not None
+    try:
+        shown = subprocess.run(
+            ["readelf", "-d", str(library)], capture_output=True, text=True, check=True
+        ).stdout
+    except FileNotFoundError:
+        pytest.skip("readelf is not installed")
+    needed = [line.split("[")[1].split("]")[0] for line in shown.splitlines() if "(NEEDED)" in line]
+    allowed = ("libc.so", "libpthread.so", "ld-linux")
+    assert [name for name in needed if not name.startswith(allowed)] == []
+
+
+def test_a_machine_without_a_compiler_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    assert build.build(tmp_path) is None
+    assert "no C++ compiler was found" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

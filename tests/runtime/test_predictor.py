@@ -1,0 +1,160 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.special
+import tiny_models as tiny
+from PIL import Image
+
+from larq_dense.common.errors import DataError
+from larq_dense.common.images import Preprocessing, resize_scores
+from larq_dense.conversion import to_flatbuffer
+from larq_dense.runtime import ModelSpec, Predictor
+
+HEIGHT, WIDTH = 8, 12
+
+
+class Fixed:
+    """An interpreter that remembers its input and always answers the same."""
+
+    input_shape = (1, HEIGHT, WIDTH, 3)
+
+    def __init__(self, logits: np.ndarray) -> None:
+        self.logits = logits.astype(np.float32)[None]
+        self.output_shape = self.logits.shape
+
+    def run(self, inputs: np.ndarray) -> np.ndarray:
+        self.seen = inputs
+        return self.logits
+
+
+def fixed(channels: int, kind: str = "segmentation", scale: float = 3.0) -> Predictor:
+    logits = np.random.default_rng(channels).normal(0, scale, (4, 6, channels))
+    return Predictor(Fixed(logits), tiny.spec(kind, HEIGHT, WIDTH))
+
+
+def picture(height: int, width: int, channels: int | None = 3) -> np.ndarray:
+    shape = (height, width) if channels is None else (height, width, channels)
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (8, 12), (40, 31)])
+def test_probabilities_and_labels_have_the_pictures_size(size: tuple[int, int]) -> None:
+    predictor = fixed(3)
+    scores = resize_scores(predictor.logits(picture(*size)), *size)
+    probabilities = predictor.probabilities(picture(*size))
+    labels = predictor.labels(picture(*size))
+    assert probabilities.dtype == np.float32 and labels.dtype == np.uint8
+    np.testing.assert_allclose(probabilities, scipy.special.softmax(scores, -1), atol=1e-6)
+    np.testing.assert_array_equal(labels, scores.argmax(-1))
+
+
+def test_saliency_is_a_sigmoid_and_a_half() -> None:
+    predictor = fixed(1, "saliency")
+    probabilities = predictor.probabilities(picture(20, 30))
+    expected = scipy.special.expit(resize_scores(predictor.logits(picture(20, 30)), 20, 30))
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    np.testing.assert_array_equal(
+        predictor.labels(picture(20, 30)), (expected[..., 0] >= 0.5).astype(np.uint8)
+    )
+
+
+@pytest.mark.parametrize(("channels", "kind"), [(1, "saliency"), (3, "segmentation")])
+def test_huge_logits_do_not_overflow(channels: int, kind: str) -> None:
+    predictor = fixed(channels, kind, scale=1e5)
+    with np.errstate(all="raise", under="ignore"):
+        assert np.isfinite(predictor.probabilities(picture(9, 9))).all()
+
+
+def test_the_network_sees_the_picture_normalized() -> None:
+    predictor = fixed(3)
+    image = picture(HEIGHT, WIDTH)
+    predictor.labels(image)
+    expected = (image - np.array([120.0, 115.5, 110.0])) / np.array([60.0, 59.0, 58.5])
+    np.testing.assert_allclose(predictor._interpreter.seen[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [None, 1, 4])
+def test_grey_and_transparent_arrays_are_taken(channels: int | None) -> None:
+    assert fixed(3).labels(picture(5, 7, channels)).shape == (5, 7)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "I", "F"])
+def test_every_kind_of_file_is_taken(tmp_path: Path, mode: str) -> None:
+    suffix = "tif" if mode in ("CMYK", "F", "I") else "png"
+    path = tmp_path / f"picture.{suffix}"
+    if mode == "I;16":
+        Image.fromarray(picture(5, 7, None).astype(np.uint16) * 256).save(path)
+    else:
+        Image.fromarray(picture(5, 7)).convert(mode).save(path)
+    assert fixed(3).labels(path).shape == (5, 7)
+
+
+def test_a_path_a_picture_and_an_array_give_the_same(tmp_path: Path) -> None:
+    model, _ = tiny.converted()
+    predictor = Predictor(model, tiny.spec())
+    image = picture(20, 30)
+    Image.fromarray(image).save(tmp_path / "x.png")
+    given: list[Any] = [image, Image.fromarray(image), tmp_path / "x.png", str(tmp_path / "x.png")]
+    logits = [predictor.logits(each) for each in given]
+    for other in logits[1:]:
+        np.testing.assert_array_equal(other, logits[0])
+
+
+def test_keras_and_the_file_agree(tmp_path: Path) -> None:
+    model, result = tiny.converted()
+    result.save(tmp_path / "x.tflite")
+    ours, theirs = Predictor.from_keras(model, tiny.spec()), Predictor(tmp_path / "x.tflite")
+    assert theirs.spec == tiny.spec()
+    assert theirs.input_shape == ours.input_shape == (1, tiny.HEIGHT, tiny.WIDTH, 3)
+    image = picture(33, 47)
+    assert (ours.labels(image) == theirs.labels(image)).mean() > 0.99
+
+
+def test_keras_uses_the_weights_of_the_moment() -> None:
+    model = tiny.around()
+    predictor = Predictor(model, tiny.spec())
+    before = predictor.logits(picture(5, 5))
+    head = model.get_layer("head")
+    head.set_weights([head.kernel.numpy(), head.bias.numpy() + 1])
+    np.testing.assert_allclose(predictor.logits(picture(5, 5)), before + 1, atol=1e-4)
+
+
+def test_a_model_may_carry_its_own_description() -> None:
+    model = tiny.around()
+    with pytest.raises(DataError, match="carries no description"):
+        Predictor(model)
+    model.spec = tiny.spec()
+    assert Predictor(model).spec == tiny.spec()
+
+
+def test_a_file_without_a_description_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "bare.tflite"
+    path.write_bytes(to_flatbuffer(tiny.around(), (1, tiny.HEIGHT, tiny.WIDTH, 3)))
+    with pytest.raises(DataError, match=r"bare\.tflite carries no classes.*convert.*--entry"):
+        Predictor(path)
+    assert Predictor(path, tiny.spec()).labels(picture(6, 5)).shape == (6, 5)
+
+
+@pytest.mark.parametrize("spec", [tiny.spec(height=64), tiny.spec("saliency")])
+def test_a_description_that_does_not_fit_is_refused(spec: ModelSpec) -> None:
+    for model in (tiny.converted()[0], tiny.converted()[1].content):
+        with pytest.raises(DataError, match="its description says"):
+            Predictor(model, spec)
+
+
+def test_a_broken_picture_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "cut.jpg"
+    Image.fromarray(picture(64, 64)).save(path)
+    path.write_bytes(path.read_bytes()[:-700])
+    with pytest.raises(DataError, match=r"cut\.jpg"):
+        fixed(3).labels(path)
+
+
+def test_preprocessing_is_the_descriptions() -> None:
+    size = Preprocessing(HEIGHT, WIDTH, (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+    spec = ModelSpec("x", "t", "segmentation", tiny.spec().classes, size)
+    predictor = Predictor(Fixed(np.zeros((4, 6, 3))), spec)
+    predictor.logits(np.full((3, 3, 3), 255, np.uint8))
+    np.testing.assert_array_equal(predictor._interpreter.seen, np.ones((1, HEIGHT, WIDTH, 3)))

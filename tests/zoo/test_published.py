@@ -1,0 +1,115 @@
+"""Every published entry: it loads, it computes what it did, it trains on, it converts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from larq_dense import Predictor, evaluation, zoo
+from larq_dense.cli.measure import GOLDEN_PICTURE, bundled_picture, golden
+from larq_dense.conversion import convert
+from larq_dense.evaluation import complexity
+from larq_dense.models import binary_layers
+from larq_dense.models.weights import load_weights, save_weights
+from larq_dense.zoo.card import card
+from larq_dense.zoo.tables import entries_table
+
+ENTRIES = [name for name in zoo.list_entries() if zoo.find(name).is_published]
+EXPECTED = {"camvid": 11, "cityscapes": 2, "ecssd": 1, "idd_lite": 7, "kitti_road": 2}
+MEGABYTES = 4
+
+
+@pytest.fixture(scope="module", params=ENTRIES)
+def name(request: pytest.FixtureRequest) -> str:
+    """Return each entry's name in turn."""
+    value: str = request.param
+    return value
+
+
+@pytest.fixture(scope="module")
+def model(name: str) -> tf.keras.Model:
+    """Return the entry's network with its weights."""
+    return zoo.load(name)
+
+
+def test_the_zoo_is_complete() -> None:
+    assert EXPECTED.keys() <= set(ENTRIES)
+
+
+def test_shapes_are_the_tasks(name: str, model: tf.keras.Model) -> None:
+    size = model.spec.preprocessing
+    assert model.input_shape == (None, size.height, size.width, 3)
+    assert model.output_shape[-1] == zoo.find(name).task().num_outputs == EXPECTED[name]
+
+
+def test_is_small_enough_for_the_wheel(name: str) -> None:
+    assert zoo.find(name).weights().stat().st_size < MEGABYTES * 2**20
+
+
+def test_computes_what_it_did_when_it_was_published(name: str, model: tf.keras.Model) -> None:
+    then = np.array(zoo.find(name).metrics()["golden"]["logits"])
+    now = np.array(golden(model)["logits"])
+    assert now.shape == then.shape
+    # A float's last bit can turn a sign over, and with it a whole channel's neighbourhood.
+    scale = np.abs(then).max()
+    assert np.abs(now - then).mean() < 0.01 * scale
+    same = (now.argmax(-1) == then.argmax(-1)) if then.shape[-1] > 1 else (now > 0) == (then > 0)
+    assert same.mean() > 0.95
+
+
+def test_serialization_round_trip(name: str, model: tf.keras.Model, tmp_path: Path) -> None:
+    rebuilt = tf.keras.models.model_from_json(model.to_json())
+    save_weights(model, tmp_path / "weights.safetensors")
+    load_weights(rebuilt, tmp_path / "weights.safetensors")
+    picture = model.preprocess(bundled_picture(GOLDEN_PICTURE))
+    expected = model(picture).numpy()
+    np.testing.assert_allclose(
+        rebuilt(picture), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max()
+    )
+
+
+def test_gradients_reach_every_variable(model: tf.keras.Model) -> None:
+    picture = model.preprocess(bundled_picture(GOLDEN_PICTURE))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(model(picture, training=True) - 1.0))
+    variables = model.trainable_variables
+    for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+        assert gradient is not None, variable.name
+        assert np.isfinite(gradient.numpy()).all(), variable.name
+        assert np.any(gradient != 0), variable.name
+
+
+def test_converts_and_agrees_with_keras(name: str, model: tf.keras.Model) -> None:
+    converted = convert(model, images=[bundled_picture(GOLDEN_PICTURE)])
+    assert {layer.layer for layer in converted.audit.layers} == {
+        layer.name for layer in binary_layers(model)
+    }
+    assert converted.parity is not None
+    assert converted.parity.same_labels > 0.99
+    published = zoo.find(name).metrics()["conversion"]
+    assert len(converted.audit.layers) == published["binary_layers"]
+    assert len(converted.content) == pytest.approx(published["bytes"], rel=0.02)
+
+
+def test_complexity_is_the_published_one(name: str, model: tf.keras.Model) -> None:
+    assert complexity(model).totals() == zoo.find(name).metrics()["complexity"]["binary"]
+
+
+def test_card_is_the_generated_one(name: str) -> None:
+    entry = zoo.find(name)
+    assert card(entry) == entry.card()
+
+
+def test_readme_holds_the_generated_table(checkout: Path) -> None:
+    assert entries_table() in (checkout / "README.md").read_text(encoding="utf-8")
+
+
+def test_published_accuracy_is_reproduced(shared_data: Path) -> None:
+    entry = zoo.find("ecssd")
+    rows = {row["data"]: row for row in entry.metrics()["accuracy"]}
+    row = rows["people"]
+    samples = entry.task().samples(shared_data / "people", row["split"])
+    measured = evaluation.evaluate(Predictor(zoo.load("ecssd")), entry.task(), samples)
+    assert measured["images"] == row["images"] == len(samples)
+    assert measured["metrics"]["maxf"] == pytest.approx(row["metrics"]["maxf"], abs=0.005)

@@ -1,0 +1,202 @@
+"""Publishing: what lands in an entry's folder, and when nothing does."""
+
+import copy
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from larq_dense import __version__, zoo
+from larq_dense.common.errors import LarqDenseError
+from larq_dense.zoo import Entry
+from larq_dense.zoo.card import card, format_metric
+from larq_dense.zoo.tables import END, START, entries_table, render_readme
+
+FILES = {"recipe.yaml", "metrics.json", "card.md", "weights.safetensors", "weights.sha256"}
+
+
+def figures(tiny: Entry) -> dict[str, Any]:
+    """Return what was measured, without its origin."""
+    measured = copy.deepcopy(tiny.metrics())
+    for origin in ("name", "version", "commit"):
+        del measured[origin]
+    return measured
+
+
+def test_an_entry_is_complete(tiny: Entry) -> None:
+    assert {path.name for path in tiny.folder.iterdir()} == FILES
+    measured = tiny.metrics()
+    assert (measured["name"], measured["version"]) == ("tiny", __version__)
+    assert tiny.recipe().name == "tiny"
+
+
+def test_checksum_is_in_the_form_of_sha256sum(tiny: Entry) -> None:
+    digest, name = (tiny.folder / "weights.sha256").read_text().split()
+    assert digest == hashlib.sha256((tiny.folder / name).read_bytes()).hexdigest()
+
+
+def test_binary_kernels_are_packed(tiny: Entry, tiny_run: Path) -> None:
+    run, packed = (
+        path.stat().st_size
+        for path in (tiny_run / "best.safetensors", tiny.folder / "weights.safetensors")
+    )
+    assert packed < run / 3
+
+
+def test_the_measured_entry_is_the_packed_one(tiny_run: Path, tmp_path: Path, tiny: Entry) -> None:
+    seen = []
+
+    def measure(entry: Entry) -> dict[str, Any]:
+        seen.append((entry.weights().read_bytes(), entry.name))
+        assert not (tmp_path / "other" / "tiny").exists()
+        return figures(tiny)
+
+    entry = zoo.publish(tiny_run, "tiny", measure, tmp_path / "other")
+    assert seen == [(entry.weights().read_bytes(), "tiny")]
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["tiny"]
+
+
+def test_a_failed_measurement_leaves_the_old_entry(tiny: Entry, tiny_run: Path) -> None:
+    before = {path.name: path.read_bytes() for path in tiny.folder.iterdir()}
+
+    def measure(entry: Entry) -> dict[str, Any]:
+        raise LarqDenseError("no data.")
+
+    with pytest.raises(LarqDenseError, match=r"no data\."):
+        zoo.publish(tiny_run, "tiny", measure)
+    assert {path.name: path.read_bytes() for path in tiny.folder.iterdir()} == before
+    assert [path.name for path in tiny.folder.parent.iterdir()] == ["tiny"]
+
+
+def test_publishing_again_replaces_the_entry(tiny: Entry, tiny_run: Path) -> None:
+    (tiny.folder / "picture.jpg").write_bytes(b"kept")
+    measured = figures(tiny)
+    measured["accuracy"][0]["metrics"]["maxf"] = 0.5
+    zoo.publish(tiny_run, "tiny", lambda entry: measured)
+    assert tiny.metrics()["accuracy"][0]["metrics"]["maxf"] == 0.5
+    assert "0.500" in tiny.card()
+    assert {path.name for path in tiny.folder.iterdir()} == {*FILES, "picture.jpg"}
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../up", "a/b", "-x"])
+def test_names_are_plain(tiny: Entry, tiny_run: Path, name: str) -> None:
+    with pytest.raises(LarqDenseError, match="letters, digits and underscores"):
+        zoo.publish(tiny_run, name, lambda entry: figures(tiny))
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [("best.safetensors", "holds no best.safetensors"), ("recipe.yaml", "cannot read the recipe")],
+)
+def test_an_incomplete_run_is_named(
+    tiny: Entry, tiny_run: Path, tmp_path: Path, missing: str, message: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    (run / missing).unlink()
+    with pytest.raises(LarqDenseError, match=message):
+        zoo.publish(run, "tiny", lambda entry: figures(tiny))
+
+
+def test_an_unwritable_zoo_is_named(tiny: Entry, tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LarqDenseError, match=r"cannot write .*file"):
+        zoo.publish(tiny_run, "tiny", lambda entry: figures(tiny), tmp_path / "file")
+
+
+def test_card_begins_with_what_the_weights_have_seen(tiny: Entry) -> None:
+    title, _, first, *_ = tiny.card().splitlines()
+    assert title.startswith("# tiny: ")
+    assert "trained on people; they never saw ECSSD" in first
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        "| people | val | 29 | 0.876 | 0.043 |",
+        "| objects of PASCAL VOC | val, salient_like | 192 | 0.765 | 0.099 |",
+        "larq-dense evaluate tiny --data objects --split val --within salient_like",
+        "| object | - | 70.0 % |",
+        "| OPs, M (float MACs + binary MACs / 64) | 6.7 | 128.4 |",
+        "123,456 bytes",
+        "99.987 % of the pixels",
+        "| LCE indirect | 2.3 |",
+        "1 thread of Abacus 2000",
+        "masks made by an automatic tool",
+    ],
+)
+def test_card_holds_every_figure(tiny: Entry, figure: str) -> None:
+    assert figure in tiny.card()
+
+
+def test_card_on_disk_is_the_generated_one(tiny: Entry) -> None:
+    assert card(tiny) == tiny.card()
+
+
+def test_card_of_weights_that_saw_the_benchmark_says_so(tiny: Entry) -> None:
+    path = tiny.folder / "recipe.yaml"
+    changed = (
+        path.read_text().replace("ecssd", "camvid").replace("folder: people", "folder: camvid")
+    )
+    path.write_text(changed)
+    notice = zoo.info("tiny")["notice"]
+    assert "of CamVid they saw the train split only" in notice
+    assert "never saw" not in notice
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [("miou", 0.94449, "94.4 %"), ("maxf", 0.80049, "0.800"), ("iou", None, "-")],
+)
+def test_figures_are_written_as_the_field_writes_them(
+    name: str, value: float | None, text: str
+) -> None:
+    assert format_metric(name, value) == text
+
+
+def test_table_has_a_row_for_each_source(tiny: Entry) -> None:
+    header, _, first, second, *rest = entries_table().splitlines()
+    assert header.count("|") == first.count("|") == second.count("|")
+    size = (tiny.folder / "weights.safetensors").stat().st_size
+    cells = [cell.strip() for cell in first.strip("|").split("|")]
+    assert cells == [
+        "[`tiny`](zoo/tiny/card.md)",
+        "people (val)",
+        "MaxF 0.876",
+        "7 M (128 M)",
+        f"{size / 1024:.0f} KiB",
+        "99.987 %",
+        "2.3 (11.6)",
+    ]
+    assert "MaxF 0.765" in second
+    assert tiny.metrics()["accuracy"][0]["command"] in rest
+
+
+def test_readme_is_renewed_between_its_markers(tiny: Entry, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{START}\nold\n{END}\nafter\n")
+    render_readme(readme)
+    once = readme.read_text()
+    assert once == f"before\n{START}\n{entries_table()}\n{END}\nafter\n"
+    render_readme(readme)
+    assert readme.read_text() == once
+
+
+@pytest.mark.parametrize(("content", "message"), [("none\n", "lacks the lines"), (None, "read")])
+def test_readme_without_markers_is_refused(
+    tiny: Entry, tmp_path: Path, content: str | None, message: str
+) -> None:
+    readme = tmp_path / "README.md"
+    if content is not None:
+        readme.write_text(content)
+    with pytest.raises(LarqDenseError, match=message):
+        render_readme(readme)
+
+
+def test_metrics_are_json_with_their_commands(tiny: Entry) -> None:
+    document = json.loads((tiny.folder / "metrics.json").read_text())
+    assert all(row["command"] for row in document["accuracy"])
+    assert all(document[part]["command"] for part in ("complexity", "conversion", "latency"))

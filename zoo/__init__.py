@@ -1,0 +1,12 @@
+"""The zoo: published entries, each a folder with recipe, card, metrics and weights.
+
+Listing and describing entries needs no TensorFlow; it is imported when one is loaded.
+"""
+
+from larq_dense.zoo.description import info
+from larq_dense.zoo.entries import Entry, find
+from larq_dense.zoo.entries import names as list_entries
+from larq_dense.zoo.loading import load
+from larq_dense.zoo.publishing import publish
+
+__all__ = ["Entry", "find", "info", "list_entries", "load", "publish"]

@@ -1,0 +1,187 @@
+"""An entry's card, written from its recipe and its metrics."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from larq_dense.zoo.entries import Entry
+from larq_dense.zoo.provenance import data_set, notice
+
+METRIC_TITLES = {
+    "miou": "mIoU",
+    "iou": "IoU",
+    "maxf": "MaxF",
+    "mae": "MAE",
+    "s_measure": "S-measure",
+    "e_measure": "E-measure",
+    "pixel_accuracy": "pixel accuracy",
+}
+_PERCENT = ("miou", "iou", "pixel_accuracy", "precision", "recall")
+
+_LIMITS = {
+    "ecssd": (
+        "The training masks cover whole objects of a few classes, mostly animals and people; "
+        "they are no record of where people look. Other objects, several objects and objects "
+        "without a clear outline are often missed."
+    ),
+    "cityscapes": (
+        "Trained on daylight frames from a car in India and in Cambridge. Night, snow, unpaved "
+        "roads and other cameras were not measured."
+    ),
+}
+_LIMITS["kitti_road"] = (
+    _LIMITS["cityscapes"]
+    + " The measures are in the camera's perspective view; KITTI's leaderboard measures in "
+    "bird's-eye view, which is another thing."
+)
+
+
+def format_metric(name: str, value: float | None) -> str:
+    """Return a fraction as a percentage where the field writes it so, else to three decimals."""
+    if value is None:
+        return "-"
+    return f"{100 * value:.1f} %" if name in _PERCENT else f"{value:.3f}"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def card(entry: Entry) -> str:
+    """Return the card's Markdown text."""
+    recipe, task, metrics = entry.recipe(), entry.task(), entry.metrics()
+    first = notice(recipe)
+    sections = [
+        f"# {entry.name}: {task.title}",
+        f"**{first[0].upper()}{first[1:]}**",
+        _usage(entry.name),
+        "## Accuracy\n\n" + _accuracy(metrics["accuracy"]),
+        "## Complexity\n\n" + _complexity(metrics["complexity"]),
+        "## Converted\n\n" + _conversion(metrics["conversion"]),
+        "## Latency\n\n" + _latency(metrics["latency"], metrics["machine"]),
+        "## Training\n\n" + _training(entry),
+        "## Data\n\n" + _data(entry),
+        "## Limits\n\n" + _limits(entry),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _usage(name: str) -> str:
+    return f"""```python
+from larq_dense import Predictor, zoo
+
+labels = Predictor(zoo.load("{name}")).labels("photo.jpg")  # uint8, at the photo's size
+```"""
+
+
+def _accuracy(rows: list[dict[str, Any]]) -> str:
+    names = list(rows[0]["metrics"])
+    header = ["data", "split", "pictures", *(METRIC_TITLES.get(name, name) for name in names)]
+    body = [
+        [
+            data_set(row["data"]).title,
+            source_split(row),
+            str(row["images"]),
+            *(format_metric(name, row["metrics"][name]) for name in names),
+        ]
+        for row in rows
+    ]
+    commands = "\n".join(row["command"] for row in rows)
+    parts = [markdown_table(header, body), f"Measured by\n\n```\n{commands}\n```"]
+    if len(rows[0]["per_class"]) > 1:
+        parts.append(_per_class(rows))
+    parts.append(
+        "The full-precision twin has not been trained, so no figure of its accuracy stands here."
+    )
+    return "\n\n".join(parts)
+
+
+def source_split(row: dict[str, Any]) -> str:
+    """Name a row's split, and the list that limits it, if any."""
+    return f"{row['split']}, {row['within']}" if row.get("within") else str(row["split"])
+
+
+def _per_class(rows: list[dict[str, Any]]) -> str:
+    header = ["IoU of", *(data_set(row["data"]).title for row in rows)]
+    body = [
+        [name, *(format_metric("iou", row["per_class"][name]["iou"]) for row in rows)]
+        for name in rows[0]["per_class"]
+    ]
+    return markdown_table(header, body)
+
+
+def _complexity(values: dict[str, Any]) -> str:
+    binary, twin = values["binary"], values["float"]
+    body = [
+        [title, f"{binary[key] / unit:,.{digits}f}", f"{twin[key] / unit:,.{digits}f}"]
+        for title, key, unit, digits in (
+            ("OPs, M (float MACs + binary MACs / 64)", "ops", 1e6, 1),
+            ("binary MACs, M", "binary_macs", 1e6, 1),
+            ("float MACs, M", "float_macs", 1e6, 1),
+            ("parameters", "parameters", 1, 0),
+            ("bytes stored", "stored_bytes", 1, 0),
+        )
+    ]
+    height, width, _ = binary["input_shape"]
+    table = markdown_table([f"one picture at {width}×{height}", "binary", "float twin"], body)
+    note = "Convolutions and dense layers are counted; batch normalization, gates and resizing not."
+    return f"{table}\n\n{note} Printed by `{values['command']}`."
+
+
+def _conversion(values: dict[str, Any]) -> str:
+    agreement = values["parity"]
+    command = values["command"].replace(" --images", " \\\n    --images")
+    return (
+        f"Larq Compute Engine makes {values['bytes']:,} bytes of it; the audit found all "
+        f"{values['binary_layers']} binary layers as `LceBconv2d`. Against Keras on "
+        f"{agreement['images']} validation pictures, {100 * agreement['same_labels']:.3f} % of "
+        f"the pixels have the same label and the logits differ by at most "
+        f"{agreement['max_logit_difference']:.3g} (largest logit: {agreement['max_logit']:.3g}). "
+        f"Made by\n\n```\n{command}\n```"
+    )
+
+
+def _latency(values: dict[str, Any], machine: dict[str, Any]) -> str:
+    body = [[row["engine"], f"{row['milliseconds']:.1f}"] for row in values["rows"]]
+    threads = "1 thread" if values["threads"] == 1 else f"{values['threads']} threads"
+    table = markdown_table(["engine", "ms a picture"], body)
+    return (
+        f"{table}\n\n{threads} of {machine['cpu']}; medians of interleaved runs, measured by "
+        f"`{values['command']}`. TFLite runs the full-precision twin."
+    )
+
+
+def _training(entry: Entry) -> str:
+    recipe = entry.recipe()
+    length = f"{recipe.epochs} epochs" if recipe.epochs else f"{recipe.steps} steps"
+    rows, columns = recipe.crop
+    return (
+        f"{length} of batches of {recipe.batch_size} crops of {columns}×{rows} by "
+        f"[recipe.yaml](recipe.yaml). To repeat it:\n\n"
+        f"```\nlarq-dense train {entry.name} --data ../shared/data --run runs/{entry.name}\n```"
+    )
+
+
+def _data(entry: Entry) -> str:
+    recipe = entry.recipe()
+    used = [("trained on", source) for source in recipe.data.train]
+    used += [("measured on", source) for source in recipe.data.validation]
+    lines = []
+    for use, source in used:
+        split = source_split({"split": source.split, "within": source.within})
+        known = data_set(source.folder)
+        lines.append(f"- {use} {known.title} ({split}): {known.source}.")
+    return "\n".join(lines)
+
+
+def _limits(entry: Entry) -> str:
+    recipe = entry.recipe()
+    size = f"{recipe.input.width}×{recipe.input.height}"
+    general = (
+        f"Pictures are resized to {size} without regard to their proportions; details smaller "
+        "than a few pixels of that are lost. The validation pictures come from the same sources "
+        "as the training ones. Not for anything that safety depends on."
+    )
+    special = _LIMITS.get(recipe.task)
+    return f"{general}\n\n{special}" if special else general

@@ -1,0 +1,146 @@
+"""From an entry's name to a Keras model with its weights."""
+
+import colorsys
+import dataclasses
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from larq_dense.common.errors import LarqDenseError, WeightsError
+from larq_dense.common.images import Preprocessing
+from larq_dense.zoo import entries
+from larq_dense.zoo.provenance import notice
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from larq_dense.runtime import ModelSpec
+    from larq_dense.tasks import Task
+
+_LOG = logging.getLogger(__name__)
+_HEAD = "head"
+
+InputShape = tuple[int | None, int | None, int]
+
+
+def load(
+    name: str | Path,
+    weights: str | Path | None = "pretrained",
+    input_shape: InputShape | None = None,
+    num_classes: int | None = None,
+    precision: Literal["binary", "float"] = "binary",
+) -> "tf.keras.Model":
+    """Return an entry's network, ready to predict, to fine-tune and to convert.
+
+    The model carries `spec` (a `larq_dense.runtime.ModelSpec`), `preprocess(image)`, which gives
+    float32 `[1, height, width, 3]` for any picture, and `postprocess(logits, size)`, which gives
+    the label map, uint8, at `size` = (height, width).
+
+    Args:
+        name: An entry's name, or the folder of one that was published elsewhere.
+        weights: `"pretrained"`, None for random ones, or a weight file of the same network.
+        input_shape: `(height, width, 3)`, multiples of 32, or `(None, None, 3)` to train on any
+            such size; the entry's own if left out.
+        num_classes: A new head, with random weights, for so many classes.
+        precision: `"float"` is the full-precision twin; it has no published weights.
+
+    Example:
+        >>> model = load("ecssd")                                             # doctest: +SKIP
+        >>> labels = model.postprocess(model(model.preprocess(image)), (480, 640))  # doctest: +SKIP
+
+    Raises:
+        UnknownNameError: There is no such entry.
+        WeightsError: The weights are missing, damaged or another network's.
+        LarqDenseError: An argument is out of range.
+    """
+    entry = entries.find(name)
+    recipe = entry.recipe()
+    task = entry.task()
+    if num_classes is not None and not 2 <= num_classes <= 255:
+        raise LarqDenseError(f"num_classes must be 2 to 255, not {num_classes}.")
+    if precision not in ("binary", "float"):
+        raise LarqDenseError(f"precision must be 'binary' or 'float', not {precision!r}.")
+    if weights == "pretrained" and precision == "float":
+        raise WeightsError(
+            f"the entry {entry.name!r} has no full-precision weights; pass weights=None to start "
+            "from random ones."
+        )
+    # The published weights are checked before the model, which takes seconds, is built.
+    path = entry.weights() if weights == "pretrained" else weights
+    model = recipe.build_model(input_shape, precision, task)
+    if path is not None:
+        from larq_dense.models.weights import load_weights
+
+        load_weights(model, path)
+    if weights == "pretrained":
+        # A warning, so that a program that set up no logging shows it, too.
+        _LOG.warning("%s: %s", entry.name, notice(recipe))
+    preprocessing = _at_size(recipe.preprocessing, input_shape)
+    spec = entry.spec(preprocessing)
+    if num_classes is not None:
+        outputs = cast("Task", _Outputs(num_classes))
+        renewed = recipe.build_model(input_shape, precision, outputs)
+        _copy_all_but_head(model, renewed)
+        model, spec = renewed, _with_classes(spec, num_classes)
+    return _equipped(model, spec)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Outputs:
+    """As much of a task as a new head needs."""
+
+    num_outputs: int
+
+
+def _at_size(preprocessing: Preprocessing, input_shape: InputShape | None) -> Preprocessing:
+    height, width = (input_shape or (None, None))[:2]
+    return dataclasses.replace(
+        preprocessing,
+        height=height or preprocessing.height,
+        width=width or preprocessing.width,
+    )
+
+
+def _copy_all_but_head(source: "tf.keras.Model", target: "tf.keras.Model") -> None:
+    for layer in source.layers:
+        if layer.name != _HEAD:
+            target.get_layer(layer.name).set_weights(layer.get_weights())
+
+
+def _with_classes(spec: "ModelSpec", count: int) -> "ModelSpec":
+    """Describe a new head: nameless classes in colours of evenly spread hue, the first black."""
+    from larq_dense.runtime import SpecClass
+
+    hues = [colorsys.hsv_to_rgb(index / count, 0.8, 1.0) for index in range(count)]
+    colors = [(0, 0, 0), *(tuple(round(255 * part) for part in hue) for hue in hues[1:])]
+    classes = tuple(
+        SpecClass(f"class {index}", cast(tuple[int, int, int], color))
+        for index, color in enumerate(colors)
+    )
+    return dataclasses.replace(
+        spec,
+        task="own",
+        kind="segmentation",
+        classes=classes,
+        description=f"{spec.name}'s network with a new head, not trained yet.",
+    )
+
+
+def _equipped(model: "tf.keras.Model", spec: "ModelSpec") -> "tf.keras.Model":
+    from larq_dense.runtime import Predictor
+
+    predictor = Predictor.from_keras(model, spec)
+
+    def postprocess(logits: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Return the label map, uint8, of logits `[h, w, channels]` or `[1, h, w, channels]`."""
+        scores = np.asarray(logits, np.float32)
+        scores = scores[0] if scores.ndim == 4 else scores
+        return predictor.labels_from_logits(scores, *size)
+
+    model.spec = spec
+    model.preprocess = spec.preprocessing
+    model.postprocess = postprocess
+    return model

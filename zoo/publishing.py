@@ -1,0 +1,102 @@
+"""From a training run to an entry."""
+
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from larq_dense.common.errors import LarqDenseError
+from larq_dense.common.files import write_bytes, write_json, write_text
+from larq_dense.version import __version__
+from larq_dense.zoo import entries
+from larq_dense.zoo.card import card
+from larq_dense.zoo.entries import Entry
+
+Measure = Callable[[Entry], dict[str, Any]]
+
+
+def publish(
+    run_dir: str | Path, name: str, measure: Measure, root: str | Path | None = None
+) -> Entry:
+    """Turn a run's best weights into an entry.
+
+    The weights are packed, loaded again from the packed file and measured; only then does the
+    entry take its place.
+
+    Args:
+        run_dir: Holds `recipe.yaml` and `best.safetensors`.
+        name: The entry's name; an entry of that name is replaced.
+        measure: Measures the packed entry: what `metrics.json` holds.
+        root: Folder of entries; the zoo's own if left out.
+
+    Returns:
+        The entry in its place.
+
+    Raises:
+        LarqDenseError: The run or the name is not what it should be, or the folder cannot be
+            written.
+    """
+    run_dir, root = Path(run_dir), Path(root) if root else entries.ROOT
+    if not name.isidentifier():
+        raise LarqDenseError(f"an entry's name is letters, digits and underscores, not {name!r}.")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        staging = tempfile.TemporaryDirectory(prefix=".publish-", dir=root)
+    except OSError as error:
+        raise LarqDenseError(
+            f"cannot write {root}: {error.strerror}; choose another folder for the entry."
+        ) from error
+    with staging as folder:
+        staged = _pack(run_dir, Entry(name, Path(folder) / name))
+        metrics = {"name": name, "version": __version__, "commit": _commit(), **measure(staged)}
+        write_json(staged.folder / "metrics.json", metrics)
+        write_text(staged.folder / "card.md", card(staged))
+        return _install(staged, root / name)
+
+
+def _pack(run_dir: Path, entry: Entry) -> Entry:
+    """Write recipe and packed weights of a run."""
+    from larq_dense.models.weights import load_weights, save_weights
+    from larq_dense.training.recipe import Recipe
+
+    best = run_dir / "best.safetensors"
+    if not best.is_file():
+        raise LarqDenseError(f"{run_dir} holds no best.safetensors; finish its training first.")
+    recipe = Recipe.load(run_dir / "recipe.yaml").replace(name=entry.name)
+    model = recipe.build_model(task=recipe.get_task(run_dir))
+    load_weights(model, best)
+    recipe.save(entry.folder / "recipe.yaml")
+    own_classes = run_dir / "classes.yaml"
+    if own_classes.exists():
+        write_bytes(entry.folder / own_classes.name, own_classes.read_bytes())
+    path = entry.folder / "weights.safetensors"
+    digest = save_weights(model, path)
+    # In the form that `sha256sum --check` reads.
+    write_text(entry.folder / "weights.sha256", f"{digest}  {path.name}\n")
+    return entry
+
+
+def _install(staged: Entry, folder: Path) -> Entry:
+    """Move an entry's files to their place, the SHA-256, which makes them valid, last."""
+    folder.mkdir(exist_ok=True)
+    checksum = folder / "weights.sha256"
+    checksum.unlink(missing_ok=True)
+    for path in sorted(staged.folder.iterdir(), key=lambda path: path.name == checksum.name):
+        path.replace(folder / path.name)
+    return Entry(staged.name, folder)
+
+
+def _commit() -> str | None:
+    """Return the checkout's commit, marked if files differ from it, or None outside of one."""
+    if _git("rev-parse", "--show-prefix") != "zoo/":
+        return None
+    return _git("describe", "--always", "--abbrev=12", "--dirty")
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
