@@ -18,11 +18,6 @@ from larq_dense.runtime.interpreter import LCE_OPERATIONS
 from larq_dense.runtime.metadata import parse
 from larq_dense.runtime.tflite_file import Operator, TfliteFile
 
-_MENDS = {
-    "CONV_2D": "give each group a multiple of 32 input channels",
-    "TRANSPOSE_CONV": "use a convolution to factor² times the channels, then depth-to-space",
-}
-
 
 @dataclass(frozen=True)
 class AuditedLayer:
@@ -86,7 +81,8 @@ def audit(content: bytes, model: Any) -> AuditReport:
             output = binary[key].pop(0).outputs[0]
             audited.append(AuditedLayer(name, output.name, key[0], output.dtype == "int32"))
         else:
-            missing.append((name, next(map(operator_name, stayed_float[key]), None)))
+            became = next(map(operator_name, stayed_float[key]), None)
+            missing.append((name, became, _mend(layer, became)))
     if missing:
         raise ConversionError(_sentence(missing))
     _refuse_float_kernels([each for operators in stayed_float.values() for each in operators])
@@ -130,14 +126,24 @@ def _path(layer: Any) -> str:
     return scope or str(layer.name)
 
 
-def _sentence(missing: list[tuple[str, str | None]]) -> str:
+def _mend(layer: Any, became: str | None) -> str:
+    """Say what usually keeps LCE from packing a layer that became what it did."""
+    if became == "TRANSPOSE_CONV":
+        return "use a convolution to factor² times the channels, then depth-to-space"
+    if became == "CONV_2D" and layer.groups > 1:
+        return "give each group a multiple of 32 input channels"
+    if became == "CONV_2D":
+        return "binarize input and kernel by a plain sign, such as approx_sign"
+    return "use QuantConv2D, the only layer that LCE packs"
+
+
+def _sentence(missing: list[tuple[str, str | None, str]]) -> str:
     names = [
-        f"{name} ({f'a float {became}' if became else 'not found'})" for name, became in missing
+        f"{name} ({f'a float {became}' if became else 'not found'})" for name, became, _ in missing
     ]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    mends = sorted({_MENDS[became] for _, became in missing if became in _MENDS})
-    mend = "; ".join(mends) or "build the model at a fixed input shape, with one-padding"
+    mends = "; ".join(sorted({mend for _, _, mend in missing}))
     return (
         f"declared binary, but no LceBconv2d in the converted file: {', '.join(names[:5])}{more}; "
-        f"{mend}."
+        f"{mends}."
     )

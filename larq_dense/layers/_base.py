@@ -10,6 +10,7 @@ Precision = Literal["binary", "float"]
 Tensor = Any
 
 PRECISIONS = ("binary", "float")
+ESTIMATORS = ("approx_sign", "ste_sign", "swish_sign")
 
 
 def register(cls: type) -> type:
@@ -32,11 +33,11 @@ def check_positive(name: str, value: object) -> None:
 
 
 def check_estimator(estimator: str) -> None:
-    """Raise a ValueError unless Larq knows a quantizer of that name."""
-    try:
-        lq.quantizers.get(estimator)
-    except ValueError as error:
-        raise ValueError(f"estimator {estimator!r} is no quantizer that Larq knows.") from error
+    """Raise a ValueError unless `estimator` names a sign function of Larq's.
+
+    Others, such as `magnitude_aware_sign`, give values that no longer are one bit as an input.
+    """
+    check_choice("estimator", estimator, ESTIMATORS)
 
 
 def as_branches(inputs: Tensor) -> list[Tensor]:

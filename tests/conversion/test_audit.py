@@ -84,6 +84,10 @@ def test_layers_that_lce_packs_in_their_own_ways_pass() -> None:
             "narrow_groups (a float CONV_2D); give each group a multiple of 32",
         ),
         (
+            lambda: tiny.binary_conv(32, name="scaled", input_quantizer="magnitude_aware_sign"),
+            "scaled (a float CONV_2D); binarize input and kernel by a plain sign",
+        ),
+        (
             lambda: lq.layers.QuantConv2DTranspose(
                 16, 3, 2, padding="same", name="transposed", **tiny.BINARY
             ),
@@ -91,7 +95,7 @@ def test_layers_that_lce_packs_in_their_own_ways_pass() -> None:
         ),
         (
             lambda: lq.layers.QuantDense(16, name="dense", **tiny.BINARY),
-            "dense (",
+            "; use QuantConv2D, the only layer that LCE packs.",
         ),
         (
             lambda: lq.layers.QuantDepthwiseConv2D(

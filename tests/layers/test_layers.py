@@ -288,6 +288,7 @@ def test_config_round_trip(layer: tf.keras.layers.Layer) -> None:
         (ValueError, lambda: ParallelConv2D(4, branches=0)),
         (ValueError, lambda: ParallelConv2D(4, precision="int8")),
         (ValueError, lambda: ParallelConv2D(4, estimator="no_such_sign")),
+        (ValueError, lambda: ParallelConv2D(4, estimator="magnitude_aware_sign")),
         (ValueError, lambda: ParallelUpsampling2D(4, method="bilinear")),
         (ValueError, lambda: ParallelUpsampling2D(4, factor=0)),
         (ValueError, lambda: BinaryAttention("everywhere")),
@@ -295,5 +296,5 @@ def test_config_round_trip(layer: tf.keras.layers.Layer) -> None:
     ],
 )
 def test_wrong_arguments(error: type[Exception], make: Any) -> None:
-    with pytest.raises(error, match=r"must be|no quantizer"):
+    with pytest.raises(error, match="must be"):
         make()
