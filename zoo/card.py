@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from larq_dense.zoo.entries import Entry
-from larq_dense.zoo.provenance import data_set, notice
+from larq_dense.zoo.provenance import data_set, history, notice
 
 METRIC_TITLES = {
     "miou": "mIoU",
@@ -165,7 +165,9 @@ def _training(entry: Entry) -> str:
 
 def _data(entry: Entry) -> str:
     recipe = entry.recipe()
-    used = [("trained on", source) for source in recipe.data.train]
+    first, *before = history(recipe)
+    used = [("trained on", source) for source in first.data.train]
+    used += [("began with weights from", source) for each in before for source in each.data.train]
     used += [("measured on", source) for source in recipe.data.validation]
     lines = []
     for use, source in used:

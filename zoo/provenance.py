@@ -67,10 +67,20 @@ def data_set(folder: str) -> DataSet:
     return DATA_SETS.get(name, DataSet(name or folder, "a folder of your own"))
 
 
+def history(recipe: "Recipe") -> list["Recipe"]:
+    """Return a recipe and those of the entries that its weights began with, in turn."""
+    from larq_dense.zoo import entries
+
+    recipes = [recipe]
+    while (init := recipes[-1].init) in entries.names() and len(recipes) <= len(entries.names()):
+        recipes.append(entries.find(str(init)).recipe())
+    return recipes
+
+
 def trained_on(recipe: "Recipe") -> str:
-    """Name the training sources, such as `"IDD-Lite and CamVid"`."""
-    titles = dict.fromkeys(data_set(source.folder).title for source in recipe.data.train)
-    return join_words(titles)
+    """Name all training sources, also those of the weights it began with: `"IDD-Lite and …"`."""
+    folders = (source.folder for each in history(recipe) for source in each.data.train)
+    return join_words(dict.fromkeys(data_set(folder).title for folder in folders))
 
 
 def notice(recipe: "Recipe") -> str:
@@ -78,7 +88,8 @@ def notice(recipe: "Recipe") -> str:
     benchmark, own = _BENCHMARKS.get(recipe.task, (None, None))
     splits = {
         source.split
-        for source in recipe.data.train
+        for each in history(recipe)
+        for source in each.data.train
         if own is not None and PurePosixPath(source.folder).name == own
     }
     if splits:

@@ -11,6 +11,7 @@ struct Avx2 {
   static constexpr int kVectors = 1;
   static constexpr int kPixels = 4;
   static constexpr int kLimitChains = 4;
+  static constexpr bool kHoldsWeights = false;
   static constexpr bool kByteCounts = true;
   using Words = __m256i;
   using Counts = __m256i;  // a count in each byte

@@ -21,6 +21,7 @@ struct Avx512 {
   static constexpr int kVectors = 2;
   static constexpr int kPixels = 6;  // 24 of the 32 registers hold sums
   static constexpr int kLimitChains = 12;
+  static constexpr bool kHoldsWeights = false;
   static constexpr bool kByteCounts = false;
   using Words = __m512i;
   using Counts = __m512i;

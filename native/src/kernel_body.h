@@ -83,21 +83,56 @@ struct Tile {
     LARQ_DENSE_END;
   }
 
+  // Words are prepared in threes (kernels.h): the first, the parity of two, that of all.
+  LARQ_DENSE_INLINE void count_one(int p, int c, Words a, Words parity, Words s) {
+    sums[p][c] = Isa::count(sums[p][c], s);
+    majorities[p][c] = Isa::count(majorities[p][c], Isa::select(parity, s, a));
+  }
+
   LARQ_DENSE_INLINE void count_triple(const uint32_t* x, ptrdiff_t x_pixel, const uint32_t* w) {
-    LARQ_DENSE_EACH(C, c)
-      const Words wa = Isa::load(w + c * Isa::kLanes);
-      const Words wp = Isa::load(w + kBlock<Isa> + c * Isa::kLanes);
-      const Words ws = Isa::load(w + 2 * kBlock<Isa> + c * Isa::kLanes);
-      LARQ_DENSE_EACH(P, p)
-        const uint32_t* word = x + p * x_pixel;
-        const Words a = Isa::bit_xor(wa, Isa::splat(word));
-        const Words parity = Isa::bit_xor(wp, Isa::splat(word + 1));
-        const Words s = Isa::bit_xor(ws, Isa::splat(word + 2));
-        sums[p][c] = Isa::count(sums[p][c], s);
-        majorities[p][c] = Isa::count(majorities[p][c], Isa::select(parity, s, a));
+    if constexpr (Isa::kHoldsWeights) {
+      Words weights[3][C];
+      LARQ_DENSE_EACH(C, c)
+        LARQ_DENSE_EACH(3, i)
+          weights[i][c] = Isa::load(w + i * kBlock<Isa> + c * Isa::kLanes);
+        LARQ_DENSE_END;
       LARQ_DENSE_END;
-      forget(x);
-    LARQ_DENSE_END;
+      // Step by step over all vectors, for cores that run instructions in order.
+      LARQ_DENSE_EACH(P, p)
+        const Words first = Isa::splat(x);
+        const Words two = Isa::splat(x + 1);
+        const Words three = Isa::splat(x + 2);
+        x += x_pixel;
+        Words a[C], parity[C], s[C];
+        LARQ_DENSE_EACH(C, c)
+          s[c] = Isa::bit_xor(weights[2][c], three);
+          a[c] = Isa::bit_xor(weights[0][c], first);
+          parity[c] = Isa::bit_xor(weights[1][c], two);
+        LARQ_DENSE_END;
+        LARQ_DENSE_EACH(C, c)
+          a[c] = Isa::select(parity[c], s[c], a[c]);
+        LARQ_DENSE_END;
+        LARQ_DENSE_EACH(C, c)
+          sums[p][c] = Isa::count(sums[p][c], s[c]);
+        LARQ_DENSE_END;
+        LARQ_DENSE_EACH(C, c)
+          majorities[p][c] = Isa::count(majorities[p][c], a[c]);
+        LARQ_DENSE_END;
+      LARQ_DENSE_END;
+    } else {
+      LARQ_DENSE_EACH(C, c)
+        const Words wa = Isa::load(w + c * Isa::kLanes);
+        const Words wp = Isa::load(w + kBlock<Isa> + c * Isa::kLanes);
+        const Words ws = Isa::load(w + 2 * kBlock<Isa> + c * Isa::kLanes);
+        LARQ_DENSE_EACH(P, p)
+          const uint32_t* word = x + p * x_pixel;
+          count_one(p, c, Isa::bit_xor(wa, Isa::splat(word)),
+                    Isa::bit_xor(wp, Isa::splat(word + 1)),
+                    Isa::bit_xor(ws, Isa::splat(word + 2)));
+        LARQ_DENSE_END;
+        forget(x);
+      LARQ_DENSE_END;
+    }
   }
 
   LARQ_DENSE_INLINE void count_single(const uint32_t* x, ptrdiff_t x_pixel, const uint32_t* w) {

@@ -9,6 +9,7 @@ struct Portable {
   static constexpr int kVectors = 4;
   static constexpr int kPixels = 1;
   static constexpr int kLimitChains = 4;
+  static constexpr bool kHoldsWeights = false;
   static constexpr bool kByteCounts = true;
   using Words = uint64_t;
   using Counts = uint64_t;  // a count in each byte

@@ -24,7 +24,7 @@ _TYPES = {
     np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(np.bool_): schema.TensorType.BOOL,
 }
-_BUILTINS = {"ADD": 0, "DEPTH_TO_SPACE": 5, "MUL": 18, "RELU": 19, "RELU6": 21}
+_BUILTINS = {"ADD": 0, "CONV_2D": 3, "DEPTH_TO_SPACE": 5, "MUL": 18, "RELU": 19, "RELU6": 21}
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
 
 
@@ -132,6 +132,21 @@ class Graph:
                 setattr(table, key, value)
             operator.builtinOptions = table
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, f"{kind}Options")
+        self.operators.append(operator)
+        return output
+
+    def convolution(self, inputs: list[int], output: int, stride: int) -> int:
+        """Add an ordinary convolution with SAME padding, for comparisons."""
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self._code("CONV_2D")
+        operator.inputs = inputs
+        operator.outputs = [output]
+        options = schema.Conv2DOptionsT()
+        options.padding = 0
+        options.strideH = options.strideW = stride
+        options.dilationHFactor = options.dilationWFactor = 1
+        operator.builtinOptions = options
+        operator.builtinOptionsType = schema.BuiltinOptions.Conv2DOptions
         self.operators.append(operator)
         return output
 

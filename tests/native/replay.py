@@ -19,15 +19,14 @@ import numpy as np
 
 def record(path: Path, count: int, models: list[Path]) -> None:
     """Write `count` convolutions and the given models with their expected results."""
-    import larq_dense  # noqa: F401  (selects Keras 2)
+    from larq_dense.runtime import xnor
+
+    # After larq_dense, which selects Keras 2 before TensorFlow is there.
+    arrays: dict[str, np.ndarray] = {}
     import oracle
     from conv_cases import conv_cases
     from hypothesis import HealthCheck, given, settings
     from larq_compute_engine.tflite.python.interpreter import Interpreter
-
-    from larq_dense.runtime import xnor
-
-    arrays: dict[str, np.ndarray] = {}
 
     @settings(
         max_examples=count,

@@ -1,0 +1,347 @@
+"""Times the XNOR runtime beside everything else that a user could run, in one process.
+
+    python benchmarks/xnor.py                           # single layers
+    python benchmarks/xnor.py --threads 2               # the first layer on one and two threads
+    python benchmarks/xnor.py --entry name=net.tflite,float.tflite,int8.tflite
+
+A call hands over the input, runs and fetches the output. The calls of all runtimes take turns, so
+that whatever else the machine does falls on each alike; the table shows medians (and minima). With
+one thread the clock is the thread's own processor time, with more it is the wall's.
+
+"Share" is the convolution's binary multiply-adds for each second, LceQuantize and all, by the run
+alone, over those of a register-only loop of xor, popcount and add with the same instructions,
+timed in between. It may pass 1: the kernels need fewer instructions (`native/src/kernels.h`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "native"))
+
+from larq_dense.runtime import xnor
+
+Call = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A binary convolution, float in and out."""
+
+    height: int
+    width: int
+    channels_in: int
+    channels_out: int
+    kernel: int
+    stride: int = 1
+
+    @property
+    def name(self) -> str:
+        """How the table calls it."""
+        stride = f", stride {self.stride}" if self.stride > 1 else ""
+        return (
+            f"{self.kernel}x{self.kernel}, {self.channels_in} -> {self.channels_out}, "
+            f"{self.height}x{self.width}{stride}"
+        )
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of one run."""
+        pixels = -(-self.height // self.stride) * -(-self.width // self.stride)
+        return pixels * self.channels_out * self.kernel**2 * self.channels_in
+
+    def binary(self) -> bytes:
+        """Return the layer as LCE's converter writes it."""
+        import lce_graph
+
+        rng = np.random.default_rng(0)
+        graph = lce_graph.Graph()
+        bits = graph.quantize(graph.input((1, self.height, self.width, self.channels_in)))
+        shape = (self.channels_out, self.kernel, self.kernel, self.channels_in)
+        result: bytes = graph.build(
+            graph.conv(
+                bits,
+                self.channels_in,
+                np.where(rng.random(shape) < 0.5, -1, 1),
+                multiplier=rng.normal(size=self.channels_out),
+                bias=rng.normal(size=self.channels_out),
+                strides=(self.stride, self.stride),
+            )
+        )
+        return result
+
+    def plain(self, int8: bool) -> bytes:
+        """Return the layer with ordinary weights, in float32 or int8."""
+        import lce_graph
+
+        rng = np.random.default_rng(0)
+        graph = lce_graph.Graph()
+        dtype = np.int8 if int8 else np.float32
+        scale = {"scale": 0.05} if int8 else {}
+        shape = (self.channels_out, self.kernel, self.kernel, self.channels_in)
+        source = graph.input((1, self.height, self.width, self.channels_in), dtype, **scale)
+        weights = rng.integers(-127, 128, shape).astype(dtype)
+        filters = graph.tensor(shape, dtype, weights, **scale)
+        if int8:
+            quantization = graph.tensors[filters].quantization
+            quantization.scale = [0.05] * self.channels_out
+            quantization.zeroPoint = [0] * self.channels_out
+        bias = graph.constant(np.zeros(self.channels_out, np.int32 if int8 else np.float32))
+        if int8:
+            schema = lce_graph.schema
+            graph.tensors[bias].quantization = schema.QuantizationParametersT()
+            graph.tensors[bias].quantization.scale = [0.0025] * self.channels_out
+            graph.tensors[bias].quantization.zeroPoint = [0] * self.channels_out
+        oh, ow = -(-self.height // self.stride), -(-self.width // self.stride)
+        out_scale = {"scale": 5.0} if int8 else {}
+        output = graph.tensor((1, oh, ow, self.channels_out), dtype, **out_scale)
+        result: bytes = graph.build(graph.convolution([source, filters, bias], output, self.stride))
+        return result
+
+
+LAYERS = (
+    Layer(64, 64, 256, 256, 3),
+    Layer(128, 128, 64, 64, 3),
+    Layer(32, 32, 512, 512, 1),
+    Layer(64, 64, 128, 256, 3, stride=2),
+)
+
+
+@dataclass
+class Contest:
+    """Calls that take turns, and how long each took."""
+
+    threads: int
+    calls: dict[str, Call] = field(default_factory=dict)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, name: str, call: Call) -> None:
+        """Enter a call; a first one warms it up."""
+        call()
+        self.calls[name] = call
+        self.seconds[name] = []
+
+    def run(self, repeats: int) -> None:
+        """Let all take turns."""
+        clock = time.thread_time if self.threads == 1 else time.perf_counter
+        for _ in range(repeats):
+            for name, call in self.calls.items():
+                start = clock()
+                call()
+                self.seconds[name].append(clock() - start)
+
+    def median(self, name: str) -> float:
+        """Return the median in seconds."""
+        return float(np.median(self.seconds[name]))
+
+    def least(self, name: str) -> float:
+        """Return the minimum in seconds."""
+        return min(self.seconds[name])
+
+
+def picture_for(detail: dict[str, Any]) -> np.ndarray:
+    """Return a random input of the shape and type that a model takes."""
+    x = np.random.default_rng(1).normal(size=detail["shape"])
+    return (x * (20 if detail["dtype"] != np.float32 else 1)).astype(detail["dtype"])
+
+
+def stock_call(interpreter: Any) -> tuple[Call, Call]:
+    """Return the whole call of an interpreter, and its run alone."""
+    source = interpreter.get_input_details()[0]
+    index = interpreter.get_output_details()[0]["index"]
+    x = picture_for(source)
+
+    def call() -> np.ndarray:
+        interpreter.set_tensor(source["index"], x)
+        interpreter.invoke()
+        result: np.ndarray = interpreter.get_tensor(index)
+        return result
+
+    return call, interpreter.invoke
+
+
+def stock_interpreter(model: bytes, threads: int) -> Any:
+    """Return the interpreter of the installed LiteRT or TensorFlow, XNNPACK and all."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        from tensorflow.lite.python.interpreter import Interpreter
+    interpreter = Interpreter(model_content=model, num_threads=threads)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def lce_calls(model: bytes, threads: int) -> dict[str, Call]:
+    """Return LCE's kernels, with and without XNNPACK for the float operators."""
+    try:
+        from larq_compute_engine.tflite.python.interpreter import Interpreter
+    except ImportError:
+        return {}
+    calls: dict[str, Call] = {}
+    for name, options in (
+        ("LCE default", {}),
+        ("LCE indirect", {"use_indirect_bgemm": True}),
+        ("LCE indirect + XNNPACK", {"use_indirect_bgemm": True, "use_xnnpack": True}),
+    ):
+        native = Interpreter(model, num_threads=threads, **options).interpreter
+        kind = np.dtype(native.input_types[0])
+        x = picture_for({"shape": native.input_shapes[0], "dtype": kind})
+        calls[name] = lambda native=native, x=x: native.predict([x])
+    return calls
+
+
+def show(header: list[str], rows: list[list[str]]) -> None:
+    """Print a table."""
+    print("| " + " | ".join(header) + " |\n|" + " --- |" * len(header))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    sys.stdout.flush()
+
+
+def milliseconds(contest: Contest, name: str) -> str:
+    """Return median and minimum as text."""
+    return f"{1e3 * contest.median(name):.2f} ({1e3 * contest.least(name):.2f})"
+
+
+def bench_layer(layer: Layer, threads: int, repeats: int, sets: list[str]) -> dict[str, Any]:
+    """Time one layer in every runtime and print a table."""
+    model = layer.binary()
+    contest = Contest(threads)
+    iterations = 100_000
+    limit_macs: dict[str, int] = {}
+    for name in sets:
+        call, run = stock_call(xnor.load(model, threads, instruction_set=name))
+        contest.add(f"XNOR {name}", call)
+        contest.add(f"XNOR {name}, run alone", run)
+        limit_macs[name] = xnor.limit_macs(name, iterations)
+        contest.add(f"limit {name}", lambda name=name: xnor.limit_macs(name, iterations))
+    for name, call in lce_calls(model, threads).items():
+        contest.add(name, call)
+    for name, int8 in (("float32 XNNPACK", False), ("int8 XNNPACK", True)):
+        contest.add(name, stock_call(stock_interpreter(layer.plain(int8), threads))[0])
+    contest.run(repeats)
+
+    best = f"XNOR {sets[0]}"
+    rows = []
+    for name in contest.calls:
+        if name.startswith("limit"):
+            continue
+        share = ""
+        if name.endswith("run alone"):
+            kind = name.split()[1].rstrip(",")
+            most = limit_macs[kind] / contest.median(f"limit {kind}") * threads
+            share = f"{layer.macs / contest.median(name) / most:.2f}"
+        ratio = contest.median(name) / contest.median(best)
+        rows.append([name, milliseconds(contest, name), f"{ratio:.1f}", share])
+    print(f"\n{layer.name}: {layer.macs / 1e9:.2f} G multiply-adds, {threads} thread(s)\n")
+    show(["runtime", "ms, median (minimum)", f"times {best}", "share of the limit"], rows)
+    return {
+        "layer": layer.name,
+        "threads": threads,
+        "limit_gmacs": {k: v / contest.median(f"limit {k}") / 1e9 for k, v in limit_macs.items()},
+        "median_ms": {name: 1e3 * contest.median(name) for name in contest.calls},
+        "minimum_ms": {name: 1e3 * contest.least(name) for name in contest.calls},
+    }
+
+
+def bench_threads(layer: Layer, threads: int, repeats: int) -> dict[str, Any]:
+    """Time a layer on one and on several threads, by the wall's clock."""
+    contest = Contest(max(threads, 2))
+    for count in (1, threads):
+        contest.add(f"{count} thread(s)", stock_call(xnor.load(layer.binary(), count))[1])
+    contest.run(repeats)
+    one, many = contest.calls
+    # The quietest moments tell what the runtime can do on a machine that others use, too.
+    gain = contest.least(one) / contest.least(many)
+    print(f"\n{layer.name}, run alone, wall clock\n")
+    show(
+        ["threads", "ms, median (minimum)"],
+        [[name, milliseconds(contest, name)] for name in contest.calls],
+    )
+    print(f"\n{threads} threads are {gain:.2f} times as fast as one (minima).")
+    return {"layer": layer.name, "threads": threads, "gain": gain}
+
+
+def bench_entry(text: str, threads: int, repeats: int) -> dict[str, Any]:
+    """Time a whole network beside LCE and its twins; `text` is `name=binary[,float[,int8]]`."""
+    name, _, files = text.partition("=")
+    paths = [Path(part) for part in files.split(",")]
+    model = paths[0].read_bytes()
+    contest = Contest(threads)
+    contest.add("XNOR", stock_call(xnor.load(model, threads))[0])
+    contest.add("XNOR, nothing fused", stock_call(xnor.load(model, threads, fuse=False))[0])
+    for lce, call in lce_calls(model, threads).items():
+        contest.add(lce, call)
+    for twin, path in zip(("float32 twin", "int8 twin"), paths[1:], strict=False):
+        contest.add(twin, stock_call(stock_interpreter(path.read_bytes(), threads))[0])
+    contest.run(repeats)
+    print(f"\n{name}, {threads} thread(s)\n")
+    show(
+        ["runtime", "ms, median (minimum)", "times XNOR"],
+        [
+            [
+                each,
+                milliseconds(contest, each),
+                f"{contest.median(each) / contest.median('XNOR'):.1f}",
+            ]
+            for each in contest.calls
+        ],
+    )
+    return {
+        "entry": name,
+        "threads": threads,
+        "median_ms": {each: 1e3 * contest.median(each) for each in contest.calls},
+    }
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--entry", action="append", default=[], metavar="NAME=FILE[,FLOAT[,INT8]]")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--layers", type=int, nargs="*", default=None, help="which, from 0")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    given = parser.parse_args()
+    reason = xnor.why_unavailable()
+    if reason is not None:
+        print(reason, file=sys.stderr)
+        return 1
+    sets = [name for name in xnor.instruction_sets() if name != "portable"] or ["portable"]
+    print(f"{processor()}; instruction sets {', '.join(xnor.instruction_sets())}")
+    results: list[dict[str, Any]] = []
+    if given.entry:
+        results += [bench_entry(entry, given.threads, given.repeats) for entry in given.entry]
+    elif given.threads > 1:
+        results.append(bench_threads(LAYERS[0], given.threads, 5 * given.repeats))
+    else:
+        chosen = range(len(LAYERS)) if given.layers is None else given.layers
+        results += [bench_layer(LAYERS[i], 1, given.repeats, sets) for i in chosen]
+    if given.json:
+        given.json.write_text(json.dumps({"processor": processor(), "results": results}, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
