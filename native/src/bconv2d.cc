@@ -339,6 +339,17 @@ void BinaryConv::run_pixels(int64_t row, int segment, const uint32_t* columns,
                             const ConvTarget& target, float* spill) const {
   if (count <= 0) return;
   const int32_t block = kernels_->block;
+  // Where the first cache holds all weights, a few pixels are finished before the next, so that the
+  // output is written in one stream; else all pixels go through one block of weights.
+  const int32_t some = 4 * kernels_->pixels;
+  if (count > some && segment_blocks_ > 1 &&
+      weights_.size() / static_cast<size_t>(segments_) * sizeof(uint32_t) <= 24 * 1024) {
+    for (int32_t x = 0; x < count; x += some) {
+      run_pixels(row, segment, columns, offsets, first + x, count - x < some ? count - x : some,
+                 target, spill);
+    }
+    return;
+  }
   ConvTile tile;
   tile.x_pixel = options_.horizontal.kernel == 1
                      ? column_words_

@@ -273,15 +273,20 @@ void tile_float(const ConvTile& tile, const FloatOutput& output, int first) {
   using Ints = typename Isa::Ints;
   constexpr int C = Isa::kVectors;
   // A large picture's rows lie outside the caches; the sums take long enough to fetch them.
-  const auto fetch = [&](const float* data, ptrdiff_t pixel) {
+  const auto each_line = [&](auto function) {
     LARQ_DENSE_EACH(P, p)
       LARQ_DENSE_EACH((kBlock<Isa> + 15) / 16, line)
-        __builtin_prefetch(data + (first + p) * pixel + line * 16, 1);
+        function(first + p, line * 16);
       LARQ_DENSE_END;
     LARQ_DENSE_END;
   };
-  if (output.out != nullptr) fetch(output.out, output.out_pixel);
-  for (int j = 0; j < output.others; ++j) fetch(output.other[j].data, output.other[j].pixel);
+  if (output.out != nullptr) {
+    each_line([&](int p, int c) { __builtin_prefetch(output.out + p * output.out_pixel + c, 1); });
+  }
+  for (int j = 0; j < output.others; ++j) {
+    const Other& other = output.other[j];
+    each_line([&](int p, int c) { __builtin_prefetch(other.data + p * other.pixel + c, 0); });
+  }
 
   Tile<Isa, P> sums;
   sums.run(tile, tile.x + first * tile.x_pixel);
