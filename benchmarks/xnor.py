@@ -4,10 +4,11 @@
     python benchmarks/xnor.py --threads 2               # the first layer on one and two threads
     python benchmarks/xnor.py --entry name=net.tflite,float.tflite,int8.tflite
 
-The runtimes take turns, so that whatever else the machine does falls on each alike; in its turn each
-runs twice, and the second run counts. The table shows medians (and minima). With one thread the clock is the thread's own processor time, with more it is
-the wall's. For a layer the run alone is timed (LCE's interpreter offers only a call that copies
-input and output, too); for an entry the whole call: input handed over, run, output fetched.
+The runtimes take turns, so that whatever else the machine does falls on each alike; in its turn
+each runs twice, and the second run counts. The table shows medians (and minima). With one thread
+the clock is the thread's own processor time, with more it is the wall's. For a layer the run alone
+is timed (LCE's interpreter offers only a call that copies input and output, too); for an entry the
+whole call: input handed over, run, output fetched.
 
 "Share" is the convolution's binary multiply-adds for each second, LceQuantize and all, over those
 of a register-only loop of xor, popcount and add with the same instructions, timed in between. It

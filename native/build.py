@@ -37,7 +37,7 @@ FLAGS = (
 )
 
 # Only the kernels of an instruction set are compiled for it; the rest runs on any processor.
-_KERNEL_FLAGS = {
+_KERNEL_FLAGS: dict[str, dict[str, tuple[str, ...]]] = {
     "x86_64": {
         "kernel_avx512.cc": ("-mavx512f", "-mavx512vpopcntdq"),
         "kernel_avx2.cc": ("-mavx2",),

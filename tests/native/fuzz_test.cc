@@ -86,7 +86,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Last first = last;
 
   for (int steps = bytes.range(1, 6); steps > 0; --steps) {
-    const int kind = bytes.byte() % 8;
+    const int kind = bytes.byte() % 12;
     const auto dim = [&](size_t i) { return i < last.dims.size() ? last.dims[i] : 1; };
     const int channels_in = last.channels;
     const int words = channels_in / 32 + (channels_in % 32 != 0);
@@ -135,6 +135,35 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       const int out = mock.tensor(kTfLiteFloat32, last.dims);
       mock.builtin(kind == 4 ? kTfLiteBuiltinAdd : kTfLiteBuiltinMul, {last.tensor, other}, out,
                    bytes.number(0, 3));
+      last.tensor = out;
+    } else if (kind == 8) {
+      const int out = mock.tensor(kTfLiteFloat32, last.dims);
+      mock.builtin(kTfLiteBuiltinAddN, {last.tensor, last.tensor, first.tensor}, out, 0);
+      last.tensor = out;
+    } else if (kind == 9) {
+      const int other = bytes.chance(200) ? last.tensor : first.tensor;
+      if (last.dims.size() == 4) last.channels = last.dims[3] = bytes.number(2, 2) * dim(3);
+      const int out = mock.tensor(kTfLiteFloat32, last.dims);
+      mock.builtin(kTfLiteBuiltinConcatenation, {last.tensor, other}, out,
+                   bytes.chance(200) ? 3 : bytes.number(-1, 3));
+      last.tensor = out;
+    } else if (kind == 10) {
+      const int32_t axes[2] = {bytes.number(1, 1), bytes.number(2, 2)};
+      const int axis = mock.tensor(kTfLiteInt32, {2}, axes, sizeof axes);
+      last.dims = {dim(0), 1, 1, dim(3)};
+      const int out = mock.tensor(kTfLiteFloat32, last.dims);
+      mock.builtin(kTfLiteBuiltinMean, {last.tensor, axis}, out, 1);
+      last.tensor = out;
+    } else if (kind == 11) {
+      const int factor = bytes.number(1, 3);
+      int wide;
+      if (last.dims.size() == 4 && !__builtin_mul_overflow(last.dims[1], factor, &wide)) {
+        last.dims[1] = wide;
+      }
+      const int32_t sizes[2] = {dim(1), dim(2)};
+      const int target = mock.tensor(kTfLiteInt32, {2}, sizes, sizeof sizes);
+      const int out = mock.tensor(kTfLiteFloat32, last.dims);
+      mock.builtin(kTfLiteBuiltinResizeNearestNeighbor, {last.tensor, target}, out, 0);
       last.tensor = out;
     } else if (kind == 6) {
       const int out = mock.tensor(kTfLiteFloat32, last.dims);

@@ -24,7 +24,18 @@ _TYPES = {
     np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(np.bool_): schema.TensorType.BOOL,
 }
-_BUILTINS = {"ADD": 0, "CONV_2D": 3, "DEPTH_TO_SPACE": 5, "MUL": 18, "RELU": 19, "RELU6": 21}
+_BUILTINS = {
+    "ADD_N": 106,
+    "CONCATENATION": 2,
+    "MEAN": 40,
+    "RESIZE_NEAREST_NEIGHBOR": 97,
+    "ADD": 0,
+    "CONV_2D": 3,
+    "DEPTH_TO_SPACE": 5,
+    "MUL": 18,
+    "RELU": 19,
+    "RELU6": 21,
+}
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
 
 
@@ -125,13 +136,20 @@ class Graph:
         operator.opcodeIndex = self._code(name)
         operator.inputs = inputs
         operator.outputs = [output]
-        if name in ("ADD", "MUL", "DEPTH_TO_SPACE"):
-            kind = {"ADD": "Add", "MUL": "Mul", "DEPTH_TO_SPACE": "DepthToSpace"}[name]
-            table = getattr(schema, f"{kind}OptionsT")()
+        kind = {
+            "ADD": "AddOptions",
+            "MUL": "MulOptions",
+            "DEPTH_TO_SPACE": "DepthToSpaceOptions",
+            "CONCATENATION": "ConcatenationOptions",
+            "MEAN": "ReducerOptions",
+            "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
+        }.get(name)
+        if kind is not None:
+            table = getattr(schema, f"{kind}T")()
             for key, value in options.items():
                 setattr(table, key, value)
             operator.builtinOptions = table
-            operator.builtinOptionsType = getattr(schema.BuiltinOptions, f"{kind}Options")
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
         self.operators.append(operator)
         return output
 

@@ -89,6 +89,34 @@ class Net:
         result = deep.reshape(n, h * block, w * block, c // block**2)
         return self._builtin("DEPTH_TO_SPACE", [x], result, blockSize=block)
 
+    def add_n(self, inputs: list[int]) -> int:
+        total = np.sum([self.values[x] for x in inputs], axis=0, dtype=np.float32)
+        return self._builtin("ADD_N", inputs, total)
+
+    def nearest(self, x: int, factor: int) -> int:
+        value = self.values[x].repeat(factor, axis=1).repeat(factor, axis=2)
+        size = self.graph.constant(np.asarray(value.shape[1:3], np.int32))
+        return self._builtin("RESIZE_NEAREST_NEIGHBOR", [x, size], value, halfPixelCenters=True)
+
+    def concat(self, inputs: list[int]) -> int:
+        value = np.concatenate([self.values[x] for x in inputs], axis=-1)
+        return self._builtin("CONCATENATION", inputs, value, axis=3)
+
+    def mean(self, x: int) -> int:
+        axes = self.graph.constant(np.asarray([1, 2], np.int32))
+        value = self.values[x].mean((1, 2), keepdims=True, dtype=np.float64)
+        return self._builtin("MEAN", [x, axes], value.astype(np.float32), keepDims=True)
+
+    def masked(self, x: int, spatial: bool) -> int:
+        """`x` times 0 or 1, as attention makes them, along pixels or along channels."""
+        n, h, w, c = self.values[x].shape
+        signs = self.graph.input((n, h, w, 1) if spatial else (1, 1, 1, c))
+        self.values[signs] = dyadic(self.rng, *self.graph.shape(signs))
+        bits = self.graph.quantize(signs)
+        mask = self.graph.dequantize(bits, 1 if spatial else c)
+        self.values[mask] = oracle.signs(self.values[signs]).astype(np.float32)
+        return self.binary("MUL", self.clamp("RELU", mask), x)
+
     def binary_conv(self, x: int, channels: int, kernel: int, padding: int, act: str) -> int:
         value = self.values[x]
         filters = np.where(
@@ -123,7 +151,11 @@ def nets(draw: st.DrawFn) -> tuple[Net, list[int]]:
         x = floats[-1] if draw(st.integers(0, 3)) else draw(st.sampled_from(floats))
         shape = net.values[x].shape
         step = draw(
-            st.sampled_from(["conv", "conv", "conv", "constant", "constant", "add", "clamp", "d2s"])
+            st.sampled_from(
+                ["conv"] * 4
+                + ["constant", "constant", "add", "clamp", "d2s", "add_n", "nearest", "concat"]
+                + ["mask", "branches"]
+            )
         )
         if step == "constant":
             name = draw(st.sampled_from(["ADD", "ADD", "MUL"]))
@@ -131,6 +163,29 @@ def nets(draw: st.DrawFn) -> tuple[Net, list[int]]:
         elif step == "add":
             alike = [y for y in floats if net.values[y].shape == shape]
             new = net.binary("ADD", x, draw(st.sampled_from(alike)), draw(activations))
+        elif step == "add_n":
+            alike = [y for y in floats if net.values[y].shape == shape]
+            new = net.add_n([x, *draw(st.lists(st.sampled_from(alike), min_size=1, max_size=3))])
+        elif step == "nearest" and shape[1] * shape[2] < 80:
+            new = net.nearest(x, draw(st.integers(2, 3)))
+        elif step == "concat":
+            # Mostly of parts that fill whole words, which then never come together.
+            parts = [net.binary_conv(x, draw(st.sampled_from([32, 64, 40])), 1, 1, "NONE"), x]
+            joined = net.concat(parts)
+            new = net.binary_conv(joined, draw(widths), draw(st.sampled_from([1, 3])), 1, "NONE")
+        elif step == "mask":
+            new = net.masked(x, draw(st.booleans()))
+        elif step == "branches" and shape[1] * shape[2] < 80:
+            # The decoder's stage: gated branches, their sum at twice the size, lateral, shortcut.
+            terms = [
+                net.with_constant("MUL", net.binary_conv(x, 128, 3, 1, "NONE"), "vector", False)
+                for _ in range(draw(st.integers(2, 3)))
+            ]
+            up = net.depth_to_space(net.add_n(terms), 2)
+            lateral = net.input(net.values[up].shape)
+            up = net.binary("ADD", up, lateral)
+            small = net.binary_conv(x, 32, 1, 1, "NONE")
+            new = net.binary("ADD", up, net.nearest(small, 2))
         elif step == "clamp":
             new = net.clamp(draw(st.sampled_from(["RELU", "RELU6"])), x)
         elif step == "d2s" and shape[-1] % 4 == 0 and shape[1] * shape[2] < 80:
@@ -159,7 +214,6 @@ def test_fused_graphs_give_what_their_operators_give(
 ) -> None:
     net, outputs = case
     model = net.graph.build(*outputs)
-    source = net.graph.inputs[0]
     for name in xnor.instruction_sets():
         for fuse in (True, False):
             interpreter = xnor.load(model, threads, instruction_set=name, fuse=fuse)
@@ -172,3 +226,23 @@ def test_fused_graphs_give_what_their_operators_give(
                     net.values[tensor],
                     err_msg=f"{name}, fuse={fuse}, tensor {tensor}",
                 )
+
+
+def test_means_and_joined_branches_feed_convolutions() -> None:
+    """The channel part of attention: the mean over the picture of branches side by side."""
+    for channels in (64, 40):
+        net = Net(np.random.default_rng(channels))
+        x = net.input((2, 9, 11, 64))
+        parts = [net.binary_conv(x, channels, 3, 1, "NONE") for _ in range(3)]
+        joined = net.concat(parts)
+        mean = net.mean(joined)
+        spatial = net.binary_conv(joined, 8, 3, 1, "NONE")
+        model = net.graph.build(mean, spatial)
+        for name in xnor.instruction_sets():
+            for fuse in (True, False):
+                interpreter = xnor.load(model, 2, instruction_set=name, fuse=fuse)
+                np.testing.assert_allclose(
+                    interpreter.run(net.values[x]), net.values[mean], rtol=1e-5, atol=1e-5
+                )
+                index = interpreter.get_output_details()[1]["index"]
+                np.testing.assert_array_equal(interpreter.get_tensor(index), net.values[spatial])

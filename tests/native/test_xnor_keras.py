@@ -11,7 +11,7 @@ if not xnor.available():
     pytest.skip(str(xnor.why_unavailable()), allow_module_level=True)
 lce = pytest.importorskip("larq_compute_engine")
 
-from larq_dense.models.builder import build
+from larq_dense.models.builder import build  # noqa: E402
 
 
 def test_a_network_gives_what_keras_gives() -> None:
