@@ -217,7 +217,9 @@ def test_fused_graphs_give_what_their_operators_give(
     for name in xnor.instruction_sets():
         for fuse in (True, False):
             interpreter = xnor.load(model, threads, instruction_set=name, fuse=fuse)
-            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], net.values[source])
+            given_inputs = zip(interpreter.get_input_details(), net.graph.inputs, strict=True)
+            for detail, tensor in given_inputs:
+                interpreter.set_tensor(detail["index"], net.values[tensor])
             interpreter.invoke()
             details = interpreter.get_output_details()
             for detail, tensor in zip(details, outputs, strict=True):
