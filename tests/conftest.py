@@ -13,6 +13,9 @@ import larq_dense  # noqa: F401  (selects Keras 2 before any test imports Tensor
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
+# `python -c` in a test imports the installed package, not the checkout it happens to start in.
+os.environ.setdefault("PYTHONSAFEPATH", "1")
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 

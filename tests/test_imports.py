@@ -13,7 +13,8 @@ PARTS = {
     "runtime": ("larq_dense/runtime", set()),
     "models": ("larq_dense/models", {"layers"}),
     "tasks": ("larq_dense/tasks", set()),
-    "training": ("larq_dense/training", {"models", "tasks"}),
+    # A recipe's `init` may name an entry, whose weights the zoo finds when the run begins.
+    "training": ("larq_dense/training", {"models", "tasks", "zoo"}),
     "conversion": ("larq_dense/conversion", {"models", "runtime"}),
     "evaluation": ("larq_dense/evaluation", {"models", "tasks", "runtime"}),
     "zoo": ("zoo", {"training.recipe", "models", "tasks", "runtime"}),

@@ -91,9 +91,11 @@ class GatedMerge(tf.keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         """Make the gate's `theta` and the merge's `lambda` for more than one branch."""
         if len(input_shape) > 1:
+            # The parts are never called, so nobody else gives their weights a scope; and Keras,
+            # reading a saved model, builds this layer outside of its own.
+            scope = tf.get_current_name_scope() or self.name
             for part in (self.gate, self.merge):
-                # The parts are never called, so nobody else would give their weights a scope.
-                with tf.name_scope(part.name):
+                with tf.name_scope(f"{scope}/{part.name}/"):
                     part.build(input_shape)
         super().build(input_shape)
 

@@ -63,7 +63,9 @@ struct Portable {
   }
 
   static Floats load_floats(const float* p) { return {{p[0], p[1]}}; }
-  static Floats load_some_floats(const float* p, int n) { return {{p[0], n > 1 ? p[1] : 0.0f}}; }
+  static Floats load_some_floats(const float* p, int n) {
+    return {{n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f}};
+  }
   static void store_floats(float* p, Floats v) {
     p[0] = v.v[0];
     p[1] = v.v[1];
