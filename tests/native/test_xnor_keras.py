@@ -16,7 +16,7 @@ from larq_dense.models.builder import build  # noqa: E402
 
 
 @pytest.mark.xfail(
-    reason="a sign at a near-tie may flip against Keras' float sums; open: trace where, and bound it"
+    reason="a sign at a near-tie may flip against Keras' float sums; open: where, how often"
 )
 def test_a_network_gives_what_keras_gives() -> None:
     task = types.SimpleNamespace(num_outputs=5)
