@@ -4,9 +4,13 @@
     python benchmarks/xnor.py --threads 2               # the first layer on one and two threads
     python benchmarks/xnor.py --entry name=net.tflite,float.tflite,int8.tflite
 
+A layer is timed as networks have it: four residual blocks of it in a row, `x + conv(x)`, for every
+runtime alike; one with a stride, which has no residual, alone. Float tensors come in and go out
+(int8 ones for int8).
+
 The runtimes take turns, so that whatever else the machine does falls on each alike; in its turn
 each runs twice, and the second run counts. The table shows medians (and minima). With one thread
-the clock is the thread's own processor time, with more it is the wall's. For a layer the run alone
+the clock is the thread's own processor time, with more it is the wall's. For layers the run alone
 is timed (LCE's interpreter offers only a call that copies input and output, too); for an entry the
 whole call: input handed over, run, output fetched.
 
@@ -38,7 +42,7 @@ Call = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Layer:
-    """A binary convolution, float in and out."""
+    """A convolution as networks have it: `blocks` times `x + conv(x)`, or once, without the add."""
 
     height: int
     width: int
@@ -46,6 +50,7 @@ class Layer:
     channels_out: int
     kernel: int
     stride: int = 1
+    blocks: int = 4
 
     @property
     def name(self) -> str:
@@ -60,7 +65,11 @@ class Layer:
     def macs(self) -> int:
         """Multiply-adds of one run."""
         pixels = -(-self.height // self.stride) * -(-self.width // self.stride)
-        return pixels * self.channels_out * self.kernel**2 * self.channels_in
+        return self.blocks * pixels * self.channels_out * self.kernel**2 * self.channels_in
+
+    @property
+    def _filter_shape(self) -> tuple[int, int, int, int]:
+        return (self.channels_out, self.kernel, self.kernel, self.channels_in)
 
     def binary(self) -> bytes:
         """Return the layer as LCE's converter writes it."""
@@ -68,18 +77,19 @@ class Layer:
 
         rng = np.random.default_rng(0)
         graph = lce_graph.Graph()
-        bits = graph.quantize(graph.input((1, self.height, self.width, self.channels_in)))
-        shape = (self.channels_out, self.kernel, self.kernel, self.channels_in)
-        result: bytes = graph.build(
-            graph.conv(
-                bits,
+        residual = self.blocks > 1
+        x = graph.input((1, self.height, self.width, self.channels_in))
+        for _ in range(self.blocks):
+            y = graph.conv(
+                graph.quantize(x),
                 self.channels_in,
-                np.where(rng.random(shape) < 0.5, -1, 1),
+                np.where(rng.random(self._filter_shape) < 0.5, -1, 1),
                 multiplier=rng.normal(size=self.channels_out),
                 bias=rng.normal(size=self.channels_out),
                 strides=(self.stride, self.stride),
             )
-        )
+            x = graph.builtin("ADD", [x, y], graph.shape(y)) if residual else y
+        result: bytes = graph.build(x)
         return result
 
     def plain(self, int8: bool) -> bytes:
@@ -88,34 +98,38 @@ class Layer:
 
         rng = np.random.default_rng(0)
         graph = lce_graph.Graph()
+        residual = self.blocks > 1
         dtype = np.int8 if int8 else np.float32
         scale = {"scale": 0.05} if int8 else {}
-        shape = (self.channels_out, self.kernel, self.kernel, self.channels_in)
-        source = graph.input((1, self.height, self.width, self.channels_in), dtype, **scale)
-        weights = rng.integers(-127, 128, shape).astype(dtype)
-        filters = graph.tensor(shape, dtype, weights, **scale)
-        if int8:
-            quantization = graph.tensors[filters].quantization
-            quantization.scale = [0.05] * self.channels_out
-            quantization.zeroPoint = [0] * self.channels_out
-        bias = graph.constant(np.zeros(self.channels_out, np.int32 if int8 else np.float32))
-        if int8:
-            schema = lce_graph.schema
-            graph.tensors[bias].quantization = schema.QuantizationParametersT()
-            graph.tensors[bias].quantization.scale = [0.0025] * self.channels_out
-            graph.tensors[bias].quantization.zeroPoint = [0] * self.channels_out
         oh, ow = -(-self.height // self.stride), -(-self.width // self.stride)
-        out_scale = {"scale": 5.0} if int8 else {}
-        output = graph.tensor((1, oh, ow, self.channels_out), dtype, **out_scale)
-        result: bytes = graph.build(graph.convolution([source, filters, bias], output, self.stride))
+        x = graph.input((1, self.height, self.width, self.channels_in), dtype, **scale)
+        for _ in range(self.blocks):
+            weights = rng.integers(-127, 128, self._filter_shape).astype(dtype)
+            filters = graph.tensor(self._filter_shape, dtype, weights, **scale)
+            bias = graph.constant(np.zeros(self.channels_out, np.int32 if int8 else np.float32))
+            if int8:
+                self._scale_by_channel(graph, filters, 0.05)
+                self._scale_by_channel(graph, bias, 0.0025)
+            y = graph.tensor((1, oh, ow, self.channels_out), dtype, **scale)
+            y = graph.convolution([x, filters, bias], y, self.stride)
+            x = graph.builtin("ADD", [x, y], graph.shape(y), dtype, **scale) if residual else y
+        result: bytes = graph.build(x)
         return result
+
+    def _scale_by_channel(self, graph: Any, tensor: int, scale: float) -> None:
+        import lce_graph
+
+        quantization = lce_graph.schema.QuantizationParametersT()
+        quantization.scale = [scale] * self.channels_out
+        quantization.zeroPoint = [0] * self.channels_out
+        graph.tensors[tensor].quantization = quantization
 
 
 LAYERS = (
     Layer(64, 64, 256, 256, 3),
     Layer(128, 128, 64, 64, 3),
     Layer(32, 32, 512, 512, 1),
-    Layer(64, 64, 128, 256, 3, stride=2),
+    Layer(64, 64, 128, 256, 3, stride=2, blocks=1),
 )
 
 

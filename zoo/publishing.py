@@ -21,8 +21,8 @@ def publish(
 ) -> Entry:
     """Turn a run's best weights into an entry.
 
-    The weights are packed, loaded again from the packed file and measured; only then does the
-    entry take its place.
+    The weights are brought to a grid (`models.exact.snap`) and packed, loaded again from the packed
+    file and measured; only then does the entry take its place.
 
     Args:
         run_dir: Holds `recipe.yaml` and `best.safetensors`.
@@ -57,6 +57,7 @@ def publish(
 
 def _pack(run_dir: Path, entry: Entry) -> Entry:
     """Write recipe and packed weights of a run."""
+    from larq_dense.models.exact import snap
     from larq_dense.models.weights import load_weights, save_weights
     from larq_dense.training.recipe import Recipe
 
@@ -66,6 +67,7 @@ def _pack(run_dir: Path, entry: Entry) -> Entry:
     recipe = Recipe.load(run_dir / "recipe.yaml").replace(name=entry.name)
     model = recipe.build_model(task=recipe.get_task(run_dir))
     load_weights(model, best)
+    snap(model)
     recipe.save(entry.folder / "recipe.yaml")
     own_classes = run_dir / "classes.yaml"
     if own_classes.exists():

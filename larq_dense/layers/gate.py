@@ -5,6 +5,10 @@ from typing import Any
 import tensorflow as tf
 
 from larq_dense.layers._base import Tensor, register
+from larq_dense.layers.fixed_point import to_grid
+
+# Short coefficients keep products of short values exact in float32 (see `FixedPoint`).
+COEFFICIENT_BITS = 6
 
 
 @register
@@ -73,7 +77,8 @@ class GatedMerge(tf.keras.layers.Layer):
     """`Merge()(SoftGate()(branches))` in closed form: `y = sum_k c_k * B_k`.
 
     Both are linear in the branches, so they collapse to one coefficient a branch and channel,
-    `c_k = lambda_k * alpha_k + sum_j lambda_j * (1 - alpha_j)`: K products instead of 4 K. One
+    `c_k = lambda_k * alpha_k + sum_j lambda_j * (1 - alpha_j)`: K products instead of 4 K. The
+    coefficients are rounded to multiples of 1/64, with gradient 1 (Ours: see `FixedPoint`). One
     branch needs neither gate nor weight and passes unchanged.
 
     Args:
@@ -100,10 +105,11 @@ class GatedMerge(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def coefficients(self) -> Tensor:
-        """Return `c`, `[K, channels]`."""
+        """Return `c`, `[K, channels]`, rounded to multiples of 1/64 (Ours)."""
         alpha = tf.sigmoid(self.gate.theta)
         weight = self.merge.weight[:, None]
-        return weight * alpha + tf.reduce_sum(weight * (1 - alpha), axis=0)
+        exact = weight * alpha + tf.reduce_sum(weight * (1 - alpha), axis=0)
+        return to_grid(exact, COEFFICIENT_BITS)
 
     def call(self, inputs: list[Tensor]) -> Tensor:
         """Return the gated, weighted sum."""

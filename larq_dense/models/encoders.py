@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from larq_dense.common.errors import UnknownNameError, WeightsError
+from larq_dense.layers import FixedPoint
 from larq_dense.layers._base import Precision
 from larq_dense.models.blocks import conv_norm, residual
 
@@ -27,6 +28,8 @@ def light(
 
     A real stem, then four stages of residual binary 3x3 convolutions with a full-precision
     max-pool and 1x1 convolution between them, after QuickNet (arXiv 2011.09398) at fewer filters.
+    In binary precision, what goes into an ordinary convolution is rounded to a grid
+    (`layers.FixedPoint`), so that signs do not depend on the order of a machine's sums.
 
     Args:
         inputs: The picture, float `[batch, height, width, 3]`.
@@ -37,17 +40,25 @@ def light(
     Returns:
         Features at 1/2 (32 channels), 1/4 (64), 1/8 (128), 1/16 (256) and 1/32 (256).
     """
-    x = conv_norm(inputs, 32, 3, "stem", strides=2)
+    exact = precision == "binary"
+
+    def on_grid(x: Tensor, name: str, fraction_bits: int = 6) -> Tensor:
+        return FixedPoint(fraction_bits, name=f"{name}_grid")(x) if exact else x
+
+    x = conv_norm(on_grid(inputs, "image", 8), 32, 3, "stem", strides=2)
+    x = on_grid(x, "stem")
     features = [x]
     x = tf.keras.layers.DepthwiseConv2D(
         3, 2, padding="same", use_bias=False, name="stem_depthwise"
     )(x)
+    x = on_grid(x, "stem_depthwise")
     for stage, filters in enumerate(_LIGHT_FILTERS):
         if stage:
             x = tf.keras.layers.MaxPool2D(3, 2, padding="same", name=f"stage{stage}_pool")(x)
         x = conv_norm(x, filters, 1, f"stage{stage}_transition", relu=False)
         for block in range(blocks):
             x = residual(x, f"stage{stage}_block{block}", precision=precision, estimator=estimator)
+        x = on_grid(x, f"stage{stage}")
         features.append(x)
     return features
 

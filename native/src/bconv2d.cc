@@ -515,6 +515,16 @@ void BinaryConv::run_segment(int64_t row, int segment, const uint32_t* columns,
   for (int32_t x = inner_end_; x < width; ++x) edge_pixel(x);
 }
 
+Range BinaryConv::input_rows(int64_t row) const {
+  const int64_t height = input_.dims[1];
+  const int64_t picture = row / output_.dims[1] * height;
+  const int64_t top = row % output_.dims[1] * options_.vertical.stride - pad_top_;
+  const int64_t bottom = top + int64_t{options_.vertical.kernel - 1} * options_.vertical.dilation;
+  const int64_t first = top < 0 ? 0 : top;
+  const int64_t last = bottom < height ? bottom : height - 1;
+  return first <= last ? Range{picture + first, picture + last + 1} : Range{picture, picture};
+}
+
 void BinaryConv::run_row(int64_t row, const uint32_t* input, const ConvTarget& target,
                          void* workspace) const {
   uint8_t* memory = static_cast<uint8_t*>(workspace);

@@ -67,7 +67,10 @@ class BinaryConv {
   // Sets the input's size, [batch, height, width, words].
   const char* set_input(const Shape& input);
 
+  const Shape& input() const { return input_; }
   const Shape& output() const { return output_; }
+  // The rows of all rows of the input's batch that an output row is made of; may be none.
+  Range input_rows(int64_t row) const;
   int64_t rows() const { return int64_t{output_.dims[0]} * output_.dims[1]; }
   size_t workspace_bytes() const { return workspace_bytes_; }  // for each thread
   ConvKind kind() const { return kind_; }

@@ -24,6 +24,12 @@ void narrow(float* low, float* high, float then_low, float then_high) {
   *high = clamp(*high);
 }
 
+bool is_unary(OpKind kind) { return kind == OpKind::kClamp || kind == OpKind::kRound; }
+
+bool is_elementwise(OpKind kind) {
+  return kind == OpKind::kAdd || kind == OpKind::kMul || is_unary(kind);
+}
+
 bool is_open(float low, float high) { return low == -INFINITY && high == INFINITY; }
 
 }  // namespace
@@ -327,7 +333,6 @@ const char* Partition::build_conv(int index, bool* taken) {
   if (error == nullptr) error = step->conv.set_input(shape_of(step->input));
   if (error != nullptr) return error;
   if (!(step->conv.output() == produced.shape)) return "LceBconv2d: the shapes disagree";
-  step->tasks = step->conv.rows();
   if (kind == ConvKind::kFloat && !fusion.grouped) {
     error = attach_bits(step->output, taken, step);
     if (error != nullptr) return error;
@@ -340,12 +345,9 @@ const char* Partition::build_conv(int index, bool* taken) {
 bool Partition::extend_chain(int next, bool* taken, Step* step, const char** error) {
   const Op& op = ops_[static_cast<size_t>(next)];
   const Shape& shape = shape_of(step->output);
-  if ((op.kind != OpKind::kAdd && op.kind != OpKind::kMul && op.kind != OpKind::kClamp) ||
-      !(shape_of(op.output) == shape)) {
-    return false;
-  }
+  if (!is_elementwise(op.kind) || !(shape_of(op.output) == shape)) return false;
   int other = -1;
-  if (op.kind != OpKind::kClamp) {
+  if (!is_unary(op.kind)) {
     other = op.inputs[0] == step->output ? op.inputs[1] : op.inputs[0];
     int source;
     const float* constants;
@@ -358,6 +360,7 @@ bool Partition::extend_chain(int next, bool* taken, Step* step, const char** err
   }
   link->low = op.low;
   link->high = op.high;
+  if (op.kind == OpKind::kRound) link->op = Combination::kRound;
   if (other >= 0) {
     link->op = op.kind == OpKind::kAdd ? Combination::kAdd : Combination::kMultiply;
     link->value = other;
@@ -388,7 +391,7 @@ const char* Partition::build_chain(int index, bool* taken) {
   step->kind = StepKind::kChain;
   step->op = index;
   step->input = op.inputs[0];
-  if (op.kind != OpKind::kClamp &&
+  if (!is_unary(op.kind) &&
       operand_of(shape_of(op.inputs[0]), shape_of(op.inputs[1])) == Operand::kOther) {
     step->input = op.inputs[1];
   }
@@ -409,9 +412,7 @@ const char* Partition::build_other(int index, bool* taken) {
   int source = op.inputs[0];
   const float* constants;
   const bool threshold = is_threshold(index, taken, &source, &constants);
-  const bool chain = op.kind == OpKind::kAdd || op.kind == OpKind::kMul ||
-                     op.kind == OpKind::kClamp;
-  if (chain && !threshold) return build_chain(index, taken);
+  if (is_elementwise(op.kind) && !threshold) return build_chain(index, taken);
 
   // What reads a concatenation that stays in its parts is given those.
   const bool joined = op.kind == OpKind::kConcat || !never_joined(source);

@@ -21,6 +21,11 @@ bool count_elements(const Shape& shape, size_t* count);
 
 inline int32_t words_for(int32_t channels) { return channels / 32 + (channels % 32 != 0); }
 
+// From `first` up to, but without, `end`.
+struct Range {
+  int64_t first, end;
+};
+
 struct Window {
   int32_t kernel = 1;
   int32_t stride = 1;

@@ -430,6 +430,7 @@ void combine_rows(const Combine& c) {
   const auto join = [&](Floats x, Floats y) {
     if (kOp == Combination::kAdd) x = Isa::add(x, y);
     if (kOp == Combination::kMultiply) x = Isa::mul(x, y);
+    if (kOp == Combination::kRound) x = Isa::round_even(x);
     return Isa::min(Isa::max(x, low), high);
   };
   const bool spread = c.broadcast == Broadcast::kRows || c.broadcast == Broadcast::kScalar;
@@ -470,6 +471,8 @@ void combine(const Combine& given) {
       return combine_rows<Isa, Combination::kMultiply>(c);
     case Combination::kFirst:
       return combine_rows<Isa, Combination::kFirst>(c);
+    case Combination::kRound:
+      return combine_rows<Isa, Combination::kRound>(c);
   }
 }
 

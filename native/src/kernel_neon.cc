@@ -72,6 +72,7 @@ struct Neon {
   static Floats min(Floats a, Floats b) { return vminq_f32(a, b); }
   static Floats max(Floats a, Floats b) { return vmaxq_f32(a, b); }
   static unsigned less(Floats a, Floats b) { return lane_bits(vcltq_f32(a, b)); }
+  static Floats round_even(Floats v) { return vrndnq_f32(v); }
   // To nearest, halves away from zero, like std::round.
   static Ints round(Floats v) { return vcvtaq_s32_f32(v); }
   static void store_int8(int8_t* p, Ints v, int n) {

@@ -87,6 +87,17 @@ struct Portable {
   static unsigned less(Floats a, Floats b) {
     return static_cast<unsigned>(a.v[0] < b.v[0]) | static_cast<unsigned>(a.v[1] < b.v[1]) << 1;
   }
+  // From 2^23 on every float is whole; below, an add of 2^23 rounds the fraction away.
+  static float round_even_one(float v) {
+    const float whole = 8388608.0f;
+    const float size = v < 0 ? -v : v;
+    if (!(size < whole)) return v;
+    const float rounded = (size + whole) - whole;
+    return v < 0 ? -rounded : rounded;
+  }
+  static Floats round_even(Floats v) {
+    return {{round_even_one(v.v[0]), round_even_one(v.v[1])}};
+  }
   // To nearest, halves away from zero, like std::round. The caller clamps to [-128, 127].
   static int32_t round_one(float v) {
     const int32_t whole = static_cast<int32_t>(v);

@@ -81,9 +81,10 @@ struct Int8Output {
 
 // How an operand lies against rows of channels.
 enum class Broadcast { kNone, kChannels, kRows, kScalar };
-enum class Combination { kAdd, kMultiply, kFirst };
+enum class Combination { kAdd, kMultiply, kFirst, kRound };
 
-// out = clamp(x op (operand * scale)), for rows of channels.
+// out = clamp(x op (operand * scale)), for rows of channels. kFirst is x, kRound is x rounded to the
+// nearest integer, halves to the even one.
 struct Combine {
   Combination op;
   const float* x;

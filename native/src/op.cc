@@ -104,6 +104,9 @@ bool builtin_kind(int code, OpKind* kind) {
     case kTfLiteBuiltinRelu6:
       *kind = OpKind::kClamp;
       return true;
+    case kTfLiteBuiltinRound:
+      *kind = OpKind::kRound;
+      return true;
     case kTfLiteBuiltinDepthToSpace:
       *kind = OpKind::kDepthToSpace;
       return true;
@@ -141,6 +144,7 @@ bool read_builtin(const TfLiteNode& node, int code, Op* op) {
       return activation_limits(code == kTfLiteBuiltinRelu ? kTfLiteActRelu : kTfLiteActRelu6,
                                &op->low, &op->high);
     case OpKind::kAddN:
+    case OpKind::kRound:
       return true;
     case OpKind::kConcat: {
       if (node.builtin_data == nullptr) return false;
@@ -242,6 +246,7 @@ bool is_float_node(const TfLiteContext& context, const TfLiteNode& node,
   if (!float_shape(op.inputs[0], &first) || !float_shape(op.output, &output)) return false;
   switch (op.kind) {
     case OpKind::kClamp:
+    case OpKind::kRound:
       return true;
     case OpKind::kDepthToSpace:
       return first.rank == 4;

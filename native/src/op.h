@@ -16,6 +16,7 @@ enum class OpKind {
   kAddN,  // taken apart into adds when a partition reads it
   kMul,
   kClamp,
+  kRound,  // to the nearest integer, halves to the even one
   kDepthToSpace,
   kNearest,  // a resize by whole numbers
   kConcat,   // along the channels

@@ -214,8 +214,9 @@ const char* Partition::infer(const TfLiteContext& context, const Op& op) {
       return nullptr;
     }
     case OpKind::kClamp:
+    case OpKind::kRound:
       if (input.type != kTfLiteFloat32 || output.type != kTfLiteFloat32) {
-        return "relu: only float32 is supported here";
+        return "relu or round: only float32 is supported here";
       }
       output.shape = input.shape;
       return nullptr;
@@ -341,6 +342,10 @@ const char* Partition::prepare(TfLiteContext* context) {
   }
   const char* error = build_steps();
   if (error == nullptr) error = resize_outputs(context);
+  if (error == nullptr) {
+    count_tasks();
+    error = build_streams();
+  }
   if (error == nullptr) error = plan_memory();
   return error;
 }
@@ -379,6 +384,12 @@ const char* Partition::invoke(TfLiteContext* context, ThreadPool* pool) {
     const Step* step;
   };
   for (size_t s = 0; s < steps_.size(); ++s) {
+    if (shared && steps_[s].stream >= 0) {
+      Stream& stream = streams_[static_cast<size_t>(steps_[s].stream)];
+      run_stream(&stream, pool);
+      s = static_cast<size_t>(stream.end) - 1;
+      continue;
+    }
     Job job = {this, &steps_[s]};
     if (shared && job.step->tasks > 1) {
       pool->run(

@@ -24,6 +24,8 @@ struct Value {
 
   size_t offset = 0;  // in the arena
   int first_step = -1, last_step = -1;
+  int reads = 0;  // by steps
+  int over = -1;  // the value whose memory it takes over, element by element
 };
 
 // What a step does with a further tensor.
@@ -46,6 +48,19 @@ enum class StepKind {
   kNearest,
   kConcat,
   kMean,
+};
+
+// What a task of one step reads of what another step writes.
+enum class Reach {
+  kWindow,  // the rows that a convolution's window covers
+  kRow,     // a convolution's own row, before a depth to space
+  kSame,    // what it writes itself
+  kAll,
+};
+
+struct Need {
+  int step = -1;  // an earlier one of the same stream
+  Reach reach = Reach::kAll;
 };
 
 // One pass over the data: an operator, together with those that were fused into it.
@@ -73,6 +88,21 @@ struct Step {
   float after_min = 0, after_max = 0;
 
   int64_t tasks = 1;
+  int stream = -1;  // none
+  List<Need> needs;
+  size_t first_flag = 0;  // where its tasks begin among those of the stream
+};
+
+// Steps whose tasks take turns (stream.cc).
+struct Turn {
+  int step;
+  int64_t task;
+};
+
+struct Stream {
+  int first = 0, end = 0;  // steps
+  Array<Turn> turns;
+  Array<uint8_t> done;  // for each task
 };
 
 // Rows of channels that one task of an elementwise step handles, and one pass through a chain.
@@ -117,7 +147,19 @@ class Partition {
   const Shape& shape_of(int value) const { return values_[static_cast<size_t>(value)].shape; }
 
   // plan.cc
+  void count_tasks();
+  void overwrite_what_is_done();
+  int memory_of(int value) const;
   const char* plan_memory();
+
+  // stream.cc
+  const char* build_streams();
+  const char* find_needs(size_t first, size_t step);
+  const char* order_turns(Stream* stream) const;
+  int64_t pixels_per_task(const Step& step) const;
+  Range tasks_needed(const Step& step, int64_t task, const Need& need) const;
+  void run_turn(Stream* stream, int64_t turn, int worker) const;
+  void run_stream(Stream* stream, ThreadPool* pool) const;
 
   // run.cc
   void run_task(const Step& step, int64_t task, int worker) const;
@@ -139,6 +181,7 @@ class Partition {
   List<Op> ops_;
   List<Value> values_;
   List<Step> steps_;
+  List<Stream> streams_;
   Array<int> inputs_, outputs_;  // tensors
   Array<uint8_t> arena_;
   Array<void*> pointers_;  // of each value, set before the steps run

@@ -26,29 +26,13 @@ int64_t rows_per_block(const Shape& shape) {
   return static_cast<int64_t>(channels >= kElementsPerBlock ? 1 : kElementsPerBlock / channels);
 }
 
-const char* Partition::plan_memory() {
-  const char* no_memory = "out of memory for the tensors between operators";
-  for (size_t v = 0; v < values_.size(); ++v) values_[v].first_step = values_[v].last_step = -1;
-  workspace_stride_ = 0;
+void Partition::count_tasks() {
   for (size_t s = 0; s < steps_.size(); ++s) {
     Step& step = steps_[s];
-    const int now = static_cast<int>(s);
-    const auto touch = [&](int value) {
-      if (value < 0) return;
-      Value& v = values_[static_cast<size_t>(value)];
-      if (v.first_step < 0) v.first_step = now;
-      v.last_step = now;
-    };
-    touch(step.input);
-    touch(step.output);
-    for (size_t j = 0; j < step.links.size(); ++j) touch(step.links[j].value);
-    for (int j = 0; j < step.parts; ++j) touch(step.part[j]);
-    for (int j = 0; j < step.bit_outputs; ++j) touch(step.bits[j]);
     const Shape& shape = shape_of(step.input);
-    size_t scratch = 0;
     switch (step.kind) {
       case StepKind::kConv:
-        scratch = step.conv.workspace_bytes();
+        step.tasks = step.conv.rows();
         break;
       case StepKind::kMaxPool:
         step.tasks = int64_t{shape.dims[0]} * shape_of(step.output).dims[1];
@@ -59,7 +43,6 @@ const char* Partition::plan_memory() {
         break;
       case StepKind::kMean:
         step.tasks = int64_t{shape.dims[0]} * step.parts;
-        scratch = static_cast<size_t>(shape_of(step.output).last()) * sizeof(float);
         break;
       default: {
         size_t elements;
@@ -67,21 +50,90 @@ const char* Partition::plan_memory() {
         const int64_t rows = static_cast<int64_t>(elements) / shape.last();
         const int64_t each = rows_per_task(shape);
         step.tasks = (rows + each - 1) / each;
-        if (step.kind == StepKind::kChain) {
-          scratch = static_cast<size_t>(rows_per_block(shape)) *
-                    static_cast<size_t>(shape.last()) * sizeof(float);
-        }
         break;
       }
+    }
+  }
+}
+
+int Partition::memory_of(int value) const {
+  while (values_[static_cast<size_t>(value)].over >= 0) {
+    value = values_[static_cast<size_t>(value)].over;
+  }
+  return value;
+}
+
+// A sum takes the memory of a tensor that nobody else reads: each element is read and then written
+// by one task, so that a row of residual blocks stays where it is, in the cache.
+void Partition::overwrite_what_is_done() {
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    const Step& step = steps_[s];
+    if (step.output < 0) continue;
+    int done = -1;
+    if (step.kind == StepKind::kChain) done = step.input;
+    if (step.kind == StepKind::kConv && step.block_size == 1 && step.links.size() > 0) {
+      done = step.links[0].value;
+    }
+    if (done < 0) continue;
+    Value& output = values_[static_cast<size_t>(step.output)];
+    const Value& value = values_[static_cast<size_t>(done)];
+    if (value.place != Value::Place::kArena || output.place != Value::Place::kArena ||
+        value.reads != 1 || value.bytes != output.bytes) {
+      continue;
+    }
+    output.over = done;
+    Value& memory = values_[static_cast<size_t>(memory_of(done))];
+    memory.last_step = output.last_step;
+  }
+}
+
+const char* Partition::plan_memory() {
+  const char* no_memory = "out of memory for the tensors between operators";
+  for (size_t v = 0; v < values_.size(); ++v) {
+    values_[v].first_step = values_[v].last_step = values_[v].over = -1;
+    values_[v].reads = 0;
+  }
+  workspace_stride_ = 0;
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    const Step& step = steps_[s];
+    int first = static_cast<int>(s), last = first;
+    if (step.stream >= 0) {
+      const Stream& stream = streams_[static_cast<size_t>(step.stream)];
+      first = stream.first;
+      last = stream.end - 1;
+    }
+    const auto touch = [&](int value, int reads) {
+      if (value < 0) return;
+      Value& v = values_[static_cast<size_t>(value)];
+      if (v.first_step < 0) v.first_step = first;
+      v.last_step = last;
+      v.reads += reads;
+    };
+    touch(step.input, 1);
+    touch(step.output, 0);
+    for (size_t j = 0; j < step.links.size(); ++j) touch(step.links[j].value, 1);
+    for (int j = 0; j < step.parts; ++j) touch(step.part[j], 1);
+    for (int j = 0; j < step.bit_outputs; ++j) touch(step.bits[j], 0);
+    size_t scratch = 0;
+    if (step.kind == StepKind::kConv) {
+      scratch = step.conv.workspace_bytes();
+    } else if (step.kind == StepKind::kMean) {
+      scratch = static_cast<size_t>(shape_of(step.output).last()) * sizeof(float);
+    } else if (step.kind == StepKind::kChain) {
+      const Shape& shape = shape_of(step.input);
+      scratch = static_cast<size_t>(rows_per_block(shape)) * static_cast<size_t>(shape.last()) *
+                sizeof(float);
     }
     if (!checked_round_up(scratch, kAlignment, &scratch)) return no_memory;
     if (scratch > workspace_stride_) workspace_stride_ = scratch;
   }
 
+  overwrite_what_is_done();
+
   size_t total = 0;
   for (size_t v = 0; v < values_.size(); ++v) {
     Value& value = values_[v];
-    if (value.place != Value::Place::kArena || value.first_step < 0) continue;
+    if (value.place != Value::Place::kArena || value.first_step < 0 || value.over >= 0) continue;
     size_t bytes;
     if (!checked_round_up(value.bytes, kAlignment, &bytes)) return no_memory;
     // The lowest place where no tensor of the same time lies.
@@ -90,7 +142,7 @@ const char* Partition::plan_memory() {
       moved = false;
       for (size_t u = 0; u < v; ++u) {
         const Value& other = values_[u];
-        if (other.place != Value::Place::kArena || other.first_step < 0 ||
+        if (other.place != Value::Place::kArena || other.first_step < 0 || other.over >= 0 ||
             !overlap(value, other)) {
           continue;
         }
@@ -108,6 +160,9 @@ const char* Partition::plan_memory() {
     size_t end;
     if (!checked_add(offset, bytes, &end)) return no_memory;
     if (end > total) total = end;
+  }
+  for (size_t v = 0; v < values_.size(); ++v) {
+    values_[v].offset = values_[static_cast<size_t>(memory_of(static_cast<int>(v)))].offset;
   }
   if (total > PTRDIFF_MAX || !arena_.allocate(total, Fill::kNothing) ||
       !pointers_.allocate(values_.size())) {

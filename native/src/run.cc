@@ -6,10 +6,6 @@ namespace larq_dense {
 namespace {
 
 // The rows of channels, of all but the last dimension, that a task handles.
-struct Range {
-  int64_t first, end;
-};
-
 Range rows_of(const Shape& shape, int64_t task) {
   size_t elements;
   count_elements(shape, &elements);

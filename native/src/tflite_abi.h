@@ -33,6 +33,7 @@ enum TfLiteBuiltin {
   kTfLiteBuiltinMean = 40,
   kTfLiteBuiltinResizeNearestNeighbor = 97,
   kTfLiteBuiltinAddN = 106,
+  kTfLiteBuiltinRound = 116,
 };
 
 enum TfLiteFusedActivation {

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 import larq_dense  # noqa: F401  (before TensorFlow)
 from larq_dense.layers import (
     BinaryAttention,
+    FixedPoint,
     GatedMerge,
     Merge,
     NearestUpsampling2D,
@@ -136,7 +137,13 @@ def test_gate_and_merge(branches: int, channels: int, seed: int) -> None:
     np.testing.assert_allclose(merge(xs), summed, rtol=1e-4, atol=1e-5)
     both.gate.theta.assign(gate.theta)
     both.merge.weight.assign(merge.weight)
-    np.testing.assert_allclose(both(xs), merge(gate(xs)), rtol=1e-4, atol=1e-5)
+    # Its coefficients are multiples of 1/64; the exact ones lie within half of that.
+    coefficients = both.coefficients().numpy()
+    np.testing.assert_array_equal(coefficients * 64 % 1, 0)
+    bound = (1 / 128 + 1e-5) * sum(np.abs(x) for x in xs) + 1e-5
+    assert (np.abs(both(xs) - merge(gate(xs))) <= bound).all()
+    own = sum(c * x for c, x in zip(coefficients, xs, strict=True))
+    np.testing.assert_allclose(both(xs), own, rtol=1e-4, atol=1e-5)
 
 
 def test_merge_starts_as_the_mean_and_one_branch_passes_unchanged() -> None:
@@ -244,6 +251,16 @@ def test_nearest_upsampling_and_its_gradient(factor: int) -> None:
     np.testing.assert_allclose(tape.gradient(loss, x), blocks, rtol=1e-4, atol=1e-5)
 
 
+@given(bits=st.integers(0, 16), seed=st.integers(0, 99), shape=st.sampled_from([(), (3,), (2, 5)]))
+@few
+def test_fixed_point_and_its_gradient(bits: int, seed: int, shape: tuple[int, ...]) -> None:
+    x = tf.Variable(inputs(seed, *shape) * 10)
+    with tf.GradientTape() as tape:
+        y = FixedPoint(bits)(x)
+    np.testing.assert_array_equal(y, np.round(x.numpy() * 2.0**bits) / 2.0**bits)
+    np.testing.assert_array_equal(tape.gradient(y, x), np.ones(shape))
+
+
 def test_estimator_gradient_is_its_polynomial() -> None:
     import larq as lq
 
@@ -261,6 +278,7 @@ SAMPLES = [
     SoftGate(0.5),
     Merge(),
     NearestUpsampling2D(3),
+    FixedPoint(4),
     GatedMerge(0.5),
     ParallelConv2D(4, 1, 2, 2, spread=0.3, estimator="ste_sign"),
     ParallelConv2D(4, precision="float"),
@@ -291,6 +309,8 @@ def test_config_round_trip(layer: tf.keras.layers.Layer) -> None:
         (ValueError, lambda: ParallelConv2D(4, estimator="magnitude_aware_sign")),
         (ValueError, lambda: ParallelUpsampling2D(4, method="bilinear")),
         (ValueError, lambda: ParallelUpsampling2D(4, factor=0)),
+        (TypeError, lambda: FixedPoint(2.5)),
+        (ValueError, lambda: FixedPoint(17)),
         (ValueError, lambda: BinaryAttention("everywhere")),
         (ValueError, lambda: BinaryAttention(precision="half")),
     ],

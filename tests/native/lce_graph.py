@@ -35,6 +35,7 @@ _BUILTINS = {
     "MUL": 18,
     "RELU": 19,
     "RELU6": 21,
+    "ROUND": 116,
 }
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
 
@@ -130,8 +131,16 @@ class Graph:
         self.operators.append(operator)
         return output
 
-    def builtin(self, name: str, inputs: list[int], shape: tuple[int, ...], **options: int) -> int:
-        output = self.tensor(shape, np.float32)
+    def builtin(
+        self,
+        name: str,
+        inputs: list[int],
+        shape: tuple[int, ...],
+        dtype: Any = np.float32,
+        scale: float | None = None,
+        **options: int,
+    ) -> int:
+        output = self.tensor(shape, dtype, scale=scale)
         operator = schema.OperatorT()
         operator.opcodeIndex = self._code(name)
         operator.inputs = inputs

@@ -97,15 +97,15 @@ def test_hostile_models_are_refused(
     run(compile_test(compiler, checked, "fuzz_test", tmp_path, MEMORY), RUNS)
 
 
+def test_streams_under_sanitizers(compiler: list[str], checked: list[Path], tmp_path: Path) -> None:
+    run(compile_test(compiler, checked, "stream_test", tmp_path, MEMORY), "5")
+
+
 @pytest.mark.skipif(platform.system() != "Linux", reason="ThreadSanitizer is tried on Linux only")
-def test_thread_pool_has_no_races(compiler: list[str], tmp_path: Path) -> None:
-    source = tmp_path / "thread_pool.o"
-    flags = [*build.FLAGS, "-Werror", *THREADS]
-    subprocess.run(
-        [*compiler, *flags, "-c", str(NATIVE / "src" / "thread_pool.cc"), "-o", str(source)],
-        check=True,
-    )
-    run(compile_test(compiler, [source], "pool_test", tmp_path, THREADS))
+def test_threads_have_no_races(compiler: list[str], tmp_path: Path) -> None:
+    objects = build.compile_objects(compiler, tmp_path, ("-Werror", *THREADS))
+    run(compile_test(compiler, objects, "pool_test", tmp_path, THREADS))
+    run(compile_test(compiler, objects, "stream_test", tmp_path, THREADS), "3")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads an ELF file")

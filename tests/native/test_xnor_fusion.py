@@ -82,6 +82,14 @@ class Net:
         value = oracle.activate(self.values[x], name).astype(np.float32)
         return self._builtin(name, [x], value)
 
+    def grid(self, x: int, bits: int) -> int:
+        """Round to multiples of 2^-bits, by the operators that `FixedPoint` becomes."""
+        up, down = (self.graph.constant(np.float32(2.0**b).reshape(1)) for b in (bits, -bits))
+        value = self.values[x] * np.float32(2.0**bits)
+        x = self._builtin("MUL", [x, up], value)
+        x = self._builtin("ROUND", [x], np.round(value))
+        return self._builtin("MUL", [x, down], np.round(value) * np.float32(2.0**-bits))
+
     def depth_to_space(self, x: int, block: int) -> int:
         value = self.values[x]
         n, h, w, c = value.shape
@@ -154,7 +162,7 @@ def nets(draw: st.DrawFn) -> tuple[Net, list[int]]:
             st.sampled_from(
                 ["conv"] * 4
                 + ["constant", "constant", "add", "clamp", "d2s", "add_n", "nearest", "concat"]
-                + ["mask", "branches"]
+                + ["mask", "branches", "grid"]
             )
         )
         if step == "constant":
@@ -173,6 +181,8 @@ def nets(draw: st.DrawFn) -> tuple[Net, list[int]]:
             parts = [net.binary_conv(x, draw(st.sampled_from([32, 64, 40])), 1, 1, "NONE"), x]
             joined = net.concat(parts)
             new = net.binary_conv(joined, draw(widths), draw(st.sampled_from([1, 3])), 1, "NONE")
+        elif step == "grid":
+            new = net.grid(x, draw(st.integers(0, 3)))
         elif step == "mask":
             new = net.masked(x, draw(st.booleans()))
         elif step == "branches" and shape[1] * shape[2] < 80:

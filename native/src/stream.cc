@@ -1,0 +1,201 @@
+// Streams: runs of steps that several threads go through together, row by row.
+//
+// Step by step, all threads wait for the slowest at the end of every step. In a stream a task only
+// waits for those that write the rows it reads, and its steps' tasks take turns in an order in
+// which that has usually happened long ago.
+#include <sched.h>
+#include <string.h>
+
+#include "partition.h"
+
+namespace larq_dense {
+namespace {
+
+const char* kNoMemory = "out of memory for the order of the work";
+
+// All tensors of a stream keep their place until its end, so it must not get long.
+constexpr size_t kMaxSteps = 4;
+// Rows that a step stays behind more than it must, so that a turn hardly ever waits.
+constexpr int64_t kSlack = 1;
+// Before a thread that waits for a row lets others have the processor.
+constexpr int kSpins = 2000;
+
+bool can_stream(const Step& step) {
+  return step.kind == StepKind::kConv || step.kind == StepKind::kChain ||
+         step.kind == StepKind::kQuantize;
+}
+
+bool writes(const Step& step, int value) {
+  if (step.output == value) return true;
+  for (int j = 0; j < step.bit_outputs; ++j) {
+    if (step.bits[j] == value) return true;
+  }
+  return false;
+}
+
+void wait_for(const uint8_t* done) {
+  for (int i = 0; !__atomic_load_n(done, __ATOMIC_ACQUIRE); ++i) {
+    if (i >= kSpins) sched_yield();
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("isb" ::: "memory");
+#endif
+  }
+}
+
+}  // namespace
+
+// Pixels, or rows of channels, of its output that one task of a step writes.
+int64_t Partition::pixels_per_task(const Step& step) const {
+  if (step.kind != StepKind::kConv) return rows_per_task(shape_of(step.input));
+  return int64_t{step.block_size} * step.block_size * step.conv.output().dims[2];
+}
+
+// The tasks of `need.step` that write what a task of `step` reads.
+Range Partition::tasks_needed(const Step& step, int64_t task, const Need& need) const {
+  const Step& source = steps_[static_cast<size_t>(need.step)];
+  Range pixels = {0, 0};
+  switch (need.reach) {
+    case Reach::kAll:
+      return {0, source.tasks};
+    case Reach::kWindow:
+      pixels = step.conv.input_rows(task);
+      pixels.first *= step.conv.input().dims[2];
+      pixels.end *= step.conv.input().dims[2];
+      break;
+    case Reach::kRow:
+      pixels = {task * step.conv.output().dims[2], (task + 1) * step.conv.output().dims[2]};
+      break;
+    case Reach::kSame:
+      pixels = {task * pixels_per_task(step), (task + 1) * pixels_per_task(step)};
+      break;
+  }
+  const int64_t each = pixels_per_task(source);
+  const int64_t end = (pixels.end + each - 1) / each;
+  return {pixels.first / each, end < source.tasks ? end : source.tasks};
+}
+
+// Notes which steps of its stream, from `first` on, write what a step reads.
+const char* Partition::find_needs(size_t first, size_t index) {
+  Step& step = steps_[index];
+  step.needs.clear();
+  const auto reads = [&](int value, Reach reach) {
+    for (size_t s = first; s < index; ++s) {
+      if (value < 0 || !writes(steps_[s], value)) continue;
+      Need* need = step.needs.append();
+      if (need == nullptr) return false;
+      *need = {static_cast<int>(s), reach};
+    }
+    return true;
+  };
+  const bool is_conv = step.kind == StepKind::kConv;
+  bool fits = true;
+  if (step.kind == StepKind::kQuantize) {
+    for (int k = 0; k < step.parts; ++k) fits = fits && reads(step.part[k], Reach::kSame);
+  } else {
+    fits = reads(step.input, is_conv ? Reach::kWindow : Reach::kSame);
+  }
+  for (size_t j = 0; j < step.links.size(); ++j) {
+    const Link& link = step.links[j];
+    Reach reach = Reach::kAll;
+    if (is_conv) {
+      reach = link.layout == OtherLayout::kSplit ? Reach::kSame : Reach::kRow;
+    } else if (link.operand == Operand::kSame || link.operand == Operand::kRows) {
+      reach = Reach::kSame;
+    }
+    fits = fits && reads(link.value, reach);
+  }
+  return fits ? nullptr : kNoMemory;
+}
+
+const char* Partition::build_streams() {
+  streams_.clear();
+  for (size_t s = 0; s < steps_.size(); ++s) steps_[s].stream = -1;
+  for (size_t first = 0; first < steps_.size();) {
+    size_t end = first, flags = 0;
+    while (end < steps_.size() && end - first < kMaxSteps && can_stream(steps_[end])) {
+      const char* error = find_needs(first, end);
+      if (error != nullptr) return error;
+      steps_[end].first_flag = flags;
+      flags += static_cast<size_t>(steps_[end].tasks);
+      ++end;
+    }
+    if (end - first >= 2) {
+      Stream* stream = streams_.append();
+      if (stream == nullptr) return kNoMemory;
+      stream->first = static_cast<int>(first);
+      stream->end = static_cast<int>(end);
+      if (!stream->turns.allocate(flags) || !stream->done.allocate(flags)) return kNoMemory;
+      for (size_t s = first; s < end; ++s) {
+        steps_[s].stream = static_cast<int>(streams_.size()) - 1;
+      }
+      const char* error = order_turns(stream);
+      if (error != nullptr) return error;
+    }
+    first = end > first ? end : first + 1;
+  }
+  return nullptr;
+}
+
+// Puts the tasks in turn: of all that could be next, one of the last step, since what it reads was
+// written last and is still in a cache.
+const char* Partition::order_turns(Stream* stream) const {
+  Array<int64_t> taken;  // tasks of each step that have their turn
+  if (!taken.allocate(static_cast<size_t>(stream->end))) return kNoMemory;
+  const auto ready = [&](const Step& step, int64_t task) {
+    for (size_t n = 0; n < step.needs.size(); ++n) {
+      const Need& need = step.needs[n];
+      const int64_t all = steps_[static_cast<size_t>(need.step)].tasks;
+      const int64_t end = tasks_needed(step, task, need).end + kSlack;
+      if (taken[static_cast<size_t>(need.step)] < (end < all ? end : all)) return false;
+    }
+    return true;
+  };
+  for (size_t turn = 0; turn < stream->turns.size(); ++turn) {
+    for (int s = stream->end - 1; s >= stream->first; --s) {
+      int64_t* next = &taken[static_cast<size_t>(s)];
+      const Step& step = steps_[static_cast<size_t>(s)];
+      if (*next == step.tasks || !ready(step, *next)) continue;
+      stream->turns[turn] = {s, (*next)++};
+      break;
+    }
+  }
+  return nullptr;
+}
+
+// Does one turn, but not before what it reads is there.
+void Partition::run_turn(Stream* stream, int64_t index, int worker) const {
+  const Turn& turn = stream->turns[static_cast<size_t>(index)];
+  const Step& step = steps_[static_cast<size_t>(turn.step)];
+  for (size_t n = 0; n < step.needs.size(); ++n) {
+    const Need& need = step.needs[n];
+    const Range tasks = tasks_needed(step, turn.task, need);
+    const size_t flag = steps_[static_cast<size_t>(need.step)].first_flag;
+    for (int64_t t = tasks.first; t < tasks.end; ++t) {
+      wait_for(&stream->done[flag + static_cast<size_t>(t)]);
+    }
+  }
+  run_task(step, turn.task, worker);
+  uint8_t* done = &stream->done[step.first_flag + static_cast<size_t>(turn.task)];
+  __atomic_store_n(done, uint8_t{1}, __ATOMIC_RELEASE);
+}
+
+void Partition::run_stream(Stream* stream, ThreadPool* pool) const {
+  memset(stream->done.data(), 0, stream->done.size());
+  struct Job {
+    const Partition* partition;
+    Stream* stream;
+  };
+  Job job = {this, stream};
+  // Turns are handed out in their order, so that what one waits for is already being done.
+  pool->run(
+      static_cast<int64_t>(stream->turns.size()),
+      [](void* argument, int64_t index, int worker) {
+        const Job* work = static_cast<Job*>(argument);
+        work->partition->run_turn(work->stream, index, worker);
+      },
+      &job);
+}
+
+}  // namespace larq_dense
