@@ -4,9 +4,8 @@
     python benchmarks/xnor.py --threads 2               # the first layer on one and two threads
     python benchmarks/xnor.py --entry name=net.tflite,float.tflite,int8.tflite
 
-A layer is timed as networks have it: four residual blocks of it in a row, `x + conv(x)`, for every
-runtime alike; one with a stride, which has no residual, alone. Float tensors come in and go out
-(int8 ones for int8).
+A layer's tensors are float32 (int8 for int8), with LceQuantize in front. The last of the layers is
+four residual blocks in a row, `x + conv(x)`, as networks have them.
 
 The runtimes take turns, so that whatever else the machine does falls on each alike; in its turn
 each runs twice, and the second run counts. The table shows medians (and minima). With one thread
@@ -42,7 +41,7 @@ Call = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution as networks have it: `blocks` times `x + conv(x)`, or once, without the add."""
+    """A convolution, once or, as networks have it, `blocks` times `x + conv(x)`."""
 
     height: int
     width: int
@@ -50,15 +49,16 @@ class Layer:
     channels_out: int
     kernel: int
     stride: int = 1
-    blocks: int = 4
+    blocks: int = 1
 
     @property
     def name(self) -> str:
         """How the table calls it."""
         stride = f", stride {self.stride}" if self.stride > 1 else ""
+        blocks = f", {self.blocks} residual blocks" if self.blocks > 1 else ""
         return (
             f"{self.kernel}x{self.kernel}, {self.channels_in} -> {self.channels_out}, "
-            f"{self.height}x{self.width}{stride}"
+            f"{self.height}x{self.width}{stride}{blocks}"
         )
 
     @property
@@ -129,7 +129,8 @@ LAYERS = (
     Layer(64, 64, 256, 256, 3),
     Layer(128, 128, 64, 64, 3),
     Layer(32, 32, 512, 512, 1),
-    Layer(64, 64, 128, 256, 3, stride=2, blocks=1),
+    Layer(64, 64, 128, 256, 3, stride=2),
+    Layer(64, 64, 256, 256, 3, blocks=4),
 )
 
 

@@ -4,9 +4,11 @@
 `LARQ_DENSE_FUZZ_RUNS` the runs of the fuzz target.
 """
 
+import ctypes
 import importlib.util
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -121,6 +123,15 @@ def test_the_library_needs_only_libc(compiler: list[str], tmp_path: Path) -> Non
     needed = [line.split("[")[1].split("]")[0] for line in shown.splitlines() if "(NEEDED)" in line]
     allowed = ("libc.so", "libpthread.so", "ld-linux")
     assert [name for name in needed if not name.startswith(allowed)] == []
+
+
+def test_cmake_builds_it_too(compiler: list[str], tmp_path: Path) -> None:
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+    for arguments in (["-S", str(NATIVE), "-B", str(tmp_path)], ["--build", str(tmp_path), "-j2"]):
+        subprocess.run(["cmake", *arguments], check=True, capture_output=True)
+    library = ctypes.CDLL(str(next(tmp_path.glob("liblarq_dense_xnor.*"))))
+    assert library.tflite_plugin_create_delegate and library.tflite_plugin_destroy_delegate
 
 
 def test_a_machine_without_a_compiler_is_told(
