@@ -39,7 +39,7 @@ def describe_machine() -> dict[str, Any]:
         `cpu`, `instruction_sets`, `cores` (those this process may use), `system`, `python`, and
         the versions of TensorFlow and Larq Compute Engine.
     """
-    cpu, flags = _processor()
+    cpu, flags = processor()
     return {
         "cpu": cpu,
         "instruction_sets": [name for name in _TOLD if name in flags],
@@ -58,7 +58,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _processor() -> tuple[str, set[str]]:
+def processor() -> tuple[str, set[str]]:
     """Return the processor's name and its instruction sets in Linux's spelling."""
     listing = Path("/proc/cpuinfo")
     if listing.exists():

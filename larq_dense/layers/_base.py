@@ -24,12 +24,19 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
 
 
-def check_positive(name: str, value: object) -> None:
-    """Raise a TypeError or ValueError unless `value` is an integer of at least 1."""
+def check_integer(name: str, value: object, low: int, high: int | None = None) -> None:
+    """Raise a TypeError or ValueError unless `value` is an integer within `low` and `high`."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, not {value!r}.")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, not {value}.")
+    if value < low:
+        raise ValueError(f"{name} must be at least {low}, not {value}.")
+    if high is not None and value > high:
+        raise ValueError(f"{name} must be at most {high}, not {value}.")
+
+
+def check_positive(name: str, value: object) -> None:
+    """Raise a TypeError or ValueError unless `value` is an integer of at least 1."""
+    check_integer(name, value, 1)
 
 
 def check_estimator(estimator: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from larq_dense.layers._base import Tensor, register
+from larq_dense.layers._base import Tensor, check_integer, register
 
 
 def to_grid(x: Tensor, fraction_bits: int) -> Tensor:
@@ -39,10 +39,7 @@ class FixedPoint(tf.keras.layers.Layer):
 
     def __init__(self, fraction_bits: int = 6, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if isinstance(fraction_bits, bool) or not isinstance(fraction_bits, int):
-            raise TypeError(f"fraction_bits must be an integer, not {fraction_bits!r}.")
-        if not 0 <= fraction_bits <= 16:
-            raise ValueError(f"fraction_bits must be within 0 and 16, not {fraction_bits}.")
+        check_integer("fraction_bits", fraction_bits, 0, 16)
         self.fraction_bits = fraction_bits
 
     def call(self, inputs: Tensor) -> Tensor:

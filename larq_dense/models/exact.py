@@ -43,32 +43,34 @@ def snap(model: tf.keras.Model) -> None:
     """
     if not any(isinstance(layer, FixedPoint) for layer in model.layers):
         return
-    for convolution, norm, bits in _real_convolutions(model):
-        if norm is None:
-            kernel = convolution.depthwise_kernel
-            kernel.assign(_grid(kernel.numpy(), bits))
-        else:
-            _snap_real(convolution.kernel, norm, bits)
+    for convolution, norm, bits in _normalized_convolutions(model):
+        _snap_real(convolution.kernel, norm, bits)
     for norm in _norms_of_binary(model):
         _snap_after_binary(norm)
-    for layer in model.submodules:
-        if isinstance(layer, Threshold):
-            layer.tau.assign(_grid(layer.tau.numpy(), CONSTANT_BITS))
+    for variable in _short_as_they_are(model):
+        variable.assign(_grid(variable.numpy(), CONSTANT_BITS))
 
 
-def _real_convolutions(
+def _normalized_convolutions(
     model: tf.keras.Model,
-) -> Iterator[tuple[tf.keras.layers.Layer, tf.keras.layers.BatchNormalization | None, int]]:
-    """Yield convolutions on a grid's values, with what normalizes them and their kernel's bits."""
+) -> Iterator[tuple[tf.keras.layers.Conv2D, tf.keras.layers.BatchNormalization, int]]:
+    """Yield ordinary convolutions, with what normalizes them and their kernel's bits."""
     layers = {layer.name: layer for layer in model.layers}
     for name, layer in layers.items():
-        if isinstance(layer, tf.keras.layers.DepthwiseConv2D):
-            yield layer, None, CONSTANT_BITS
         norm = layers.get(name.removesuffix("_conv") + "_norm")
         if isinstance(layer, tf.keras.layers.Conv2D) and norm is not None:
-            source = layers[layer.input.node.layer.name]
-            on_grid = isinstance(source, FixedPoint) and source.fraction_bits
-            yield layer, norm, PRODUCT_BITS - on_grid if on_grid else CONSTANT_BITS
+            source = layer.input.node.layer
+            on_grid = isinstance(source, FixedPoint)
+            yield layer, norm, PRODUCT_BITS - source.fraction_bits if on_grid else CONSTANT_BITS
+
+
+def _short_as_they_are(model: tf.keras.Model) -> Iterator[tf.Variable]:
+    """Yield what is rounded without regard to a normalization."""
+    for layer in model.submodules:
+        if isinstance(layer, tf.keras.layers.DepthwiseConv2D):
+            yield layer.depthwise_kernel
+        elif isinstance(layer, Threshold):
+            yield layer.tau
 
 
 def _norms_of_binary(model: tf.keras.Model) -> Iterator[tf.keras.layers.BatchNormalization]:

@@ -84,11 +84,6 @@ struct Tile {
   }
 
   // Words are prepared in threes (kernels.h): the first, the parity of two, that of all.
-  LARQ_DENSE_INLINE void count_one(int p, int c, Words a, Words parity, Words s) {
-    sums[p][c] = Isa::count(sums[p][c], s);
-    majorities[p][c] = Isa::count(majorities[p][c], Isa::select(parity, s, a));
-  }
-
   LARQ_DENSE_INLINE void count_triple(const uint32_t* x, ptrdiff_t x_pixel, const uint32_t* w) {
     if constexpr (Isa::kHoldsWeights) {
       Words weights[3][C];
@@ -126,9 +121,11 @@ struct Tile {
         const Words ws = Isa::load(w + 2 * kBlock<Isa> + c * Isa::kLanes);
         LARQ_DENSE_EACH(P, p)
           const uint32_t* word = x + p * x_pixel;
-          count_one(p, c, Isa::bit_xor(wa, Isa::splat(word)),
-                    Isa::bit_xor(wp, Isa::splat(word + 1)),
-                    Isa::bit_xor(ws, Isa::splat(word + 2)));
+          const Words a = Isa::bit_xor(wa, Isa::splat(word));
+          const Words parity = Isa::bit_xor(wp, Isa::splat(word + 1));
+          const Words s = Isa::bit_xor(ws, Isa::splat(word + 2));
+          sums[p][c] = Isa::count(sums[p][c], s);
+          majorities[p][c] = Isa::count(majorities[p][c], Isa::select(parity, s, a));
         LARQ_DENSE_END;
         forget(x);
       LARQ_DENSE_END;

@@ -342,10 +342,8 @@ const char* Partition::prepare(TfLiteContext* context) {
   }
   const char* error = build_steps();
   if (error == nullptr) error = resize_outputs(context);
-  if (error == nullptr) {
-    count_tasks();
-    error = build_streams();
-  }
+  if (error == nullptr) error = size_steps();
+  if (error == nullptr) error = build_streams();
   if (error == nullptr) error = plan_memory();
   return error;
 }

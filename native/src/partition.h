@@ -147,7 +147,7 @@ class Partition {
   const Shape& shape_of(int value) const { return values_[static_cast<size_t>(value)].shape; }
 
   // plan.cc
-  void count_tasks();
+  const char* size_steps();
   void overwrite_what_is_done();
   int memory_of(int value) const;
   const char* plan_memory();

@@ -10,6 +10,13 @@ constexpr size_t kElementsPerTask = 32768;
 // Elements that go through a whole chain before the next: what stays in the first cache.
 constexpr size_t kElementsPerBlock = 2048;
 
+const char* kNoMemory = "out of memory for the tensors between operators";
+
+// Whether the tensor has a place of its own in the arena.
+bool has_place(const Value& value) {
+  return value.place == Value::Place::kArena && value.first_step >= 0 && value.over < 0;
+}
+
 bool overlap(const Value& a, const Value& b) {
   return a.first_step <= b.last_step && b.first_step <= a.last_step;
 }
@@ -26,13 +33,16 @@ int64_t rows_per_block(const Shape& shape) {
   return static_cast<int64_t>(channels >= kElementsPerBlock ? 1 : kElementsPerBlock / channels);
 }
 
-void Partition::count_tasks() {
+const char* Partition::size_steps() {
+  workspace_stride_ = 0;
   for (size_t s = 0; s < steps_.size(); ++s) {
     Step& step = steps_[s];
     const Shape& shape = shape_of(step.input);
+    size_t scratch = 0;
     switch (step.kind) {
       case StepKind::kConv:
         step.tasks = step.conv.rows();
+        scratch = step.conv.workspace_bytes();
         break;
       case StepKind::kMaxPool:
         step.tasks = int64_t{shape.dims[0]} * shape_of(step.output).dims[1];
@@ -43,6 +53,7 @@ void Partition::count_tasks() {
         break;
       case StepKind::kMean:
         step.tasks = int64_t{shape.dims[0]} * step.parts;
+        scratch = static_cast<size_t>(shape_of(step.output).last()) * sizeof(float);
         break;
       default: {
         size_t elements;
@@ -50,10 +61,17 @@ void Partition::count_tasks() {
         const int64_t rows = static_cast<int64_t>(elements) / shape.last();
         const int64_t each = rows_per_task(shape);
         step.tasks = (rows + each - 1) / each;
+        if (step.kind == StepKind::kChain) {
+          scratch = static_cast<size_t>(rows_per_block(shape)) *
+                    static_cast<size_t>(shape.last()) * sizeof(float);
+        }
         break;
       }
     }
+    if (!checked_round_up(scratch, kAlignment, &scratch)) return kNoMemory;
+    if (scratch > workspace_stride_) workspace_stride_ = scratch;
   }
+  return nullptr;
 }
 
 int Partition::memory_of(int value) const {
@@ -88,12 +106,10 @@ void Partition::overwrite_what_is_done() {
 }
 
 const char* Partition::plan_memory() {
-  const char* no_memory = "out of memory for the tensors between operators";
   for (size_t v = 0; v < values_.size(); ++v) {
     values_[v].first_step = values_[v].last_step = values_[v].over = -1;
     values_[v].reads = 0;
   }
-  workspace_stride_ = 0;
   for (size_t s = 0; s < steps_.size(); ++s) {
     const Step& step = steps_[s];
     int first = static_cast<int>(s), last = first;
@@ -114,18 +130,6 @@ const char* Partition::plan_memory() {
     for (size_t j = 0; j < step.links.size(); ++j) touch(step.links[j].value, 1);
     for (int j = 0; j < step.parts; ++j) touch(step.part[j], 1);
     for (int j = 0; j < step.bit_outputs; ++j) touch(step.bits[j], 0);
-    size_t scratch = 0;
-    if (step.kind == StepKind::kConv) {
-      scratch = step.conv.workspace_bytes();
-    } else if (step.kind == StepKind::kMean) {
-      scratch = static_cast<size_t>(shape_of(step.output).last()) * sizeof(float);
-    } else if (step.kind == StepKind::kChain) {
-      const Shape& shape = shape_of(step.input);
-      scratch = static_cast<size_t>(rows_per_block(shape)) * static_cast<size_t>(shape.last()) *
-                sizeof(float);
-    }
-    if (!checked_round_up(scratch, kAlignment, &scratch)) return no_memory;
-    if (scratch > workspace_stride_) workspace_stride_ = scratch;
   }
 
   overwrite_what_is_done();
@@ -133,23 +137,20 @@ const char* Partition::plan_memory() {
   size_t total = 0;
   for (size_t v = 0; v < values_.size(); ++v) {
     Value& value = values_[v];
-    if (value.place != Value::Place::kArena || value.first_step < 0 || value.over >= 0) continue;
+    if (!has_place(value)) continue;
     size_t bytes;
-    if (!checked_round_up(value.bytes, kAlignment, &bytes)) return no_memory;
+    if (!checked_round_up(value.bytes, kAlignment, &bytes)) return kNoMemory;
     // The lowest place where no tensor of the same time lies.
     size_t offset = 0;
     for (bool moved = true; moved;) {
       moved = false;
       for (size_t u = 0; u < v; ++u) {
         const Value& other = values_[u];
-        if (other.place != Value::Place::kArena || other.first_step < 0 || other.over >= 0 ||
-            !overlap(value, other)) {
-          continue;
-        }
+        if (!has_place(other) || !overlap(value, other)) continue;
         const size_t other_end = other.offset + (other.bytes + kAlignment - 1) / kAlignment *
                                                     kAlignment;
         size_t end;
-        if (!checked_add(offset, bytes, &end)) return no_memory;
+        if (!checked_add(offset, bytes, &end)) return kNoMemory;
         if (offset < other_end && other.offset < end) {
           offset = other_end;
           moved = true;
@@ -158,7 +159,7 @@ const char* Partition::plan_memory() {
     }
     value.offset = offset;
     size_t end;
-    if (!checked_add(offset, bytes, &end)) return no_memory;
+    if (!checked_add(offset, bytes, &end)) return kNoMemory;
     if (end > total) total = end;
   }
   for (size_t v = 0; v < values_.size(); ++v) {
@@ -166,7 +167,7 @@ const char* Partition::plan_memory() {
   }
   if (total > PTRDIFF_MAX || !arena_.allocate(total, Fill::kNothing) ||
       !pointers_.allocate(values_.size())) {
-    return no_memory;
+    return kNoMemory;
   }
   workspace_threads_ = 0;
   return nullptr;

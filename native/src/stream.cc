@@ -36,11 +36,7 @@ bool writes(const Step& step, int value) {
 void wait_for(const uint8_t* done) {
   for (int i = 0; !__atomic_load_n(done, __ATOMIC_ACQUIRE); ++i) {
     if (i >= kSpins) sched_yield();
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("isb" ::: "memory");
-#endif
+    pause_between_looks();
   }
 }
 

@@ -12,14 +12,6 @@ constexpr int kJobShift = 17;
 // About 30 microseconds: longer than the gap between two operators, too short to matter to others.
 constexpr int kSpins = 1000;
 
-void pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("isb" ::: "memory");
-#endif
-}
-
 template <class T>
 T load(const T& value) {
   return __atomic_load_n(&value, __ATOMIC_SEQ_CST);
@@ -82,7 +74,7 @@ bool ThreadPool::has_work(uint64_t seen) const {
 void ThreadPool::work(int worker) {
   uint64_t seen = 0;
   for (;;) {
-    for (int i = 0; i < kSpins && load(in_call_) && !has_work(seen); ++i) pause();
+    for (int i = 0; i < kSpins && load(in_call_) && !has_work(seen); ++i) pause_between_looks();
     if (!has_work(seen)) {
       pthread_mutex_lock(&mutex_);
       store(sleepers_, sleepers_ + 1);
@@ -149,7 +141,7 @@ void ThreadPool::run(int64_t tasks, Function function, void* argument) {
   do_tasks(0);
   const uint64_t closed = __atomic_fetch_and(&state_, ~kOpen, __ATOMIC_SEQ_CST);
   const uint32_t admitted = static_cast<uint32_t>(closed & kAdmitted);
-  for (int i = 0; i < kSpins && load(finished_) != admitted; ++i) pause();
+  for (int i = 0; i < kSpins && load(finished_) != admitted; ++i) pause_between_looks();
   if (load(finished_) == admitted) return;
   pthread_mutex_lock(&mutex_);
   store(caller_waits_, true);

@@ -6,6 +6,15 @@
 
 namespace larq_dense {
 
+// Between two looks at what another thread is about to write.
+inline void pause_between_looks() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb" ::: "memory");
+#endif
+}
+
 class ThreadPool {
  public:
   // `task` is the number of the piece of work, `worker` that of the thread that does it, from 0.

@@ -24,12 +24,13 @@ def record(path: Path, count: int, models: list[Path]) -> None:
     from larq_dense.runtime import xnor
     from larq_dense.runtime.metadata import read_spec
 
-    # After larq_dense, which selects Keras 2 before TensorFlow is there.
-    arrays: dict[str, np.ndarray] = {}
+    # isort: split
     import oracle
     from conv_cases import conv_cases
     from hypothesis import HealthCheck, given, settings
     from larq_compute_engine.tflite.python.interpreter import Interpreter
+
+    arrays: dict[str, np.ndarray] = {}
 
     @settings(
         max_examples=count,
@@ -59,13 +60,14 @@ def record(path: Path, count: int, models: list[Path]) -> None:
 
     collect()
     for model in models:
-        interpreter = xnor.load(model)
-        spec = read_spec(model.read_bytes())
+        content = model.read_bytes()
+        interpreter = xnor.load(content)
+        spec = read_spec(content)
         if spec is None:
             raise SystemExit(f"{model} was not written by `larq-dense convert`.")
         for name in ("astronaut.png", "coffee.png"):
             x = spec.preprocessing(bundled_picture(name))
-            add(model.read_bytes(), x, interpreter.run(x), 1)
+            add(content, x, interpreter.run(x), 1)
     np.savez_compressed(path, **arrays)
     print(f"{path}: {len(arrays) // 4} cases")
 
