@@ -34,7 +34,7 @@ $(VENV)/bin/python:
 # Everything is resolved in one install: TensorFlow, NumPy and OpenCV must agree.
 $(VENV)/.ready: $(VENV)/bin/python $(SETTINGS)
 	@echo "Installing into $(VENV): some minutes, about 3 GB."
-	@$(VENV)/bin/python -m pip install -qq -e .
+	@$(VENV)/bin/python -m pip install -qq -e '.[tensorflow]'
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/bin/python $(SETTINGS)

@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
@@ -16,18 +17,36 @@ HERE = Path(__file__).resolve().parent
 RUNTIME = Path("larq_dense", "runtime")
 
 
-def build_native(output: Path) -> None:
-    """Compile the shared library into `output`; without a compiler the package goes without it."""
+def load_native() -> ModuleType | None:
+    """Return `native/build.py`, which a source tree may lack."""
     source = HERE / "native" / "build.py"
     if not source.exists():
-        return
+        return None
     spec = importlib.util.spec_from_file_location("larq_dense_native_build", source)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def build_native(output: Path) -> None:
+    """Compile the shared library into `output`; without a compiler the package goes without it."""
+    native = load_native()
+    if native is None:
+        return
     try:
-        module.build(output)
+        native.build(output)
     except Exception as error:  # Whatever went wrong, the package works without the library.
         print(f"larq-dense: the native runtime was not built: {error}", file=sys.stderr)
+
+
+def target_platform(platform: str) -> str:
+    """Return the wheel's platform: that of a cross compiler where `$CXX` names one."""
+    native = load_native()
+    compiler = native.find_compiler() if native else None
+    machine = native.target_machine(compiler) if compiler else ""
+    # A platform that `--plat-name` asks for, such as manylinux_2_34_aarch64, stays.
+    known = platform.startswith("linux_") and machine in native.KERNEL_FLAGS
+    return f"linux_{machine}" if known else platform
 
 
 class BuildPy(build_py):
@@ -39,7 +58,7 @@ class BuildPy(build_py):
 
 
 class BdistWheel(bdist_wheel):
-    """Tags the wheel for this platform if it holds a shared library, for any platform if not."""
+    """Tags the wheel for the library's platform, or for any platform if it holds none."""
 
     def run(self) -> None:
         self.run_command("build")
@@ -51,7 +70,7 @@ class BdistWheel(bdist_wheel):
 
     def get_tag(self) -> tuple[str, str, str]:
         # The library is loaded as a delegate, not as an extension module: any CPython will do.
-        return ("py3", "none", super().get_tag()[2])
+        return ("py3", "none", target_platform(super().get_tag()[2]))
 
 
 setup(cmdclass={"build_py": BuildPy, "bdist_wheel": BdistWheel})

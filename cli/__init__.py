@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from larq_dense.common.errors import LarqDenseError
+from larq_dense.common.errors import LarqDenseError, MissingExtraError
 from larq_dense.version import __version__
 
 # Name → summary. The summaries stand here so that `larq-dense --help` imports no command.
@@ -16,6 +16,7 @@ _COMMANDS = {
     "convert": "Convert a model with Larq Compute Engine, audited.",
     "data": "Check a data set.",
     "demo": "Predict, convert and compare two entries on real pictures.",
+    "diagnose": "Check on a model why its method should work.",
     "evaluate": "Measure a model on labelled pictures.",
     "predict": "Label pictures: overlays, masks or JSON.",
     "train": "Train a model by a recipe.",
@@ -75,6 +76,11 @@ class _LazyGroup(click.Group):
             return super().invoke(ctx)
         except LarqDenseError as error:
             message = str(error)
+        except ModuleNotFoundError as error:
+            package = (error.name or "").split(".")[0]
+            if package in ("", "larq_dense"):
+                raise
+            message = str(MissingExtraError("this command", package))
         except KeyboardInterrupt:
             message = "stopped from the keyboard."
         except MemoryError:

@@ -1,5 +1,6 @@
 """`larq-dense benchmark`."""
 
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,11 +17,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from larq_dense.evaluation.benchmark import Candidate
+    from larq_dense.evaluation.benchmark import Timing
     from larq_dense.runtime import ModelSpec
 
 _PICTURES = 4
 """Random pictures that set the int8 twin's ranges; they change nothing in its speed."""
+_VERSIONS = {
+    "tensorflow": "TensorFlow",
+    "larq_compute_engine": "Larq Compute Engine",
+    "litert": "LiteRT",
+    "tflite": "TensorFlow Lite",
+}
+"""What `machine` may hold a version of."""
 
 
 class _SpreadThreads(click.Command):
@@ -56,48 +64,78 @@ class _SpreadThreads(click.Command):
     show_default=True,
     help="Timed runs of each engine; the table shows their median.",
 )
+@click.option("--device", type=click.Choice(["adb"]), help="Time on a connected Android phone.")
+@click.option(
+    "--litert",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="LiteRT for the phone: the .aar of com.google.ai.edge.litert:litert, which Gradle has "
+    "cached or maven.google.com offers, or the library in it.",
+)
+@click.option(
+    "--serial",
+    envvar="ANDROID_SERIAL",
+    show_envvar=True,
+    help="Which phone, where several are connected.",
+)
 @click.option("--plot", type=FILE, metavar="FILE", help="Draw the table as a PNG, SVG or PDF.")
 @json_option
 def command(
-    model: str, threads: tuple[int, ...], repeats: int, plot: Path | None, as_json: bool
+    model: str,
+    threads: tuple[int, ...],
+    repeats: int,
+    device: str | None,
+    litert: Path | None,
+    serial: str | None,
+    plot: Path | None,
+    as_json: bool,
 ) -> None:
     """Time MODEL on every engine that can run it, side by side.
 
-    MODEL is an entry's name, a run's folder or a .tflite file. An entry or a run is timed in
-    Keras, in Larq Compute Engine with each of its kernels, and beside its full-precision twin in
-    TensorFlow Lite (XNNPACK) as float32 and as int8; a .tflite file in Larq Compute Engine only.
-    The native XNOR runtime joins where it was built. The engines take turns in one process; a
-    run is from the normalized picture to logits. The twins have random weights: they tell
-    latency, not accuracy.
+    MODEL is an entry's name, a run's folder or a .tflite file. A .tflite file is timed in the
+    native XNOR runtime and in Larq Compute Engine with each of its kernels, as far as they are
+    installed; an entry or a run also in Keras, and beside its full-precision twin in TensorFlow
+    Lite (XNNPACK) as float32 and as int8. The engines take turns in one process; a run is from
+    the normalized picture to logits. The twins have random weights: they tell latency, not
+    accuracy.
+
+    On a phone the XNOR runtime and the twins are timed, by a program that is built for it first.
+    That takes adb, Android's NDK (named by ANDROID_NDK_HOME) and larq-dense installed from a
+    checkout (`pip install -e .`), which holds the C++ sources.
 
     \b
-    Example:
+    Examples:
       larq-dense benchmark cityscapes --threads 1 2 --plot latency.png
+      larq-dense benchmark cityscapes --device adb --litert litert-1.4.1.aar
     """
-    from larq_dense.evaluation.benchmark import time_interleaved, to_rows
-    from larq_dense.evaluation.machine import describe_machine
-    from larq_dense.evaluation.plots import check_plot_path, plot_timings
-    from larq_dense.evaluation.report import prepare_folder
+    from larq_dense.evaluation.benchmark import to_rows
 
+    if (device is None) != (litert is None):
+        raise click.UsageError("--device adb and --litert FILE go together.")
     if plot is not None:
-        check_plot_path(plot)
-        prepare_folder(plot.parent)
-    forms = _forms(model, tuple(dict.fromkeys(threads)))
-    picture = _random_pictures(forms.spec, 1)[0]
-    watch = partial(progress, text="timing")
-    timings = time_interleaved(forms.entrants, picture, repeats, watch)
-    machine = describe_machine()
-    height, width = picture.shape[1:3]
+        _prepare_plot(plot)
+    counts = tuple(dict.fromkeys(threads))
+    measured = (
+        _measure_here(model, counts, repeats)
+        if litert is None
+        else _measure_on_phone(model, counts, repeats, litert, serial)
+    )
+    spec = measured.forms.spec
+    height, width = spec.preprocessing.height, spec.preprocessing.width
     if plot is not None:
-        title = f"{forms.spec.name}, {width}x{height}, {machine['cpu']}"
-        plot_timings(timings, title, plot)
+        from larq_dense.evaluation.plots import plot_timings
+
+        title = f"{spec.name}, {width}x{height}, {measured.machine['cpu']}"
+        plot_timings(measured.timings, title, plot)
     document = {
         "model": model,
         "input": [height, width],
         "repeats": repeats,
-        "machine": machine,
-        "complexity": forms.complexity,
-        "timings": to_rows(timings),
+        "machine": measured.machine,
+        "complexity": measured.forms.complexity,
+        "timings": to_rows(measured.timings),
+        "left_out": measured.left_out,
+        "label_agreement": measured.label_agreement,
     }
     if as_json:
         print_json(document)
@@ -108,20 +146,77 @@ def command(
 
 
 class _Forms(NamedTuple):
-    """A network in every form that there is, its cost, and the ways to run it."""
+    """A network in every form that there is, and its cost."""
 
     spec: "ModelSpec"
     complexity: dict[str, dict[str, Any]]
-    entrants: "list[Candidate]"
+    binary_file: bytes
+    float_file: bytes | None = None
+    int8_file: bytes | None = None
+    keras: Any = None
 
 
-def _forms(model: str, threads: tuple[int, ...]) -> _Forms:
-    from larq_dense.evaluation.benchmark import candidates
+class _Measured(NamedTuple):
+    """What was timed, where, and what was not; agreement is that of a phone with this machine."""
 
+    forms: _Forms
+    timings: "list[Timing]"
+    machine: dict[str, Any]
+    left_out: list[str]
+    label_agreement: float | None = None
+
+
+def _measure_here(model: str, threads: tuple[int, ...], repeats: int) -> _Measured:
+    from larq_dense.evaluation.benchmark import candidates, left_out, time_interleaved
+    from larq_dense.evaluation.machine import describe_machine
+
+    forms = _forms(model)
+    entrants = candidates(
+        threads,
+        keras=forms.keras,
+        binary_file=forms.binary_file,
+        float_file=forms.float_file,
+        int8_file=forms.int8_file,
+    )
+    picture = _random_pictures(forms.spec, 1)[0]
+    timings = time_interleaved(entrants, picture, repeats, partial(progress, text="timing"))
+    return _Measured(forms, timings, describe_machine(), left_out())
+
+
+def _measure_on_phone(
+    model: str, threads: tuple[int, ...], repeats: int, litert: Path, serial: str | None
+) -> _Measured:
+    from larq_dense import runtime
+    from larq_dense.evaluation.adb import connect
+    from larq_dense.evaluation.phone import (
+        build_kit,
+        label_agreement,
+        phone_candidates,
+        time_on_phone,
+    )
+
+    # First what fails at once: the phone, the NDK, LiteRT.
+    phone = connect(serial)
+    with tempfile.TemporaryDirectory() as folder:
+        kit = build_kit(phone, litert, Path(folder))
+        forms = _forms(model)
+        entrants = phone_candidates(
+            threads,
+            binary_file=forms.binary_file,
+            float_file=forms.float_file,
+            int8_file=forms.int8_file,
+        )
+        picture = _random_pictures(forms.spec, 1)[0]
+        run = time_on_phone(phone, kit, entrants, picture, repeats)
+    here = runtime.load(forms.binary_file).run(picture)
+    agreement = label_agreement(here, run.output.reshape(here.shape))
+    left_out = ["Keras and Larq Compute Engine's kernels are left out: no phone's LiteRT has them."]
+    return _Measured(forms, run.timings, run.machine, left_out, agreement)
+
+
+def _forms(model: str) -> _Forms:
     if is_file(model):
-        spec = open_predictor(model).spec
-        content = Path(model).read_bytes()
-        return _Forms(spec, {}, candidates(threads, binary_file=content))
+        return _Forms(open_predictor(model).spec, {}, Path(model).read_bytes())
     from larq_dense.conversion import convert
     from larq_dense.evaluation import complexity
     from larq_dense.evaluation.twins import float_tflite, int8_tflite
@@ -131,15 +226,22 @@ def _forms(model: str, threads: tuple[int, ...]) -> _Forms:
     if not binary_layers(keras):
         raise LarqDenseError(f"{model} is a full-precision network; name its binary counterpart.")
     twin = open_twin(model)
-    entrants = candidates(
-        threads,
-        keras=keras,
-        binary_file=convert(keras).content,
-        float_file=float_tflite(twin),
-        int8_file=int8_tflite(twin, _random_pictures(keras.spec, _PICTURES)),
+    return _Forms(
+        keras.spec,
+        {"binary": complexity(keras).totals(), "float": complexity(twin).totals()},
+        convert(keras).content,
+        float_tflite(twin),
+        int8_tflite(twin, _random_pictures(keras.spec, _PICTURES)),
+        keras,
     )
-    costs = {"binary": complexity(keras).totals(), "float": complexity(twin).totals()}
-    return _Forms(keras.spec, costs, entrants)
+
+
+def _prepare_plot(plot: Path) -> None:
+    from larq_dense.evaluation.plots import check_plot_path
+    from larq_dense.evaluation.report import prepare_folder
+
+    check_plot_path(plot)
+    prepare_folder(plot.parent)
 
 
 def _random_pictures(spec: "ModelSpec", count: int) -> "list[NDArray[np.float32]]":
@@ -156,10 +258,8 @@ def _print(document: dict[str, Any]) -> None:
     click.echo(
         f"{machine['cpu']}, {machine['cores']} cores: {' '.join(machine['instruction_sets'])}"
     )
-    click.echo(
-        f"TensorFlow {machine['tensorflow']}, Larq Compute Engine "
-        f"{machine['larq_compute_engine']}, {machine['system']}"
-    )
+    versions = [f"{name} {machine[key]}" for key, name in _VERSIONS.items() if machine.get(key)]
+    click.echo(", ".join([*versions, machine["system"]]))
     click.echo()
     if document["complexity"]:
         _print_complexity(document["complexity"])
@@ -180,6 +280,11 @@ def _print(document: dict[str, Any]) -> None:
         f"{document['model']} at {width}x{height}, {document['repeats']} interleaved repeats"
     )
     print_table(columns, rows)
+    for sentence in document["left_out"]:
+        click.echo(sentence)
+    if document["label_agreement"] is not None:
+        share = 100 * document["label_agreement"]
+        click.echo(f"The phone's labels equal this machine's at {share:.2f} % of the pixels.")
 
 
 def _print_complexity(networks: dict[str, dict[str, Any]]) -> None:

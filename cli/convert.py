@@ -1,18 +1,24 @@
 """`larq-dense convert`: make a `.tflite` file, audited."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from larq_dense.cli.options import FILE, json_option
+from larq_dense.cli.options import FILE, FOLDER, json_option
 from larq_dense.common.errors import DataError
+from larq_dense.common.files import write_bytes
 
 if TYPE_CHECKING:
     from larq_dense.conversion import ConversionResult
+    from larq_dense.runtime import ModelSpec
 
 # Real pictures that scikit-image's wheel carries.
 _BUNDLED = ("astronaut.png", "chelsea.png", "coffee.png")
+
+# The app finds an entry and its twin by these suffixes (android/vision, Assets.kt).
+FILE_SUFFIX, TWIN_SUFFIX = ".tflite", ".int8.tflite"
 
 
 @click.command()
@@ -25,8 +31,20 @@ _BUNDLED = ("astronaut.png", "chelsea.png", "coffee.png")
     help="Picture, folder or glob on which the file is compared with Keras; may be repeated.  "
     "[default: three pictures of scikit-image]",
 )
+@click.option(
+    "--android",
+    type=FOLDER,
+    metavar="FOLDER",
+    help="Write the file and its int8 twin into the assets of an app instead.",
+)
 @json_option
-def command(model: str, output: Path | None, images: tuple[str, ...], as_json: bool) -> None:
+def command(
+    model: str,
+    output: Path | None,
+    images: tuple[str, ...],
+    android: Path | None,
+    as_json: bool,
+) -> None:
     """Convert MODEL, a zoo entry or a run's folder, with Larq Compute Engine.
 
     The file is audited before it is written: every layer that the model declares binary must be
@@ -34,10 +52,14 @@ def command(model: str, output: Path | None, images: tuple[str, ...], as_json: b
     Keras on pictures. It carries the classes and the normalization, for TensorFlow Lite's tools
     and for `larq-dense predict`.
 
+    With --android the folder receives NAME.tflite and NAME.int8.tflite, the full-precision twin
+    with random weights, which the app in android/ times beside it.
+
     \b
     Example:
       larq-dense convert ecssd --output ecssd.tflite
       larq-dense convert runs/mine --images 'photos/*.jpg' --json
+      larq-dense convert ecssd --android android/app/src/main/assets
     """
     from larq_dense.cli.models import is_file, open_keras
     from larq_dense.cli.output import print_json
@@ -45,17 +67,36 @@ def command(model: str, output: Path | None, images: tuple[str, ...], as_json: b
 
     if is_file(model):
         raise DataError(f"{model} is a file already; name a zoo entry or a run's folder.")
+    if output and android:
+        raise DataError("--output and --android both say where to write; give one of them.")
     pictures = expand(images) if images else _bundled()
     keras, _ = open_keras(model)
     from larq_dense.conversion import convert
 
     result = convert(keras, images=pictures)
-    path = output or Path(f"{result.spec.name}.tflite")
-    result.save(path)
+    path = output or (android or Path()) / f"{result.spec.name}{FILE_SUFFIX}"
+    files = {path: result.content}
+    if android:
+        files[path.with_suffix(TWIN_SUFFIX)] = _twin(model, result.spec, pictures)
+    for each, content in files.items():
+        write_bytes(each, content)
     if as_json:
-        print_json({"file": str(path), **result.to_dict()})
+        print_json({"file": str(path), "files": list(map(str, files)), **result.to_dict()})
     else:
-        _print(result, path)
+        _print(result, files)
+
+
+def _twin(model: str, spec: "ModelSpec", pictures: list[Path]) -> bytes:
+    """Return the int8 twin, described like the entry: the app reads both alike."""
+    from larq_dense.cli.models import open_twin
+    from larq_dense.cli.output import without_chatter
+    from larq_dense.conversion import add_metadata
+    from larq_dense.evaluation.twins import int8_tflite
+
+    with without_chatter():
+        content = int8_tflite(open_twin(model), [spec.preprocessing(path) for path in pictures])
+    random = "Full-precision twin in int8 with random weights: it tells latency, nothing else."
+    return add_metadata(content, replace(spec, description=random))
 
 
 def _bundled() -> list[Path]:
@@ -65,13 +106,14 @@ def _bundled() -> list[Path]:
     return [folder / name for name in _BUNDLED]
 
 
-def _print(result: "ConversionResult", path: Path) -> None:
+def _print(result: "ConversionResult", files: dict[Path, bytes]) -> None:
     from larq_dense.cli.output import print_table
 
     assert result.parity is not None
     layers, parity = result.audit.layers, result.parity
     packed = sum(layer.bitpacked for layer in layers)
-    click.echo(f"wrote {path}: {len(result.content):,} bytes")
+    for path, content in files.items():
+        click.echo(f"wrote {path}: {len(content):,} bytes")
     click.echo(
         f"audit: {len(layers)} of {len(layers)} binary layers are LceBconv2d, "
         f"{packed} of them with bitpacked output"

@@ -9,6 +9,7 @@ import click
 
 from larq_dense.cli.options import FILE, json_option
 from larq_dense.cli.output import print_json, print_table
+from larq_dense.cli.progress import progress
 
 if TYPE_CHECKING:
     from larq_dense.tasks.check import CheckReport
@@ -83,11 +84,7 @@ def check(
 
 
 def _progress(frames: Iterable[Any], count: int) -> Iterable[Any]:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(frames, "reading", total=count, console=console, disable=not console.is_terminal)
+    return progress(frames, "reading", count)
 
 
 def _print(report: "CheckReport", sheet: str | None) -> None:

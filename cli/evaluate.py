@@ -54,7 +54,8 @@ def command(
     from larq_dense.evaluation import measure
     from larq_dense.evaluation.report import prepare_folder, write_report
 
-    predictor, spec, task = open_predictor(model, runtime, threads)
+    opened = open_predictor(model, runtime, threads)
+    predictor, task = opened.predictor, opened.task
     samples = task.samples(data, split, labels=labels, within=within)
     if output is not None:
         prepare_folder(output)
@@ -71,7 +72,7 @@ def command(
     if as_json:
         print_json(document)
         return
-    click.echo(f"{spec.name}: {task.title}")
+    click.echo(f"{predictor.spec.name}: {task.title}")
     click.echo(f"{data}, {split}: {evaluation.images} pictures")
     click.echo()
     _print_tables(evaluation)

@@ -1,7 +1,8 @@
 """What a command's MODEL argument may be, and how it is opened."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from larq_dense.cli.output import without_chatter
 from larq_dense.common.errors import DataError
@@ -15,12 +16,27 @@ if TYPE_CHECKING:
 BEST = "best.safetensors"
 
 
-class OpenModel(NamedTuple):
-    """A model that is ready to predict."""
+@dataclass(frozen=True)
+class OpenModel:
+    """A model that is ready to predict.
+
+    Attributes:
+        predictor: The model.
+        known_task: Its task, where it is an entry's or a run's; a file only names its own.
+    """
 
     predictor: "Predictor"
-    spec: "ModelSpec"
-    task: "Task"
+    known_task: "Task | None" = None
+
+    @property
+    def spec(self) -> "ModelSpec":
+        """What the model is for."""
+        return self.predictor.spec
+
+    @property
+    def task(self) -> "Task":
+        """The model's task; predicting alone does not need it."""
+        return self.known_task or task_of(self.spec)
 
 
 def open_predictor(
@@ -41,10 +57,9 @@ def open_predictor(
     if is_file(model):
         # By its path, so that a message about a damaged file names it.
         spec = read_spec(model)
-        predictor = Predictor.from_tflite(model, threads, runtime, spec)
-        return OpenModel(predictor, predictor.spec, task_of(predictor.spec))
+        return OpenModel(Predictor.from_tflite(model, threads, runtime, spec))
     keras, task = open_keras(model)
-    return OpenModel(Predictor.from_keras(keras), keras.spec, task)
+    return OpenModel(Predictor.from_keras(keras), task)
 
 
 def open_keras(model: str) -> "tuple[tf.keras.Model, Task]":

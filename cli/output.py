@@ -1,15 +1,20 @@
 """How commands print: tables for people, one JSON document for programs."""
 
 import contextlib
+import itertools
 import json
 import math
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+
+_GAP = "  "
 
 
 def print_json(value: Any) -> None:
@@ -55,27 +60,41 @@ def without_chatter() -> Iterator[None]:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None
 ) -> None:
-    """Print a table; cells of the type float or int stand to the right.
+    """Print a table; columns that hold a float or an int stand to the right.
+
+    On a terminal that is too narrow the widest column is folded.
 
     Args:
         columns: The header.
         rows: One sequence of cells a row, as long as the header. None prints as a dash.
         title: Printed above.
     """
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    values = [list(row) for row in rows]
+    table = [list(columns), *([_cell(value) for value in row] for row in values)]
+    count = range(len(columns))
+    numeric = [any(isinstance(row[each], int | float) for row in values) for each in count]
+    widths = [max(1, *(len(row[each]) for row in table)) for each in count]
+    if sys.stdout.isatty():
+        widths = _fitted(widths, shutil.get_terminal_size().columns)
+    if title is not None:
+        click.echo(title)
+    for row in table:
+        folded = [textwrap.wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for texts in itertools.zip_longest(*folded, fillvalue=""):
+            cells = [
+                text.rjust(width) if right else text.ljust(width)
+                for text, width, right in zip(texts, widths, numeric, strict=True)
+            ]
+            line = _GAP.join(cells).rstrip()
+            click.echo(click.style(line, bold=True) if row is table[0] else line)
 
-    rows = [list(row) for row in rows]
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for index, name in enumerate(columns):
-        numeric = any(isinstance(row[index], int | float) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*[escape(_cell(cell)) for cell in row])
-    # Piped into a file or a pager, a table should not fold at 80 columns.
-    console = Console() if sys.stdout.isatty() else Console(width=200)
-    console.print(table)
+
+def _fitted(widths: list[int], room: int) -> list[int]:
+    """Narrow the widest column, to 20 at the least, so that all fit into `room`."""
+    widest = widths.index(max(widths))
+    others = sum(widths) - widths[widest] + len(_GAP) * (len(widths) - 1)
+    narrowed = min(widths[widest], max(20, room - others))
+    return [narrowed if index == widest else width for index, width in enumerate(widths)]
 
 
 def _cell(value: object) -> str:

@@ -76,7 +76,8 @@ def command(
             rows.append(_label(predictor, path, folder, names.new(path.stem), save))
         except DataError as error:
             failed.append({"image": str(path), "error": str(error)})
-            click.echo(f"Warning: {error}", err=True)
+    for failure in failed:
+        click.echo(f"Warning: {failure['error']}", err=True)
     if as_json:
         print_json({"model": model, "task": predictor.spec.task, "images": rows, "failed": failed})
     else:

@@ -1,20 +1,24 @@
 """Progress on standard error, so that standard output holds results only."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
+
+import click
 
 Item = TypeVar("Item")
 
 
-def progress(items: Iterable[Item], text: str) -> Iterable[Item]:
+def progress(items: Iterable[Item], text: str, length: int | None = None) -> Iterator[Item]:
     """Pass items on under a bar with the time left; silent where nobody watches.
 
     Args:
         items: What is worked on.
         text: What is done, in a word or two.
+        length: How many there are, where `items` cannot tell.
     """
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(items, text, console=console, disable=not console.is_terminal)
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    with click.progressbar(items, length, label=text, file=sys.stderr) as bar:
+        yield from bar

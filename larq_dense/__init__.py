@@ -1,7 +1,8 @@
 """Binary neural networks for dense prediction: a model zoo on Larq.
 
 Importing this package is cheap: TensorFlow is imported when a submodule that needs it is first
-used.
+used. Running converted files needs no TensorFlow; what needs it comes with the extra
+`larq-dense[tensorflow]`.
 """
 
 import importlib
@@ -9,6 +10,7 @@ import os
 import sys
 from typing import Any
 
+from larq_dense.common.extra import Gate
 from larq_dense.version import __version__
 
 _SUBMODULES = (
@@ -49,6 +51,7 @@ def _select_keras_2() -> None:
 
 
 _select_keras_2()
+sys.meta_path.insert(0, Gate)
 
 
 def __getattr__(name: str) -> Any:

@@ -37,7 +37,7 @@ FLAGS = (
 )
 
 # Only the kernels of an instruction set are compiled for it; the rest runs on any processor.
-_KERNEL_FLAGS: dict[str, dict[str, tuple[str, ...]]] = {
+KERNEL_FLAGS: dict[str, dict[str, tuple[str, ...]]] = {
     "x86_64": {
         "kernel_avx512.cc": ("-mavx512f", "-mavx512vpopcntdq"),
         "kernel_avx2.cc": ("-mavx2",),
@@ -60,7 +60,7 @@ def find_compiler() -> list[str] | None:
     return None
 
 
-def _target_machine(compiler: Sequence[str]) -> str:
+def target_machine(compiler: Sequence[str]) -> str:
     """Return the processor that the compiler builds for, such as `x86_64`."""
     command = [*compiler, "-dumpmachine"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -70,7 +70,7 @@ def _target_machine(compiler: Sequence[str]) -> str:
 
 def sources(machine: str) -> dict[Path, tuple[str, ...]]:
     """Return the files to compile for a processor, each with the flags that are its own."""
-    kernels = _KERNEL_FLAGS.get(machine, {})
+    kernels = KERNEL_FLAGS.get(machine, {})
     chosen: dict[Path, tuple[str, ...]] = {}
     for path in sorted(SOURCES.glob("*.cc")):
         if path.name.startswith("kernel_") and path.name != "kernel_portable.cc":
@@ -95,7 +95,7 @@ def compile_objects(
         BuildError: The compiler failed.
     """
     objects = []
-    for path, flags in sources(_target_machine(compiler)).items():
+    for path, flags in sources(target_machine(compiler)).items():
         target = folder / f"{path.stem}.o"
         _run([*compiler, *FLAGS, *flags, *extra_flags, "-c", str(path), "-o", str(target)])
         objects.append(target)

@@ -1,6 +1,7 @@
 """Imports run downward only: each part may import what this table says, and `common`."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ PARTS = {
     # A recipe's `init` may name an entry, whose weights the zoo finds when the run begins.
     "training": ("larq_dense/training", {"models", "tasks", "zoo"}),
     "conversion": ("larq_dense/conversion", {"models", "runtime"}),
-    "evaluation": ("larq_dense/evaluation", {"models", "tasks", "runtime"}),
+    "evaluation": ("larq_dense/evaluation", {"layers", "models", "tasks", "runtime"}),
     "zoo": ("zoo", {"training.recipe", "models", "tasks", "runtime"}),
 }
 
@@ -77,3 +78,62 @@ def test_the_checker_sees_what_is_wrong(part: str, source: str, wrong: list[str]
 def test_every_part_is_in_the_table(checkout: Path) -> None:
     folders = {path.parent.name for path in (checkout / "larq_dense").glob("*/__init__.py")}
     assert folders <= PARTS.keys()
+
+
+# What the base install brings.
+BASE = {"numpy", "PIL", "click", "ai_edge_litert", "larq_dense"}
+
+# What runs, or starts to run, without the extra.
+BASE_SIDE = (
+    "larq_dense/__init__.py",
+    "larq_dense/common/*.py",
+    "larq_dense/runtime/*.py",
+    "larq_dense/evaluation/__init__.py",
+    "larq_dense/evaluation/benchmark.py",
+    "larq_dense/evaluation/machine.py",
+    "zoo/*.py",
+    "cli/*.py",
+)
+
+
+def imported_at_once(tree: ast.Module) -> set[str]:
+    """Return the packages that importing a module imports: not those in functions or for types."""
+    pending: list[ast.AST] = list(tree.body)
+    found = set()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            pending += node.orelse
+        elif not isinstance(node, ast.FunctionDef):
+            pending += ast.iter_child_nodes(node)
+    return {name.split(".")[0] for name in found}
+
+
+@pytest.mark.parametrize("pattern", BASE_SIDE)
+def test_the_base_side_imports_only_the_base(pattern: str, checkout: Path) -> None:
+    files = sorted(checkout.glob(pattern))
+    assert files
+    for path in files:
+        found = imported_at_once(ast.parse(path.read_text(encoding="utf-8")))
+        assert found <= BASE | sys.stdlib_module_names, path
+
+
+def test_imports_in_functions_and_for_types_are_not_at_once() -> None:
+    source = """
+import numpy as np
+try:
+    from yaml import load
+except ImportError:
+    pass
+if TYPE_CHECKING:
+    import tensorflow as tf
+class A:
+    import rich
+    def f(self):
+        import larq
+"""
+    assert imported_at_once(ast.parse(source)) == {"numpy", "yaml", "rich"}

@@ -1,1 +1,1 @@
-"""What every other part leans on: errors, files, images. Needs neither TensorFlow nor Keras."""
+"""What every other part leans on: errors, files, images, and what is installed."""

@@ -3,6 +3,11 @@
 import difflib
 from collections.abc import Iterable
 
+INSTALL_EXTRA = (
+    "run `pip install 'larq-dense[tensorflow]'` (Python 3.10 to 3.12, not 64-bit Arm Linux)"
+)
+"""The mend where something needs more than the base install."""
+
 
 class LarqDenseError(Exception):
     """A user's mistake or a fault of the environment; the command line prints it and exits 1."""
@@ -22,6 +27,19 @@ class WeightsError(LarqDenseError):
 
 class ConversionError(LarqDenseError):
     """A model cannot be converted, or the converted file failed its audit."""
+
+
+class MissingExtraError(LarqDenseError, ImportError):
+    """Something needs more than the base install; the message says what to install."""
+
+    def __init__(self, user: str, module: str) -> None:
+        """Build the sentence.
+
+        Args:
+            user: What cannot go on, such as `"larq_dense.models"`.
+            module: What it could not import.
+        """
+        super().__init__(f"{user} needs {module}, which is not installed; {INSTALL_EXTRA}.")
 
 
 class UnknownNameError(LarqDenseError):

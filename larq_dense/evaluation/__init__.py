@@ -1,7 +1,16 @@
-"""What a model is worth: its task's metrics, its complexity, its latency."""
+"""What a model is worth: its task's metrics, its complexity, its latency.
 
-from larq_dense.evaluation.accuracy import Evaluation, Scored, evaluate, measure
+Latency is measured without TensorFlow too, so tasks and their metrics are imported when they are
+first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from larq_dense.evaluation.complexity import Complexity, LayerComplexity, complexity
+
+if TYPE_CHECKING:
+    from larq_dense.evaluation.accuracy import Evaluation, Scored, evaluate, measure
 
 __all__ = [
     "Complexity",
@@ -12,3 +21,9 @@ __all__ = [
     "evaluate",
     "measure",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(importlib.import_module("larq_dense.evaluation.accuracy"), name)
+    raise AttributeError(f"module 'larq_dense.evaluation' has no attribute {name!r}")

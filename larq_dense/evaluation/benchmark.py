@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larq_dense import runtime
+from larq_dense.common.errors import INSTALL_EXTRA
+from larq_dense.common.extra import is_installed
 from larq_dense.runtime import xnor
 from larq_dense.runtime.interpreter import Kernel
 
@@ -24,6 +26,8 @@ Run = Callable[[NDArray[np.float32]], Any]
 LCE_KERNELS: tuple[Kernel, ...] = ("default", "reference", "indirect")
 """Larq Compute Engine's implementations of the binary convolution."""
 
+_LCE = "larq_compute_engine"
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -34,13 +38,22 @@ class Candidate:
         network: `"binary"`, `"float32"` or `"int8"`.
         threads: Threads it may use; None: as many as TensorFlow's own pool has.
         size: Bytes of the file that it runs, None for a model in memory.
-        run: Takes the normalized picture, float32 `[1, height, width, 3]`, returns logits.
     """
 
     engine: str
     network: str
     threads: int | None
     size: int | None
+
+
+@dataclass(frozen=True)
+class LocalCandidate(Candidate):
+    """One way to run a network in this process.
+
+    Attributes:
+        run: Takes the normalized picture, float32 `[1, height, width, 3]`, returns logits.
+    """
+
     run: Run
 
 
@@ -75,32 +88,45 @@ def candidates(
     binary_file: bytes | None = None,
     float_file: bytes | None = None,
     int8_file: bytes | None = None,
-) -> list[Candidate]:
-    """Return every way to run the given forms of a network.
+) -> list[LocalCandidate]:
+    """Return every way to run the given forms of a network here.
 
     Args:
         threads: Each `.tflite` is run with each of these numbers of threads.
         keras: The Keras model.
-        binary_file: It converted by Larq Compute Engine; also run by the XNOR runtime where that
-            is installed.
+        binary_file: It converted by Larq Compute Engine, which runs it, as does the XNOR runtime;
+            `left_out` tells of those that are not installed.
         float_file: The full-precision twin as float32 `.tflite`.
         int8_file: The full-precision twin as int8 `.tflite`.
     """
     found = []
     if keras is not None:
-        found.append(Candidate("Keras", "binary", None, None, _keras_run(keras)))
+        found.append(LocalCandidate("Keras", "binary", None, None, _keras_run(keras)))
     for count in threads:
         if binary_file is not None:
             found += _binary_candidates(binary_file, count)
         for network, file in (("float32", float_file), ("int8", int8_file)):
             if file is not None:
                 run = _tflite_run(file, count)
-                found.append(Candidate(f"TFLite {network}", network, count, len(file), run))
+                found.append(LocalCandidate(f"TFLite {network}", network, count, len(file), run))
     return found
 
 
+def left_out() -> list[str]:
+    """Say in a sentence each which engines for binary files this machine lacks."""
+    sentences = []
+    if not is_installed(_LCE):
+        sentences.append(
+            f"Larq Compute Engine is not installed, so its kernels are left out; {INSTALL_EXTRA}."
+        )
+    reason = xnor.why_unavailable()
+    if reason is not None:
+        sentences.append(f"The XNOR runtime is left out: {reason}")
+    return sentences
+
+
 def time_interleaved(
-    entrants: Sequence[Candidate],
+    entrants: Sequence[LocalCandidate],
     picture: NDArray[np.float32],
     repeats: int,
     watch: Callable[[Iterable[int]], Iterable[int]] = iter,
@@ -126,7 +152,7 @@ def time_interleaved(
     return [Timing(*pair) for pair in zip(entrants, columns, strict=True)]
 
 
-def _milliseconds(entrant: Candidate, picture: NDArray[np.float32]) -> float:
+def _milliseconds(entrant: LocalCandidate, picture: NDArray[np.float32]) -> float:
     start = time.perf_counter()
     entrant.run(picture)
     return 1000 * (time.perf_counter() - start)
@@ -169,14 +195,14 @@ def _keras_run(model: tf.keras.Model) -> Run:
     return lambda picture: traced(tf.constant(picture)).numpy()
 
 
-def _binary_candidates(file: bytes, threads: int) -> list[Candidate]:
-    runs = [
+def _binary_candidates(file: bytes, threads: int) -> list[LocalCandidate]:
+    runs: list[tuple[str, Run]] = [
         (f"LCE {kernel}", runtime.LceInterpreter(file, threads, kernel).run)
-        for kernel in LCE_KERNELS
+        for kernel in (LCE_KERNELS if is_installed(_LCE) else ())
     ]
     if xnor.available():
         runs.append(("XNOR runtime", runtime.load(file, threads, "xnor").run))
-    return [Candidate(name, "binary", threads, len(file), run) for name, run in runs]
+    return [LocalCandidate(name, "binary", threads, len(file), run) for name, run in runs]
 
 
 def _tflite_run(file: bytes, threads: int) -> Run:

@@ -37,7 +37,7 @@ def describe_machine() -> dict[str, Any]:
 
     Returns:
         `cpu`, `instruction_sets`, `cores` (those this process may use), `system`, `python`, and
-        the versions of TensorFlow and Larq Compute Engine.
+        the versions of TensorFlow, Larq Compute Engine and LiteRT, None where not installed.
     """
     cpu, flags = processor()
     return {
@@ -46,9 +46,17 @@ def describe_machine() -> dict[str, Any]:
         "cores": usable_cores(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "tensorflow": metadata.version("tensorflow"),
-        "larq_compute_engine": metadata.version("larq-compute-engine"),
+        "tensorflow": _version("tensorflow"),
+        "larq_compute_engine": _version("larq-compute-engine"),
+        "litert": _version("ai-edge-litert"),
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def usable_cores() -> int:

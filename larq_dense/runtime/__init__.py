@@ -1,7 +1,7 @@
 """Running converted files, and predicting with them or with Keras models alike.
 
-Needs NumPy and Pillow only; TensorFlow and Larq Compute Engine are imported when they are what
-runs a model.
+Needs NumPy, Pillow and LiteRT only; TensorFlow and Larq Compute Engine are imported when they are
+what runs a model.
 """
 
 from larq_dense.runtime.interpreter import Interpreter, LceInterpreter, XnorInterpreter, load

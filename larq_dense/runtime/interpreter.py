@@ -7,7 +7,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from larq_dense.common.errors import DataError, LarqDenseError
+from larq_dense.common.errors import INSTALL_EXTRA, DataError, LarqDenseError
+from larq_dense.common.extra import is_installed
 from larq_dense.runtime import xnor
 from larq_dense.runtime.metadata import parse, read_file
 from larq_dense.runtime.tflite_file import Tensor, TfliteFile
@@ -120,15 +121,18 @@ def load(model: str | Path | bytes, num_threads: int = 1, runtime: Runtime = "au
         model: A `.tflite` file or its bytes.
         num_threads: Threads of the computation.
         runtime: `"xnor"`, this package's native runtime; `"lce"`, Larq Compute Engine's
-            interpreter; `"auto"`, the first where it was built, else the second.
+            interpreter; `"auto"`, the first where it was built, else the second where it is
+            installed.
 
     Raises:
         DataError: The file is missing, damaged, or not one that the runtime can run.
         LarqDenseError: The runtime asked for is not installed.
     """
     if runtime == "auto":
-        runtime = "xnor" if xnor.available() else "lce"
-    loader = XnorInterpreter if runtime == "xnor" else LceInterpreter
+        # Without either, the XNOR runtime is the one that is easier to mend.
+        lce = not xnor.available() and is_installed("larq_compute_engine")
+        runtime = "lce" if lce else "xnor"
+    loader = LceInterpreter if runtime == "lce" else XnorInterpreter
     return loader(model, num_threads)
 
 
@@ -137,8 +141,7 @@ def _lce() -> Any:
         from larq_compute_engine.tflite.python.interpreter import Interpreter as Lce
     except ImportError as error:
         raise LarqDenseError(
-            f"Larq Compute Engine is not usable here ({error}); "
-            "install larq-compute-engine and tensorflow."
+            f"Larq Compute Engine is not usable here ({error}); {INSTALL_EXTRA}."
         ) from error
     return Lce
 

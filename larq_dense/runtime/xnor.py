@@ -10,9 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
-import importlib.util
 import os
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larq_dense.common.errors import LarqDenseError
+from larq_dense.common.extra import is_installed
 
 _LIBRARY = "liblarq_dense_xnor.so"
 
@@ -31,11 +30,6 @@ _INTERPRETERS = ("ai_edge_litert.interpreter", "tensorflow.lite.python.interpret
 def library_path() -> Path:
     """Return where the native library is or would be."""
     return Path(__file__).with_name(_LIBRARY)
-
-
-def _has_module(name: str) -> bool:
-    package = name.split(".", 1)[0]
-    return package in sys.modules or importlib.util.find_spec(package) is not None
 
 
 @functools.cache
@@ -51,7 +45,7 @@ def why_unavailable() -> str | None:
         ctypes.CDLL(os.fspath(library))
     except OSError as error:
         return f"the XNOR runtime's native library cannot be loaded: {error}."
-    if not any(_has_module(name) for name in _INTERPRETERS):
+    if not any(is_installed(name) for name in _INTERPRETERS):
         return "neither ai-edge-litert nor tensorflow is installed, and one of them is needed."
     return None
 
@@ -118,7 +112,7 @@ def _native() -> ctypes.CDLL:
 
 def _interpreter_module() -> ModuleType:
     for name in _INTERPRETERS:
-        if _has_module(name):
+        if is_installed(name):
             return importlib.import_module(name)
     raise LarqDenseError(str(why_unavailable()))
 

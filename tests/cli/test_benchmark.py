@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import phones
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -49,6 +50,60 @@ def test_a_run_is_timed_on_every_engine_beside_its_twins(tiny_run: Path, tmp_pat
     assert twin["float_macs"] == twin["ops"] == binary["binary_macs"] + binary["float_macs"]
     assert binary["ops"] == binary["float_macs"] + binary["binary_macs"] / 64
     Image.open(plot).verify()
+
+
+def test_a_run_is_timed_on_a_phone_beside_its_twins(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = phones.connect_phone(tmp_path, monkeypatch)
+    aar = phones.emulate_arm64(phone, monkeypatch)
+    plot = tmp_path / "latency.png"
+    options = ("--device", "adb", "--litert", aar, "--repeats", 2, "--threads", 1, 2)
+    result = benchmark(tiny_run, *options, "--json", "--plot", plot)
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["machine"]["cpu"] == "QEMU user mode (max)"
+    rows = document["timings"]
+    assert [(row["engine"], row["threads"]) for row in rows] == [
+        (engine, threads)
+        for threads in (1, 2)
+        for engine in ("XNOR runtime", "TFLite float32", "TFLite int8")
+    ]
+    for row in rows:
+        assert len(row["repeats_ms"]) == 2
+        assert row["median_ms"] == pytest.approx(sum(row["repeats_ms"]) / 2)
+    assert rows[1]["ratio_to_float32"] == 1
+    assert document["complexity"]["binary"]["binary_macs"] > 0
+    assert document["label_agreement"] > 0.99
+    Image.open(plot).verify()
+
+
+def test_a_file_is_timed_on_a_phone(
+    tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = phones.connect_phone(tmp_path, monkeypatch)
+    aar = phones.emulate_arm64(phone, monkeypatch)
+    options = ("--device", "adb", "--litert", aar, "--serial", phones.SERIAL, "--repeats", 1)
+    result = benchmark(tiny_file, *options)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("QEMU user mode (max), ") and lines[0].endswith("neon portable")
+    assert lines[1].startswith("TensorFlow Lite 2.") and lines[1].endswith("Android 15 arm64-v8a")
+    assert [line.split("  ")[0] for line in lines[4:6]] == ["engine", "XNOR runtime"]
+    assert "Larq Compute Engine's kernels are left out" in result.stdout
+    assert "The phone's labels equal this machine's at" in lines[-1]
+
+
+def test_no_phone_is_one_sentence(
+    tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = phones.connect_phone(tmp_path, monkeypatch)
+    options = ("--device", "adb", "--litert", tiny_file)
+    assert_one_sentence(benchmark(tiny_file, *options, "--serial", "else"), "of the serial else")
+    (phone / "devices").write_text("")
+    assert_one_sentence(benchmark(tiny_file, *options), "no phone is connected")
+    assert benchmark(tiny_file, *options[:2]).exit_code == 2
+    assert benchmark(tiny_file, *options[2:]).exit_code == 2
 
 
 def test_a_converted_file_is_timed_without_twins(tiny_file: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import larq as lq
@@ -9,7 +10,8 @@ from click.testing import CliRunner, Result
 
 from larq_dense.cli import main, models
 from larq_dense.models import binary_layers
-from larq_dense.runtime import Predictor
+from larq_dense.runtime import Predictor, read_spec
+from larq_dense.runtime.tflite_file import TfliteFile
 
 
 def run(*arguments: object) -> Result:
@@ -40,6 +42,25 @@ def test_converts_a_run(tiny_run: Path, tmp_path: Path) -> None:
     assert file.spec.class_names == list(task.class_names)
     picture = tiny.pictures()[0]
     assert (file.labels(picture) == Predictor(model).labels(picture)).mean() > 0.99
+
+
+def test_fills_the_assets_of_an_app(tiny_run: Path, tmp_path: Path) -> None:
+    assets = tmp_path / "assets"
+    result = run(tiny_run, "--android", assets, "--json")
+    assert result.exit_code == 0, result.output
+    entry, twin = assets / "tiny.tflite", assets / "tiny.int8.tflite"
+    assert json.loads(result.stdout)["files"] == [str(entry), str(twin)]
+    assert sorted(assets.iterdir()) == sorted([entry, twin])
+    assert (spec := read_spec(entry)) is not None
+    assert (other := read_spec(twin)) is not None
+    assert "random weights" in other.description
+    assert other == replace(spec, description=other.description)
+    binary, int8 = (TfliteFile.parse(path.read_bytes()) for path in (entry, twin))
+    assert "LceBconv2d" in {each.custom_name for each in binary.operators}
+    assert {each.custom_name for each in int8.operators} == {""}
+    inner = {each.outputs[0].dtype for each in int8.operators}
+    assert "int8" in inner
+    assert int8.inputs[0].dtype == int8.outputs[0].dtype == "float32"
 
 
 def test_prints_a_report_and_takes_pictures(
@@ -74,6 +95,7 @@ def test_a_failed_audit_writes_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     [
         (["x.tflite"], "a file already"),
         (["ecsd"], "did you mean ecssd"),
+        (["ecssd", "--output", "x.tflite", "--android", "{folder}"], "give one of them"),
         (["ecssd", "--images", "{folder}"], "holds no picture"),
         (["ecssd", "--images", "{folder}/none*"], "no file matches"),
     ],

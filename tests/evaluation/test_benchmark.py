@@ -11,10 +11,13 @@ from PIL import Image
 
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.conversion import convert
+from larq_dense.evaluation import benchmark
 from larq_dense.evaluation.benchmark import (
     Candidate,
+    LocalCandidate,
     Timing,
     candidates,
+    left_out,
     ratios,
     time_interleaved,
     to_rows,
@@ -29,7 +32,7 @@ def binary_file(small_binary: Any) -> bytes:
 
 
 def timing(network: str, threads: int | None, *milliseconds: float) -> Timing:
-    candidate = Candidate(f"engine of {network}", network, threads, 10, lambda _: None)
+    candidate = Candidate(f"engine of {network}", network, threads, 10)
     return Timing(candidate, milliseconds)
 
 
@@ -48,16 +51,28 @@ def test_every_engine_computes_the_same_network(
         assert entrant.size == (None if entrant.engine == "Keras" else len(binary_file))
 
 
+def test_engines_that_are_not_installed_are_named_in_a_sentence(
+    binary_file: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(left_out()) == (not xnor.available())
+    monkeypatch.setattr(benchmark, "is_installed", lambda _: False)
+    monkeypatch.setattr(xnor, "why_unavailable", lambda: "it was not built.")
+    lce, native = left_out()
+    assert "Larq Compute Engine is not installed" in lce and "pip install" in lce
+    assert native == "The XNOR runtime is left out: it was not built."
+    assert candidates([1], binary_file=binary_file) == []
+
+
 def test_candidates_take_turns_after_one_untimed_run_each(picture: NDArray[np.float32]) -> None:
     order: list[str] = []
 
-    def entrant(name: str, seconds: float) -> Candidate:
+    def entrant(name: str, seconds: float) -> LocalCandidate:
         def run(given: NDArray[np.float32]) -> None:
             assert given is picture
             order.append(name)
             time.sleep(seconds)
 
-        return Candidate(name, "binary", 1, None, run)
+        return LocalCandidate(name, "binary", 1, None, run)
 
     seen: list[int] = []
 

@@ -1,0 +1,42 @@
+package larqdense.app
+
+import android.content.res.AssetManager
+import larqdense.vision.Entry
+import larqdense.vision.ModelSpec
+import larqdense.vision.Picture
+import larqdense.vision.input
+import larqdense.vision.labels
+import larqdense.vision.overlay
+import larqdense.xnor.XnorDelegate
+import java.io.Closeable
+
+/** An entry that labels pictures, with its int8 twin beside it for the time that it takes. */
+class Labeller(assets: AssetManager, entry: Entry, threads: Int) : Closeable {
+    private val network = Network(assets.map(entry.file), threads, XnorDelegate(threads))
+    private val twin = try {
+        entry.twin?.let { Network(assets.map(it), threads, null) }
+    } catch (error: Exception) {
+        network.close()
+        throw error
+    }
+
+    val spec: ModelSpec get() = network.spec
+    val milliseconds: Double? get() = network.medianMilliseconds
+    val twinMilliseconds: Double? get() = twin?.medianMilliseconds
+
+    /** Returns the picture with its labels laid over it. */
+    fun label(picture: Picture): Picture {
+        val logits = network.run(spec.input(picture))
+        return spec.overlay(picture, spec.labels(logits, picture.width, picture.height))
+    }
+
+    /** Runs the twin, only for its time: its weights are random. */
+    fun timeTwin(picture: Picture) {
+        twin?.run(spec.input(picture))
+    }
+
+    override fun close() {
+        network.close()
+        twin?.close()
+    }
+}

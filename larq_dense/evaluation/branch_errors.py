@@ -1,0 +1,207 @@
+"""Whether the rounding errors of parallel branches average out.
+
+A branch computes `z = conv(sign(x), sign(W))` where it would compute `r = conv(x, sign(W))`, were
+its input not binarized. Its binarization error is what the branch hands on because of that:
+`E = BN(ReLU(z)) - BN(ReLU(a r + b))`, with a and b the least-squares fit of z by r in each channel
+(Ours: signs have another scale than what they stand for, and published kernels are signs already).
+The merge hands on `sum_k c_k E_k`. Beside it stands what one branch with all the weight would:
+`K c_k E_k`, its square averaged over k. Were the errors independent, the merge's would be
+1/sqrt(K) of that; were they the same, all of it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from larq_dense.evaluation.verdict import Verdict
+from larq_dense.layers import GatedMerge, ParallelConv2D, ParallelUpsampling2D
+from larq_dense.layers.nearest import enlarge
+
+Tensor = Any
+Picture = NDArray[np.float32]
+
+# Written down before the figures were seen: correlations up to a fifth count as independent, from
+# a half on as the same error; and the merge must come near 1/sqrt(K), or gain less than half of it.
+INDEPENDENT, CORRELATED = 0.2, 0.5
+NEAR = 1.15
+
+
+@dataclass(frozen=True)
+class BranchErrors:
+    """The errors of one layer's branches.
+
+    Attributes:
+        layer: The layer's name.
+        branches: K.
+        correlation: Of two branches' errors, -1…1; a mean over channels and pairs.
+        reduction: The merged error over that of one branch (root mean squares), 0…1.
+    """
+
+    layer: str
+    branches: int
+    correlation: float
+    reduction: float
+
+    @property
+    def independent(self) -> float:
+        """What `reduction` would be for independent errors: 1/sqrt(K)."""
+        return float(self.branches**-0.5)
+
+
+@dataclass(frozen=True)
+class _Site:
+    """K branches and their merge within a network."""
+
+    name: str
+    input: Tensor
+    enlarged: int  # the input, before the branches see it
+    conv: ParallelConv2D
+    merge: GatedMerge
+
+
+def branch_errors(model: tf.keras.Model, pictures: Sequence[Picture]) -> list[BranchErrors]:
+    """Measure the errors of every layer with parallel branches.
+
+    Args:
+        model: A binary network.
+        pictures: At least one, each normalized float32 `[1, height, width, 3]`.
+
+    Returns:
+        One for each layer with several binary branches; none for a network without.
+    """
+    sites = list(_sites(model))
+    if not sites:
+        return []
+    network = tf.keras.Model(model.inputs, {site.name: site.input for site in sites})
+    fits = [_Fit() for _ in sites]
+    totals = [_Errors() for _ in sites]
+    # Twice through all pictures, as errors need the fit; keeping the features would take gigabytes.
+    for picture in pictures:
+        features = network(picture)
+        for site, fit in zip(sites, fits, strict=True):
+            fit.add(*_responses(site, features[site.name]))
+    for picture in pictures:
+        features = network(picture)
+        for site, fit, total in zip(sites, fits, totals, strict=True):
+            total.add(_errors(site, fit, *_responses(site, features[site.name])))
+    return [
+        BranchErrors(site.name, site.conv.branches, total.correlation(), total.reduction())
+        for site, total in zip(sites, totals, strict=True)
+    ]
+
+
+def verdict(layers: Sequence[BranchErrors]) -> Verdict:
+    """Judge by the means over at least one layer: errors cancel, or they do not."""
+    correlation = float(np.mean([layer.correlation for layer in layers]))
+    # 0 where the merge reaches 1/sqrt(K), 1 where it gains nothing.
+    lost = np.mean([(x.reduction - x.independent) / (1 - x.independent) for x in layers])
+    near = np.mean([layer.reduction / layer.independent for layer in layers]) <= NEAR
+    if correlation <= INDEPENDENT and near:
+        return "holds"
+    return "breaks" if correlation >= CORRELATED or lost >= 0.5 else "unclear"
+
+
+def _sites(model: tf.keras.Model) -> Iterable[_Site]:
+    for layer in model.layers:
+        if isinstance(layer, ParallelUpsampling2D):
+            factor = layer.factor if layer.method == "nearest" else 1
+            site = _Site(layer.name, layer.input, factor, layer.conv, layer.merge)
+        elif isinstance(layer, GatedMerge) and isinstance(layer.input, list):
+            source = layer.input[0].node.layer
+            if not isinstance(source, ParallelConv2D):
+                continue
+            site = _Site(source.name, source.input, 1, source, layer)
+        else:
+            continue
+        if site.conv.thresholds:
+            yield site
+
+
+def _responses(site: _Site, x: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what the branches compute and would compute, each `[K, positions, filters]`."""
+    rounded, exact = [], []
+    if site.enlarged > 1:
+        x = enlarge(x, site.enlarged)
+    for threshold, conv in zip(site.conv.thresholds, site.conv.convolutions, strict=True):
+        shifted = threshold(x)
+        kernel = conv.kernel_quantizer(tf.convert_to_tensor(conv.kernel))
+        # Where the window is whole: beyond the border the two are padded differently.
+        margin = site.conv.kernel_size // 2
+        inner = (slice(None), slice(margin, -margin or None), slice(margin, -margin or None))
+        rounded.append(conv(shifted)[inner])
+        exact.append(tf.nn.conv2d(shifted, kernel, site.conv.strides, "SAME")[inner])
+    return _flat(rounded), _flat(exact)
+
+
+def _flat(branches: list[Tensor]) -> NDArray[np.float64]:
+    stacked = np.stack([branch.numpy() for branch in branches]).astype(np.float64)
+    return stacked.reshape(len(branches), -1, stacked.shape[-1])
+
+
+class _Fit:
+    """The least-squares fit of what is computed by what would be, in each branch and channel."""
+
+    def __init__(self) -> None:
+        self._sums: NDArray[np.float64] | None = None
+        self._count = 0
+
+    def add(self, rounded: NDArray[np.float64], exact: NDArray[np.float64]) -> None:
+        products = (exact, rounded, exact * exact, exact * rounded)
+        sums = np.stack([product.sum(axis=1) for product in products])
+        self._sums = sums if self._sums is None else self._sums + sums
+        self._count += rounded.shape[1]
+
+    def __call__(self, exact: NDArray[np.float64]) -> NDArray[np.float64]:
+        assert self._sums is not None
+        x, y, xx, xy = self._sums / self._count
+        variance = xx - x * x
+        slope = np.divide(xy - x * y, variance, out=np.zeros_like(x), where=variance > 1e-12)
+        return slope[:, None] * (exact - x[:, None]) + y[:, None]
+
+
+def _errors(
+    site: _Site, fit: _Fit, rounded: NDArray[np.float64], exact: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the branches' weighted errors `c_k E_k`, `[K, positions, filters]`."""
+    fitted = fit(exact)
+    coefficients = site.merge.coefficients().numpy()
+    errors = []
+    for k, norm in enumerate(site.conv.norms):
+        gamma = norm.gamma / tf.sqrt(norm.moving_variance + norm.epsilon)
+        # The offset of the normalization is the same in both and cancels.
+        scale = coefficients[k] * gamma.numpy()
+        errors.append(scale * (np.maximum(rounded[k], 0) - np.maximum(fitted[k], 0)))
+    return np.stack(errors)
+
+
+class _Errors:
+    """Sums over positions from which correlation and reduction follow."""
+
+    def __init__(self) -> None:
+        self._means: Any = 0.0
+        self._products: Any = 0.0
+        self._count = 0
+
+    def add(self, errors: NDArray[np.float64]) -> None:
+        self._means = self._means + errors.sum(axis=1)
+        self._products = self._products + np.einsum("jpc,kpc->jkc", errors, errors)
+        self._count += errors.shape[1]
+
+    def correlation(self) -> float:
+        """Mean over channels and pairs; a channel without errors has none."""
+        means, products = self._means / self._count, self._products / self._count
+        covariance = products - means[:, None] * means[None]
+        deviation = np.sqrt(np.maximum(np.einsum("kkc->kc", covariance), 0))
+        j, k = np.triu_indices(len(means), 1)
+        scale = deviation[j] * deviation[k]
+        return float(np.mean(covariance[j, k][scale > 1e-12] / scale[scale > 1e-12]))
+
+    def reduction(self) -> float:
+        """Root mean square of the merged error over that of a branch with all the weight."""
+        merged = self._products.sum()
+        alone = len(self._means) * np.einsum("kkc->", self._products)
+        return float(np.sqrt(merged / alone))

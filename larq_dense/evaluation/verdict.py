@@ -1,0 +1,5 @@
+"""What a check on the method's mechanism may say."""
+
+from typing import Literal
+
+Verdict = Literal["holds", "breaks", "unclear"]

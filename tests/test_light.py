@@ -1,0 +1,278 @@
+"""The base install: what works without the extra, and what says that it needs it.
+
+Each test runs a Python that sees the standard library, this package, and the files of what
+`setup.cfg` requires without an extra, down to the last requirement; nothing else is to be found.
+"""
+
+import configparser
+import json
+import shutil
+import subprocess
+import sys
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+import tiny_models as tiny
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from PIL import Image
+
+import larq_dense
+from larq_dense import Predictor, cli, zoo
+from larq_dense.common.extra import NEEDS
+from larq_dense.runtime import xnor
+
+# Of the extra's packages, those that this package imports.
+EXTRA = ("tensorflow", "tf_keras", "larq", "larq_zoo", "larq_compute_engine", "keras_cv")
+EXTRA += ("tensorflow_model_optimization", "cityscapesscripts", "py_sod_metrics", "pydantic")
+EXTRA += ("yaml", "rich", "matplotlib", "skimage", "safetensors")
+
+LIGHT_PARTS = ("common", "runtime", "zoo", "cli")
+LIGHT_MODULES = ("version", "evaluation", "evaluation.adb", "evaluation.benchmark")
+LIGHT_MODULES += ("evaluation.complexity", "evaluation.machine", "evaluation.phone")
+
+CLI = "from larq_dense.cli import main; main(prog_name='larq-dense')"
+
+needs_runtime = pytest.mark.skipif(not xnor.available(), reason=str(xnor.why_unavailable()))
+
+
+def required(checkout: Path) -> list[str]:
+    """Return the names of what the base install requires."""
+    settings = configparser.ConfigParser()
+    settings.read(checkout / "setup.cfg", encoding="utf-8")
+    lines = settings["options"]["install_requires"].split("\n")
+    return [Requirement(line).name for line in lines if line]
+
+
+def closure(names: list[str]) -> dict[str, Distribution]:
+    """Return the distributions of these names, and of all that they require in turn."""
+    found: dict[str, Distribution] = {}
+    pending = list(names)
+    while pending:
+        name = canonicalize_name(pending.pop())
+        if name not in found:
+            found[name] = distribution(name)
+            lines = map(Requirement, found[name].requires or [])
+            wanted = [each for each in lines if not each.marker or each.marker.evaluate()]
+            pending += [each.name for each in wanted]
+    return found
+
+
+@pytest.fixture(scope="session")
+def site(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of packages that holds the base install and nothing else."""
+    folder = tmp_path_factory.mktemp("site")
+    for each in closure(required(checkout)).values():
+        for file in each.files or []:
+            if ".." not in file.parts and file.suffix != ".pyc":
+                link = folder / file
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(Path(str(file.locate())))
+    without_caches = shutil.ignore_patterns("__pycache__")
+    for package, place in ((larq_dense, ""), (zoo, "zoo"), (cli, "cli")):
+        source, target = Path(str(package.__file__)).parent, folder / "larq_dense" / place
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=without_caches)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "tiny.tflite"
+    tiny.converted()[1].save(path)
+    return path
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.fromarray(tiny.pictures()[0]).save(path)
+    return path
+
+
+def run(site: Path, program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a program with the base install: isolated, and without this environment's packages."""
+    start = f"import sys; sys.path.insert(0, {str(site)!r}); "
+    command = [sys.executable, "-I", "-S", "-B", "-c", start + program, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def succeed(site: Path, program: str, *arguments: object) -> str:
+    """Run a program that must succeed and return what it printed."""
+    done = run(site, program, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_base_requires_little(checkout: Path) -> None:
+    assert required(checkout) == ["ai-edge-litert", "numpy", "pillow", "click"]
+
+
+def test_nothing_of_the_extra_is_to_be_found(site: Path) -> None:
+    program = "import importlib.util as u; print(*[u.find_spec(n) for n in sys.argv[1:]])"
+    assert set(succeed(site, program, *EXTRA).split()) == {"None"}
+
+
+def test_every_light_module_is_imported_and_every_other_is_refused_with_a_sentence(
+    site: Path,
+) -> None:
+    program = """
+import importlib
+from larq_dense.common.errors import MissingExtraError
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except MissingExtraError as error:
+        assert isinstance(error, ImportError) and "larq-dense[tensorflow]" in str(error), error
+        print(name.removeprefix("larq_dense."))
+"""
+    paths = [path.relative_to(site) for path in (site / "larq_dense").rglob("*.py")]
+    names = {".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths}
+    names -= {"larq_dense", "larq_dense.cli.__main__"}
+    refused = set(succeed(site, program, *sorted(names)).split())
+    light = {
+        name
+        for name in (each.removeprefix("larq_dense.") for each in names)
+        if name.split(".")[0] in LIGHT_PARTS or name in LIGHT_MODULES
+    }
+    assert names >= NEEDS.keys()
+    assert not refused & light
+    assert {name.split(".")[0] for name in refused} == {
+        *("conversion", "evaluation", "layers", "models", "tasks", "training")
+    }
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from larq_dense import models",
+        "from larq_dense.models import build",
+        "import larq_dense; larq_dense.training",
+        "from larq_dense import evaluation; evaluation.measure",
+        "from larq_dense import zoo; zoo.load('ecssd')",
+    ],
+)
+def test_python_says_what_to_install(site: Path, statement: str) -> None:
+    done = run(site, statement)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("larq_dense.common.errors.MissingExtraError: larq_dense.")
+    assert "run `pip install 'larq-dense[tensorflow]'`" in last
+
+
+@needs_runtime
+@pytest.mark.parametrize("as_path", [True, False])
+def test_the_predictor_gives_the_same_labels(
+    site: Path, model: Path, photo: Path, tmp_path: Path, as_path: bool
+) -> None:
+    program = f"""
+from pathlib import Path
+import numpy as np
+from larq_dense import Predictor
+model, photo, output = sys.argv[1:]
+predictor = Predictor(model if {as_path} else Path(model).read_bytes())
+np.savez(output, labels=predictor.labels(photo), logits=predictor.logits(photo))
+"""
+    succeed(site, program, model, photo, tmp_path / "found.npz")
+    found = np.load(tmp_path / "found.npz")
+    expected = Predictor(str(model))
+    np.testing.assert_array_equal(found["labels"], expected.labels(photo))
+    np.testing.assert_array_equal(found["logits"], expected.logits(photo))
+    assert len(np.unique(found["labels"])) > 1
+
+
+@needs_runtime
+def test_predict_writes_overlays_masks_and_json(
+    site: Path, model: Path, photo: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    options = ("--output", out, "--save", "mask", "--save", "overlay")
+    printed = succeed(site, CLI, "predict", model, photo, *options)
+    assert "share of the pixels" in printed
+    predictor = Predictor(str(model))
+    expected = predictor.labels(photo)
+    np.testing.assert_array_equal(np.asarray(Image.open(out / "photo_mask.png")), expected)
+    assert Image.open(out / "photo_overlay.png").size == Image.open(photo).size
+    document = json.loads(succeed(site, CLI, "predict", model, photo, "--json"))
+    shares = document["images"][0]["shares"]
+    assert shares == {
+        name: (expected == index).mean() for index, name in enumerate(predictor.spec.class_names)
+    }
+
+
+@needs_runtime
+def test_benchmark_times_what_is_here_and_tells_what_is_not(site: Path, model: Path) -> None:
+    printed = succeed(site, CLI, "benchmark", model, "--repeats", 2)
+    assert "XNOR runtime" in printed
+    (sentence,) = (line for line in printed.splitlines() if "is not installed" in line)
+    assert sentence.startswith("Larq Compute Engine")
+    document = json.loads(succeed(site, CLI, "benchmark", model, "--repeats", 2, "--json"))
+    assert [row["engine"] for row in document["timings"]] == ["XNOR runtime"]
+
+
+def test_help_and_cards_need_no_extra(site: Path, checkout: Path) -> None:
+    assert "Commands:" in succeed(site, CLI, "--help")
+    for command in cli.main.list_commands(click.Context(cli.main)):
+        assert f"Usage: larq-dense {command}" in succeed(site, CLI, command, "--help")
+    card = succeed(site, CLI, "zoo", "card", "ecssd")
+    assert card == (checkout / "zoo" / "ecssd" / "card.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "predict ecssd {photo}",
+        "predict {model} {photo} --entry ecssd",
+        "predict {model} {photo} --runtime lce",
+        "benchmark ecssd",
+        "benchmark {model} --plot {folder}/plot.png",
+        "convert ecssd --output {folder}/x.tflite",
+        "convert ecssd --images {photo} --output {folder}/x.tflite",
+        "data check {folder}",
+        "demo --output {folder}",
+        "evaluate {model} --data {folder} --split val",
+        "evaluate ecssd --data {folder} --split val",
+        "train ecssd --data {folder} --run {folder}/run",
+        "zoo list",
+        "zoo info ecssd",
+        "zoo publish {folder} x --data {folder} --zoo {folder}",
+    ],
+)
+def test_a_command_that_needs_the_extra_says_so(
+    site: Path, model: Path, photo: Path, tmp_path: Path, command: str
+) -> None:
+    if "{model}" in command and not xnor.available():
+        pytest.skip(str(xnor.why_unavailable()))
+    before = sorted(tmp_path.rglob("*"))
+    arguments = command.format(model=model, photo=photo, folder=tmp_path).split()
+    done = run(site, CLI, *arguments)
+    assert done.returncode == 1, done.stderr
+    assert not done.stdout
+    (error,) = (line for line in done.stderr.splitlines() if not line.startswith("INFO: "))
+    assert error.startswith("Error: ")
+    assert "run `pip install 'larq-dense[tensorflow]'`" in error
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_missing_module_of_our_own_is_not_hidden(site: Path) -> None:
+    (site / "larq_dense" / "cli" / "train.py").rename(site / "kept.py")
+    try:
+        done = run(site, CLI, "train")
+    finally:
+        (site / "kept.py").rename(site / "larq_dense" / "cli" / "train.py")
+    assert "ModuleNotFoundError: No module named 'larq_dense.cli.train'" in done.stderr
+
+
+def test_without_any_runtime_the_lighter_one_is_named(site: Path, model: Path, photo: Path) -> None:
+    library = site / "larq_dense" / "runtime" / xnor.library_path().name
+    if not library.exists():
+        pytest.skip(str(xnor.why_unavailable()))
+    library.rename(site / "kept.so")
+    try:
+        done = run(site, CLI, "predict", model, photo)
+    finally:
+        (site / "kept.so").rename(library)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: the XNOR runtime's native library was not built; ")
