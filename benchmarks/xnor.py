@@ -4,8 +4,9 @@
     python benchmarks/xnor.py --threads 2               # the first layer on one and two threads
     python benchmarks/xnor.py --entry name=net.tflite,float.tflite,int8.tflite
 
-A layer's tensors are float32 (int8 for int8), with LceQuantize in front. The last of the layers is
-four residual blocks in a row, `x + conv(x)`, as networks have them.
+A layer's tensors are float32, with LceQuantize in front; like is compared with like, so that beside
+int8 XNNPACK the binary layer has int8 tensors, too. The last of the layers is four residual blocks
+in a row, `x + conv(x)`, as networks have them.
 
 The runtimes take turns, so that whatever else the machine does falls on each alike; in its turn
 each runs twice, and the second run counts. The table shows medians (and minima). With one thread
@@ -71,14 +72,16 @@ class Layer:
     def _filter_shape(self) -> tuple[int, int, int, int]:
         return (self.channels_out, self.kernel, self.kernel, self.channels_in)
 
-    def binary(self) -> bytes:
-        """Return the layer as LCE's converter writes it."""
+    def binary(self, int8: bool = False) -> bytes:
+        """Return the layer as LCE's converter writes it, between tensors of float32 or int8."""
         import lce_graph
 
         rng = np.random.default_rng(0)
         graph = lce_graph.Graph()
         residual = self.blocks > 1
-        x = graph.input((1, self.height, self.width, self.channels_in))
+        dtype = np.int8 if int8 else np.float32
+        scale = 0.05 if int8 else None
+        x = graph.input((1, self.height, self.width, self.channels_in), dtype, scale=scale)
         for _ in range(self.blocks):
             y = graph.conv(
                 graph.quantize(x),
@@ -87,8 +90,10 @@ class Layer:
                 multiplier=rng.normal(size=self.channels_out),
                 bias=rng.normal(size=self.channels_out),
                 strides=(self.stride, self.stride),
+                out="int8" if int8 else "float32",
+                scale=scale,
             )
-            x = graph.builtin("ADD", [x, y], graph.shape(y)) if residual else y
+            x = graph.builtin("ADD", [x, y], graph.shape(y), dtype, scale=scale) if residual else y
         result: bytes = graph.build(x)
         return result
 
@@ -242,6 +247,8 @@ def bench_layer(layer: Layer, threads: int, repeats: int, sets: list[str]) -> di
     for name in sets:
         _, run = stock_call(xnor.load(model, threads, instruction_set=name))
         contest.add(f"XNOR {name}", run)
+        _, run = stock_call(xnor.load(layer.binary(int8=True), threads, instruction_set=name))
+        contest.add(f"XNOR {name}, int8 tensors", run)
         limit_macs[name] = xnor.limit_macs(name, iterations)
         contest.add(f"limit {name}", lambda name=name: xnor.limit_macs(name, iterations))
     for name, call in lce_calls(model, threads).items():
@@ -251,19 +258,21 @@ def bench_layer(layer: Layer, threads: int, repeats: int, sets: list[str]) -> di
     contest.run(repeats)
 
     best = f"XNOR {sets[0]}"
+    like = {"int8 XNNPACK": f"{best}, int8 tensors"}
     rows = []
     for name in contest.calls:
         if name.startswith("limit"):
             continue
         share = ""
         if name.startswith("XNOR"):
-            kind = name.split()[1]
+            kind = name.split()[1].rstrip(",")
             most = limit_macs[kind] / contest.median(f"limit {kind}") * threads
             share = f"{layer.macs / contest.median(name) / most:.2f}"
-        ratio = contest.median(name) / contest.median(best)
+        ratio = contest.median(name) / contest.median(like.get(name, best))
         rows.append([name, milliseconds(contest, name), f"{ratio:.1f}", share])
     print(f"\n{layer.name}: {layer.macs / 1e9:.2f} G multiply-adds, {threads} thread(s)\n")
     show(["runtime", "ms, median (minimum)", f"times {best}", "share of the limit"], rows)
+    print("\nint8 XNNPACK is compared with the binary layer between int8 tensors.")
     return {
         "layer": layer.name,
         "threads": threads,

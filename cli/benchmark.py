@@ -100,8 +100,7 @@ def command(
     accuracy.
 
     On a phone the XNOR runtime and the twins are timed, by a program that is built for it first.
-    That takes adb, Android's NDK (named by ANDROID_NDK_HOME) and larq-dense installed from a
-    checkout (`pip install -e .`), which holds the C++ sources.
+    That takes adb and Android's NDK, which ANDROID_NDK_HOME names.
 
     \b
     Examples:

@@ -14,10 +14,10 @@ PARTS = {
     "runtime": ("larq_dense/runtime", set()),
     "models": ("larq_dense/models", {"layers"}),
     "tasks": ("larq_dense/tasks", set()),
-    # A recipe's `init` may name an entry, whose weights the zoo finds when the run begins.
+    # A recipe's `init` or teacher may be an entry, whose weights the zoo finds when the run begins.
     "training": ("larq_dense/training", {"models", "tasks", "zoo"}),
     "conversion": ("larq_dense/conversion", {"models", "runtime"}),
-    "evaluation": ("larq_dense/evaluation", {"layers", "models", "tasks", "runtime"}),
+    "evaluation": ("larq_dense/evaluation", {"layers", "models", "tasks", "runtime", "native"}),
     "zoo": ("zoo", {"training.recipe", "models", "tasks", "runtime"}),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -11,7 +10,6 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,8 +18,8 @@ from numpy.typing import NDArray
 from larq_dense.common.errors import DataError, LarqDenseError
 from larq_dense.evaluation.adb import Phone
 from larq_dense.evaluation.benchmark import Candidate, Timing
+from larq_dense.native import build as native
 
-_NATIVE = Path(__file__).resolve().parents[2] / "native"
 _API = 24
 """Android 7, the oldest version whose `adb shell` tells whether a command failed."""
 _TARGETS = {"arm64-v8a": "aarch64-linux-android", "x86_64": "x86_64-linux-android"}
@@ -103,9 +101,8 @@ def build_kit(phone: Phone, litert: Path, folder: Path) -> list[Path]:
     library = folder / _LITERT
     library.write_bytes(_read_litert(litert, abi))
     compiler = [str(_ndk_compiler(abi))]
-    native = _native_build()
     program = folder / _PROGRAM
-    source = _NATIVE / "tools" / f"{_PROGRAM}.cc"
+    source = Path(native.__file__).parent / "tools" / f"{_PROGRAM}.cc"
     command = [*compiler, *native.FLAGS, *_LINKER_FLAGS, str(source), "-o", str(program), "-ldl"]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     if built.returncode != 0:
@@ -210,17 +207,3 @@ def _ndk_compiler(abi: str) -> Path:
     if not found:
         raise LarqDenseError(f"ANDROID_NDK_HOME is {ndk}, but holds no {pattern}.")
     return found[0]
-
-
-def _native_build() -> ModuleType:
-    """Return `native/build.py`, which knows the runtime's sources and their flags."""
-    path = _NATIVE / "build.py"
-    spec = importlib.util.spec_from_file_location("larq_dense_native_build", path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise LarqDenseError(
-            "the C++ sources for the phone are not part of the installed package; install "
-            "larq-dense from a checkout by `pip install -e .`."
-        )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

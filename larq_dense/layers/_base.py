@@ -6,10 +6,10 @@ from typing import Any, Literal
 import larq as lq
 import tensorflow as tf
 
-Precision = Literal["binary", "float"]
+Precision = Literal["binary", "activations", "float"]
 Tensor = Any
 
-PRECISIONS = ("binary", "float")
+PRECISIONS = ("binary", "activations", "float")
 ESTIMATORS = ("approx_sign", "ste_sign", "swish_sign")
 
 
@@ -61,7 +61,7 @@ def convolution(
     strides: int = 1,
     name: str,
 ) -> tf.keras.layers.Layer:
-    """Return a convolution without bias, binary in weights and input or ordinary.
+    """Return a convolution without bias: binary in weights and input, in its input only, or not.
 
     The binary one pads with +1, since only then does Larq Compute Engine fuse what follows it and
     hand bits on to a next binary convolution.
@@ -70,6 +70,7 @@ def convolution(
         return tf.keras.layers.Conv2D(
             filters, kernel_size, strides, padding="same", use_bias=False, name=name
         )
+    binary = precision == "binary"
     return lq.layers.QuantConv2D(
         filters,
         kernel_size,
@@ -78,8 +79,8 @@ def convolution(
         pad_values=1.0,
         use_bias=False,
         input_quantizer=estimator,
-        kernel_quantizer=estimator,
-        kernel_constraint="weight_clip",
+        kernel_quantizer=estimator if binary else None,
+        kernel_constraint="weight_clip" if binary else None,
         kernel_initializer="glorot_normal",
         name=name,
     )

@@ -19,7 +19,8 @@ PARTS = ("spatial", "channel", "both")
 
 
 @tf.custom_gradient
-def _open_below_zero(signs: Tensor) -> tuple[Tensor, Any]:
+def open_below_zero(signs: Tensor) -> tuple[Tensor, Any]:
+    """Return 1 for +1 and 0 for -1, with a gradient on both sides."""
     # ReLU removes the -1; its own gradient would be 0 there, and a closed gate could never open
     # again. Half of the slope of (s + 1) / 2 on both sides gives the same forward values.
     return tf.nn.relu(signs), lambda upstream: 0.5 * upstream
@@ -38,7 +39,7 @@ class BinaryAttention(tf.keras.layers.Layer):
 
     Args:
         parts: `"spatial"`, `"channel"` or `"both"`.
-        precision: `"binary"` or `"float"`.
+        precision: `"binary"`, `"activations"` (of inputs and mask) or `"float"`.
         estimator: Larq quantizer for weights, inputs and the mask.
         **kwargs: Keras' own.
 
@@ -88,7 +89,7 @@ class BinaryAttention(tf.keras.layers.Layer):
             )
             for part in self.used
         }
-        if self.precision == "binary":
+        if self.precision != "float":
             import larq as lq
 
             self.sign = lq.quantizers.get(self.estimator)
@@ -97,7 +98,7 @@ class BinaryAttention(tf.keras.layers.Layer):
     def _gate(self, scores: Tensor) -> Tensor:
         if self.precision == "float":
             return tf.sigmoid(scores)
-        return _open_below_zero(self.sign(scores))
+        return open_below_zero(self.sign(scores))
 
     def masks(self, inputs: Tensor, training: bool | None = None) -> dict[str, Tensor]:
         """Return each part's mask, with values in {0, 1} (in 0…1 in full precision)."""

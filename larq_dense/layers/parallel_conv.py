@@ -32,7 +32,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         kernel_size: Side of the kernels in pixels.
         branches: K.
         strides: Step in pixels.
-        precision: `"binary"` or `"float"`.
+        precision: `"binary"`, `"activations"` (of the inputs only) or `"float"`.
         estimator: Larq quantizer for weights and inputs; its gradient is the straight-through
             estimator.
         spread: Largest initial threshold, in units of the input.
@@ -77,7 +77,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         self._make_branches()
 
     def _make_branches(self) -> None:
-        shifted = self.precision == "binary" and self.branches > 1
+        shifted = self.precision != "float" and self.branches > 1
         self.thresholds = [
             Threshold(value, name=f"threshold_{k}") for k, value in enumerate(self._initial_taus())
         ] * shifted

@@ -36,7 +36,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         kernel_size: Side of the kernels in pixels.
         branches: K.
         method: `"subpixel"` or `"nearest"`.
-        precision: `"binary"` or `"float"`.
+        precision: `"binary"`, `"activations"` (of the inputs only) or `"float"`.
         estimator: Larq quantizer for weights and inputs.
         spread: Largest initial threshold of the branches.
         **kwargs: Keras' own.

@@ -42,7 +42,8 @@ def build(
         encoder: A name in `larq_dense.models.ENCODERS`.
         branches: K, the parallel branches of every decoder layer.
         attention: `"none"`, `"spatial"`, `"channel"` or `"both"`.
-        precision: `"binary"`, or `"float"` for the full-precision twin.
+        precision: `"binary"`; `"float"` for the full-precision twin; `"activations"` for binary
+            activations with real kernels, whose weights a binary network can begin with.
         input_shape: `(height, width, 3)`, multiples of 32; None, None for any such size, which
             trains but does not convert.
         upsampling: `"subpixel"` or `"nearest"`.

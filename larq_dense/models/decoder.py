@@ -42,7 +42,7 @@ def fpn_decoder(
         branches: K.
         attention: `"none"`, `"spatial"`, `"channel"` or `"both"`.
         upsampling: `"subpixel"` or `"nearest"`.
-        precision: `"binary"` or `"float"`.
+        precision: `"binary"`, `"activations"` or `"float"`.
         estimator: Larq quantizer of the binary convolutions.
 
     Returns:

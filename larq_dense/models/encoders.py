@@ -10,6 +10,7 @@ from larq_dense.common.errors import UnknownNameError, WeightsError
 from larq_dense.layers import FixedPoint
 from larq_dense.layers._base import Precision
 from larq_dense.models.blocks import conv_norm, residual
+from larq_dense.models.efficientnet import efficientnet_lite0
 
 Tensor = Any
 Features = list[Tensor]
@@ -34,7 +35,7 @@ def light(
     Args:
         inputs: The picture, float `[batch, height, width, 3]`.
         blocks: Residual convolutions in each stage.
-        precision: `"binary"` or `"float"`.
+        precision: `"binary"`, `"activations"` or `"float"`; see `models.build`.
         estimator: Larq quantizer of the binary convolutions.
 
     Returns:
@@ -81,7 +82,7 @@ def _quicknet(class_name: str) -> Callable[..., Features]:
     Args:
         inputs: The picture, float `[batch, height, width, 3]`.
         imagenet: Start from larq-zoo's ImageNet weights, downloaded on first use.
-        precision: `"binary"`, or `"float"` for ordinary convolutions in the binary ones' place.
+        precision: `"binary"`, `"activations"` or `"float"`; see `models.build`.
 
     Returns:
         Features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the picture's size.
@@ -125,6 +126,8 @@ def _rename(network: tf.keras.Model, precision: Precision) -> tf.keras.Model:
         if precision == "float" and config.get("kernel_quantizer"):
             kept = ("name", "filters", "kernel_size", "strides", "use_bias", "activation")
             return tf.keras.layers.Conv2D(padding="same", **{k: config[k] for k in kept})
+        if precision == "activations" and config.get("kernel_quantizer"):
+            config |= {"kernel_quantizer": None, "kernel_constraint": None}
         return layer.__class__.from_config(config)
 
     copied = tf.keras.models.clone_model(network, clone_function=copy)
@@ -142,6 +145,7 @@ def _tap_indices(class_name: str) -> tuple[int, ...]:
 
 
 ENCODERS: dict[str, Callable[..., Features]] = {
+    "efficientnet_lite0": efficientnet_lite0,
     "light": light,
     "quicknet_small": _quicknet("QuickNetSmall"),
     "quicknet": _quicknet("QuickNet"),

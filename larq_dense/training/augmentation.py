@@ -16,8 +16,10 @@ import tensorflow as tf
 with contextlib.redirect_stdout(sys.stderr):
     import keras_cv
 
+from larq_dense.training.pictures import IGNORE
+
 if TYPE_CHECKING:
-    from larq_dense.training.recipe import AugmentationSettings
+    from larq_dense.training.settings import AugmentationSettings
 
 # For each crop: zoom, stretch, offset down, offset right, flip, brightness, contrast.
 DRAWS = 7
@@ -26,13 +28,18 @@ DRAWS = 7
 class Augmentation:
     """keras-cv's augmentation, with draws handed in instead of made by the layers."""
 
-    def __init__(self, settings: AugmentationSettings, crop: tuple[int, int]) -> None:
+    def __init__(
+        self, settings: AugmentationSettings, crop: tuple[int, int], beyond: int = IGNORE
+    ) -> None:
         """Make the layers.
 
         Args:
             settings: Ranges.
             crop: Rows and columns of the crops.
+            beyond: What labels say beyond the picture.
         """
+        # The layer pads with 0. Shifted by so much, in 8 bits, 0 is what `beyond` was.
+        self._shift = 256 - beyond
         self._settings = settings
         self._size = crop
         # The layers never draw, so their ranges do not matter; without a seed they would ask for
@@ -55,7 +62,7 @@ class Augmentation:
 
         Returns:
             float32 `[rows, columns, 3]`, 0…255, black beyond the picture; uint8
-            `[rows, columns, 1]`, 255 where ignored or beyond the picture.
+            `[rows, columns, 1]`, 255 where ignored, `beyond` outside of the picture.
         """
         zoom = _log_range(self._settings.scale, draws[0])
         stretch = tf.sqrt(_log_range(self._settings.aspect, draws[1]))
@@ -63,11 +70,10 @@ class Augmentation:
         width = self._size[1] / (zoom * base[1]) / stretch
         top, left = (1 - height) * draws[2], (1 - width) * draws[3]
         window = tf.stack([top, left, top + height, left + width])[None]
-        # The layer pads with 0. One up, in 8 bits, 0 is what 255 was: both end as ignored.
-        shifted = tf.cast(label + tf.constant(1, tf.uint8), tf.float32)
+        shifted = tf.cast(label + tf.constant(self._shift, tf.uint8), tf.float32)
         pixels = self._crop.augment_image(tf.cast(pixels, tf.float32), window)
         shifted = self._crop.augment_segmentation_mask(shifted, window)
-        label = tf.cast(shifted, tf.uint8) - tf.constant(1, tf.uint8)
+        label = tf.cast(shifted, tf.uint8) - tf.constant(self._shift, tf.uint8)
         return tf.ensure_shape(pixels, (*self._size, 3)), tf.ensure_shape(label, (*self._size, 1))
 
     def photo(

@@ -18,7 +18,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from larq_dense.training.augmentation import DRAWS, Augmentation
-from larq_dense.training.pictures import Picture
+from larq_dense.training.pictures import IGNORE, OUTSIDE, Picture
 
 if TYPE_CHECKING:
     from larq_dense.training.recipe import Recipe
@@ -44,13 +44,14 @@ def batches(
 
     Returns:
         A data set of (float32 `[batch, height, width, 3]`, normalized; uint8
-        `[batch, height, width]`, class ids, 255 where ignored), where batch is the recipe's,
-        divided among workers and replicas.
+        `[batch, height, width]`, class ids, 255 where ignored, and where there is a teacher 254
+        beyond the picture), where batch is the recipe's, divided among workers and replicas.
     """
     size = recipe.batch_size
     part = size // share[1]
     start = share[0] * part
-    augment = Augmentation(recipe.augmentation, recipe.crop)
+    beyond = OUTSIDE if recipe.distillation else IGNORE
+    augment = Augmentation(recipe.augmentation, recipe.crop, beyond)
     order = Order(len(pictures), recipe.seed)
     base = (recipe.input.height, recipe.input.width)
     mean = tf.constant(recipe.input.mean, tf.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
@@ -12,13 +13,18 @@ import tensorflow as tf
 from larq_dense.common.errors import WeightsError
 from larq_dense.models import weights
 
+if TYPE_CHECKING:
+    from larq_dense.zoo import Entry
+
+BEST = "best.safetensors"
+
 
 def initialize(model: tf.keras.Model, source: str) -> str:
     """Load the weights whose name and shape match.
 
     Args:
         model: The network.
-        source: A weights file, or a zoo entry's name.
+        source: A weights file, a zoo entry's name, or the folder of an entry or a run.
 
     Returns:
         A sentence that says how many matched.
@@ -29,7 +35,7 @@ def initialize(model: tf.keras.Model, source: str) -> str:
     """
     path = Path(source)
     if not path.is_file():
-        path = _entry_weights(source)
+        _, path = find_trained(source)
     report = weights.load_weights(model, path, strict=False)
     if not report.loaded:
         raise WeightsError(
@@ -40,8 +46,23 @@ def initialize(model: tf.keras.Model, source: str) -> str:
     return f"begins with {len(report.loaded)} of {count} variables from {source}"
 
 
-def _entry_weights(name: str) -> Path:
+def find_trained(source: str) -> tuple[Entry, Path]:
+    """Find a trained network: where its recipe is, and its weights.
+
+    Args:
+        source: A zoo entry's name, or the folder of an entry or a run.
+
+    Raises:
+        WeightsError: It has no weights, or an entry's are damaged.
+        UnknownNameError: There is no such entry or folder.
+    """
     # The zoo reads recipes, so it stands above this package.
     from larq_dense import zoo
 
-    return zoo.find(name).weights()
+    entry = zoo.find(source)
+    best = entry.folder / BEST
+    if best.is_file():
+        return entry, best
+    if not entry.is_published:
+        raise WeightsError(f"{source} has no weights yet; train on until its first validation.")
+    return entry, entry.weights()

@@ -21,12 +21,12 @@ from larq_dense.common.files import write_json, write_text
 from larq_dense.models.weights import save_weights
 from larq_dense.training.checkpoint import Progress, read_progress
 from larq_dense.training.distribution import Distribution
+from larq_dense.training.initial import BEST
 from larq_dense.training.logs import CsvLog, ProgressLine, TensorBoardLog
 from larq_dense.training.recipe import Recipe
 from larq_dense.training.session import Session, load_data
 
 RECIPE = "recipe.yaml"
-BEST = "best.safetensors"
 METRICS = "metrics.json"
 CLASSES = "classes.yaml"
 
@@ -141,8 +141,8 @@ class _Loop:
         if state.step:
             self._session.restore(run_dir)
             self._line.print(f"goes on after step {state.step}")
-        elif recipe.init:
-            self._line.print(self._session.initialize(recipe.init))
+        else:
+            self._begin(data_root)
         self._metric = task.main_metric
         columns = ["epoch", "step", "loss", "learning_rate", "images_per_second", "seconds"]
         columns += [f"{self._metric} {title}" for title in data.validation] + ["score"]
@@ -152,6 +152,14 @@ class _Loop:
             self._tensorboard = TensorBoardLog(run_dir / "tensorboard")
         self._stop = threading.Event()
         self._began, self._seconds_before = time.perf_counter(), state.seconds
+
+    def _begin(self, data_root: Path) -> None:
+        """Load what the recipe's new weights begin with."""
+        if self._recipe.init:
+            self._line.print(self._session.initialize(self._recipe.init))
+        if self._recipe.encoder_weights:
+            path = data_root / self._recipe.encoder_weights
+            self._line.print(self._session.initialize_encoder(path))
 
     def go(self) -> None:
         """Train to the end."""

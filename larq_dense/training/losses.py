@@ -16,7 +16,7 @@ from larq_dense.training.pictures import IGNORE
 
 if TYPE_CHECKING:
     from larq_dense.tasks import Task
-    from larq_dense.training.recipe import LossSettings
+    from larq_dense.training.settings import LossSettings
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -33,16 +33,20 @@ def make_loss(settings: LossSettings, task: Task, shares: NDArray[np.float64]) -
         A function of labels (uint8 `[batch, height, width]`, 255 ignored) and logits (float32
         `[batch, height, width, outputs]`) to a scalar.
     """
+    smoothing = settings.label_smoothing
     if task.kind == "saliency":
-        return lambda labels, logits: (
-            binary_cross_entropy(labels, logits) + settings.iou * soft_iou_loss(labels, logits)
-            if settings.iou
-            else binary_cross_entropy(labels, logits)
-        )
+
+        def saliency_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+            total = binary_cross_entropy(labels, logits, smoothing)
+            if settings.iou:
+                total += settings.iou * soft_iou_loss(labels, logits)
+            return total
+
+        return saliency_loss
     weights = class_weights(shares, settings.class_weights, settings.weight_cap)
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        total = cross_entropy(labels, logits, weights)
+        total = cross_entropy(labels, logits, weights, smoothing)
         if settings.dice:
             total += settings.dice * dice_loss(labels, logits)
         if settings.lovasz:
@@ -71,19 +75,25 @@ def class_weights(
     return np.minimum(weights / weights.min(), cap).astype(np.float32)
 
 
-def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, weights: NDArray[np.float32]) -> tf.Tensor:
+def cross_entropy(
+    labels: tf.Tensor, logits: tf.Tensor, weights: NDArray[np.float32], smoothing: float = 0.0
+) -> tf.Tensor:
     """Return the weighted mean cross-entropy over the labelled pixels.
 
     Args:
         labels: uint8 `[batch, height, width]`, 255 ignored.
         logits: float32 `[batch, height, width, classes]`.
         weights: float32 `[classes]`.
+        smoothing: Share of the label that is spread evenly over all classes, 0…1.
 
     Returns:
         A scalar; 0 where nothing is labelled.
     """
     valid, classes = _split(labels)
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
+    if smoothing:
+        spread = -tf.reduce_mean(tf.nn.log_softmax(logits), -1)
+        entropy = (1 - smoothing) * entropy + smoothing * spread
     weight = tf.gather(tf.constant(weights), classes) * valid
     return tf.math.divide_no_nan(tf.reduce_sum(weight * entropy), tf.reduce_sum(weight))
 
@@ -129,15 +139,16 @@ def lovasz_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.math.divide_no_nan(tf.reduce_sum(lost * present), tf.reduce_sum(present))
 
 
-def binary_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+def binary_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
     """Return the mean binary cross-entropy over the labelled pixels.
 
     Args:
         labels: uint8 `[batch, height, width]`: 0, 1, or 255 ignored.
         logits: float32 `[batch, height, width, 1]`.
+        smoothing: Share of the label that is spread evenly over both classes, 0…1.
     """
     valid, classes = _split(labels)
-    truth = tf.cast(classes, tf.float32)
+    truth = (1 - smoothing) * tf.cast(classes, tf.float32) + smoothing / 2
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(truth, logits[..., 0])
     return tf.math.divide_no_nan(tf.reduce_sum(entropy * valid), tf.reduce_sum(valid))
 
@@ -154,6 +165,50 @@ def soft_iou_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     overlap = tf.reduce_sum(truth * guess, (1, 2))
     union = tf.reduce_sum(truth + guess, (1, 2)) - overlap
     return tf.reduce_mean(1 - (overlap + 1) / (union + 1))
+
+
+def divergence(
+    teacher: tf.Tensor, student: tf.Tensor, temperature: float, counted: tf.Tensor
+) -> tf.Tensor:
+    """Return the mean of KL(teacher ‖ student) over the pixels that count.
+
+    Args:
+        teacher: Logits, float32 `[batch, height, width, outputs]`; one output stands for two
+            classes, of which the first has the logit 0.
+        student: Likewise.
+        temperature: Divides both.
+        counted: bool `[batch, height, width]`.
+
+    Returns:
+        A scalar; 0 where nothing counts.
+    """
+    if student.shape[-1] == 1:
+        sides = [[0, 0], [0, 0], [0, 0], [1, 0]]
+        teacher, student = tf.pad(teacher, sides), tf.pad(student, sides)
+    known = tf.nn.log_softmax(teacher / temperature)
+    guess = tf.nn.log_softmax(student / temperature)
+    apart = tf.reduce_sum(tf.exp(known) * (known - guess), -1)
+    weight = tf.cast(counted, tf.float32)
+    return tf.math.divide_no_nan(tf.reduce_sum(weight * apart), tf.reduce_sum(weight))
+
+
+def energy_distance(teacher: tf.Tensor, student: tf.Tensor) -> tf.Tensor:
+    """Return how differently two feature maps spread their energy over a picture.
+
+    The squared distance of the channels' mean squares, each map of unit length (attention
+    transfer: Zagoruyko, Komodakis, arXiv 1612.03928), a mean over the pictures: 0…2.
+
+    Args:
+        teacher: float32 `[batch, height, width, channels]`.
+        student: Of that size, with any channels.
+    """
+
+    def spread(features: tf.Tensor) -> tf.Tensor:
+        energy = tf.reduce_mean(tf.square(features), -1)
+        return tf.math.l2_normalize(energy, (1, 2))
+
+    distance = tf.square(spread(teacher) - spread(student))
+    return tf.reduce_mean(tf.reduce_sum(distance, (1, 2)))
 
 
 def _split(labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 IGNORE = 255
+# Beyond the picture's border, where even a teacher has nothing to say.
+OUTSIDE = 254
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ def load_training(
     """Decode training pictures, each file once, in the order of `samples`.
 
     Args:
-        samples: Pictures with masks; the same one may stand there several times.
+        samples: Pictures, those without mask all ignored; the same one may stand there several
+            times.
         task: Reads the masks.
         longest_side: Larger pictures are scaled down to this, masks by nearest neighbour.
 
@@ -61,7 +64,11 @@ def load_training(
         except DataError as error:
             logger.warning("skipped: %s", error)
             return None
-        return _limit(Picture(pixels, task.read_label(sample)), longest_side)
+        if sample.mask is None:
+            label = np.full(pixels.shape[:2], IGNORE, np.uint8)
+        else:
+            label = task.read_label(sample)
+        return _limit(Picture(pixels, label), longest_side)
 
     unique = {(sample.image, sample.mask): sample for sample in samples}
     with ThreadPoolExecutor() as pool:

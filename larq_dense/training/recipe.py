@@ -6,159 +6,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from larq_dense.common.errors import RecipeError
 from larq_dense.common.files import write_text
 from larq_dense.common.images import Preprocessing
+from larq_dense.training.settings import (
+    AugmentationSettings,
+    DataSettings,
+    DistillationSettings,
+    InputSettings,
+    LossSettings,
+    OptimizerSettings,
+    Positive,
+    Section,
+    Side,
+    SourceSettings,
+    UnlabelledSettings,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from larq_dense.tasks import DataSource, Sample, Task
+    from larq_dense.tasks import Sample, Task
 
-Positive = Annotated[int, Field(gt=0)]
-Side = Annotated[int, Field(gt=0, multiple_of=32)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Triple = tuple[float, float, float]
 Precision = Literal["binary", "float"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class InputSettings(_Section):
-    """The published network's input: a picture is resized to it, then normalized.
-
-    Attributes:
-        height: Rows, a multiple of 32.
-        width: Columns, a multiple of 32.
-        mean: Subtracted from R, G, B (0…255).
-        std: Divided by afterwards (0…255).
-    """
-
-    height: Side
-    width: Side
-    mean: Triple = (127.5, 127.5, 127.5)
-    std: tuple[Rate, Rate, Rate] = (127.5, 127.5, 127.5)
-
-
-class SourceSettings(_Section):
-    """One data set's split.
-
-    Attributes:
-        folder: Folder below the data root.
-        split: Name of the split list.
-        labels: Encoding of the masks, where the task cannot tell it from the folder.
-        within: A further list of stems; only pictures on both lists are used.
-        repeat: How often each picture counts in one pass.
-    """
-
-    folder: str
-    split: str
-    labels: str | None = None
-    within: str | None = None
-    repeat: Positive = 1
-
-    @property
-    def title(self) -> str:
-        """How logs and reports name the source."""
-        return f"{self.folder}/{self.split}" + (f"/{self.within}" if self.within else "")
-
-    def to_source(self) -> DataSource:
-        """Return the task's own form of this source."""
-        from larq_dense.tasks import DataSource
-
-        return DataSource(**self.model_dump())
-
-
-class DataSettings(_Section):
-    """What is trained and validated on.
-
-    Attributes:
-        train: Sources joined for training.
-        validation: Sources validated one by one; the best weights are those with the highest
-            mean of the task's main metric over them.
-        longest_side: Training pictures are kept in memory at most this large, in pixels.
-        validation_limit: At most this many pictures of each validation source, evenly spread
-            over it.
-    """
-
-    train: Annotated[list[SourceSettings], Field(min_length=1)]
-    validation: Annotated[list[SourceSettings], Field(min_length=1)]
-    longest_side: Positive | None = None
-    validation_limit: Positive | None = None
-
-
-class AugmentationSettings(_Section):
-    """Random changes to training pictures.
-
-    Attributes:
-        scale: Range of the zoom on the picture at the network's input size, drawn evenly on a
-            logarithmic scale.
-        aspect: Range of the stretch of width against height, drawn likewise.
-        flip: Mirror every second picture from left to right.
-        brightness: Largest shift, as a share of 255.
-        contrast: Largest relative change.
-    """
-
-    scale: tuple[Factor, Factor] = (0.75, 1.5)
-    aspect: tuple[Factor, Factor] = (0.9, 1.1)
-    flip: bool = True
-    brightness: Share = 0.15
-    contrast: Share = 0.2
-
-    @model_validator(mode="after")
-    def _check_ranges(self) -> AugmentationSettings:
-        for name in ("scale", "aspect"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise ValueError(f"{name} [{low}, {high}] runs backwards")
-        return self
-
-
-class LossSettings(_Section):
-    """The loss: cross-entropy for label maps, binary cross-entropy for saliency, and more terms.
-
-    Attributes:
-        class_weights: `"log"` weighs class c by 1 / log(1.02 + share of c's pixels) (ENet,
-            arXiv 1606.02147), `"none"` weighs all alike. Label maps only.
-        weight_cap: Largest class weight, as a multiple of the smallest.
-        dice: Weight of the soft Dice term. Label maps only.
-        lovasz: Weight of the Lovász-softmax term. Label maps only.
-        iou: Weight of the soft intersection-over-union term. Saliency only.
-    """
-
-    class_weights: Literal["log", "none"] = "log"
-    weight_cap: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 10.0
-    dice: Weight = 0.0
-    lovasz: Weight = 0.0
-    iou: Weight = 1.0
-
-
-class OptimizerSettings(_Section):
-    """Adam for binary kernels and AdamW for the rest, both with warm-up and cosine decay.
-
-    Attributes:
-        learning_rate: Peak for the real-valued variables.
-        binary_learning_rate: Peak for the latent binary kernels; as `learning_rate` if not given.
-        warmup: Share of all steps in which the rates rise from 0.
-        final: Rates at the end, as a share of their peaks.
-        weight_decay: Decoupled decay of the real-valued kernels, times the learning rate.
-    """
-
-    learning_rate: Rate = 2e-3
-    binary_learning_rate: Rate | None = None
-    warmup: Share = 0.03
-    final: Share = 0.0
-    weight_decay: Weight = 0.01
-
-
-class Recipe(_Section):
+class Recipe(Section):
     """One training run.
 
     Attributes:
@@ -178,13 +53,16 @@ class Recipe(_Section):
         early_stop: Stop after this many validations without a better metric.
         augmentation: Random changes to training pictures.
         loss: Terms of the loss.
-        optimizer: Learning rates and decay.
+        optimizer: Learning rates, decay and averaging.
+        distillation: A teacher, if there is one.
         seed: Of the initial weights, the order and the augmentation.
         deterministic: Same seed, same machine, same weights, bit for bit; slower.
         bfloat16: Convolve in bfloat16 where the processor has it (oneDNN on x86); variables, sums
             and all else stay float32. Signs are exact in it.
-        init: A zoo entry's name or a weights file whose layers of equal name and shape to begin
-            with.
+        init: A zoo entry's name, a run's folder or a weights file, whose layers of equal name and
+            shape to begin with.
+        encoder_weights: ImageNet weights for the encoder to begin with, an `.npz` file below the
+            data root; for `efficientnet_lite0`.
     """
 
     name: str
@@ -203,15 +81,23 @@ class Recipe(_Section):
     augmentation: AugmentationSettings = AugmentationSettings()
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
+    distillation: DistillationSettings | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     deterministic: bool = False
     bfloat16: bool = False
     init: str | None = None
+    encoder_weights: str | None = None
 
     @model_validator(mode="after")
     def _check_length(self) -> Recipe:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give either epochs or steps")
+        return self
+
+    @model_validator(mode="after")
+    def _check_teacher(self) -> Recipe:
+        if self.data.unlabelled and self.distillation is None:
+            raise ValueError("data.unlabelled needs distillation, for only a teacher labels it")
         return self
 
     @classmethod
@@ -354,6 +240,32 @@ class Recipe(_Section):
                 "name another split or fill the list."
             )
         return list(samples)
+
+    def read_unlabelled(
+        self, task: Task, root: str | Path, source: UnlabelledSettings
+    ) -> list[Sample]:
+        """List one source's pictures, without masks.
+
+        Raises:
+            DataError: The folder or list is missing, or there is no picture in it.
+        """
+        from larq_dense.common.errors import DataError
+        from larq_dense.tasks import plain
+        from larq_dense.tasks.layouts import by_stem
+        from larq_dense.tasks.sources import Sample
+
+        folder = Path(root) / source.folder
+        pictures = by_stem(folder if source.split is None else folder / "images")
+        stems = list(pictures) if source.split is None else plain.read_list(folder, source.split)
+        if not stems:
+            raise DataError(f"{folder} holds no picture; name a folder of pictures, or a split.")
+        for stem in stems:
+            if stem not in pictures:
+                raise DataError(
+                    f"{folder} has no image for {stem!r} of its split {source.split!r}."
+                )
+        found = [Sample(stem, pictures[stem], None, task.own_encoding) for stem in stems]
+        return found * source.repeat
 
 
 def _sentence(error: ValidationError, origin: str) -> str:

@@ -12,8 +12,11 @@ import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 # isort: split
 import tensorflow as tf
 
+from larq_dense.models.efficientnet import load_imagenet
+from larq_dense.training.average import MovingAverage
 from larq_dense.training.checkpoint import restore_state, save_state
 from larq_dense.training.data import batches
+from larq_dense.training.distillation import Distillation
 from larq_dense.training.initial import initialize
 from larq_dense.training.losses import make_loss
 from larq_dense.training.pictures import Picture, class_shares, load_training, load_validation
@@ -53,6 +56,8 @@ def load_data(recipe: Recipe, task: Task, root: Path) -> Data:
     """
     settings = recipe.data
     samples = [s for source in settings.train for s in recipe.read_samples(task, root, source)]
+    for unlabelled in settings.unlabelled:
+        samples += recipe.read_unlabelled(task, root, unlabelled)
     found = {
         source.title: recipe.read_samples(task, root, source) for source in settings.validation
     }
@@ -84,19 +89,33 @@ class Session:
         with distribution.strategy.scope():
             self._model = recipe.build_model(SHAPE, task=task)
             self._optimizers = make_optimizers(self._model, recipe.optimizer, total_steps)
-        # Validation and weight files use a copy on one device.
-        self.plain = recipe.build_model(SHAPE, task=task) if distribution.kind else self._model
+            decay = recipe.optimizer.average
+            self._average = MovingAverage(self._model, decay) if decay else None
+        # Validation and weight files use a copy on one device, or of the averages.
+        copied = distribution.kind or self._average
+        self.plain = recipe.build_model(SHAPE, task=task) if copied else self._model
         self._variables = list(self._model.weights)
         for optimizer, _ in self._optimizers:
             self._variables += optimizer.variables
+        if self._average:
+            self._variables += self._average.variables
         self.validator = Validator(self.plain, task, recipe.preprocessing, data.validation)
         shares = class_shares(data.training, len(task.classes))
         self._train_step = make_train_step(
             self._model,
             self._optimizers,
             make_loss(recipe.loss, task, shares),
+            distillation=self._make_distillation(task),
+            average=self._average,
             replicas=distribution.replicas,
         )
+
+    def _make_distillation(self, task: Task) -> Distillation | None:
+        settings = self._recipe.distillation
+        if settings is None:
+            return None
+        with self._distribution.strategy.scope():
+            return Distillation(settings, self._model, task, self._recipe.input)
 
     @property
     def learning_rate(self) -> float:
@@ -106,6 +125,11 @@ class Session:
     def initialize(self, source: str) -> str:
         """Load what matches from other weights; returns a sentence about it."""
         return initialize(self._model, source)
+
+    def initialize_encoder(self, path: Path) -> str:
+        """Load the encoder's ImageNet weights; returns a sentence about it."""
+        count = load_imagenet(self._model, path)
+        return f"the encoder begins with {count} variables from {path}"
 
     def restore(self, run_dir: Path) -> None:
         """Take up a run's state."""
@@ -119,8 +143,10 @@ class Session:
             save_state(run_dir, names, values, progress)
 
     def copy_to_plain(self) -> tf.keras.Model:
-        """Bring the copy on one device up to date; every worker calls it."""
-        if self.plain is not self._model:
+        """Bring the copy that is measured and kept up to date; every worker calls it."""
+        if self._average:
+            self._average.copy_to(self.plain, self._model)
+        elif self.plain is not self._model:
             self.plain.set_weights(self._model.get_weights())
         return self.plain
 

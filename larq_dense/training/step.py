@@ -11,10 +11,13 @@ import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 import tensorflow as tf
 
 from larq_dense import models
+from larq_dense.training.distillation import without_outside
 
 if TYPE_CHECKING:
+    from larq_dense.training.average import MovingAverage
+    from larq_dense.training.distillation import Distillation
     from larq_dense.training.losses import Loss
-    from larq_dense.training.recipe import OptimizerSettings
+    from larq_dense.training.settings import OptimizerSettings
 
 Group = tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]
 
@@ -85,6 +88,8 @@ def make_train_step(
     optimizers: Sequence[Group],
     loss: Loss,
     *,
+    distillation: Distillation | None = None,
+    average: MovingAverage | None = None,
     replicas: int = 1,
     jit_compile: bool | None = None,
 ) -> tf.types.experimental.PolymorphicFunction:
@@ -94,6 +99,8 @@ def make_train_step(
         model: The network; its variables are updated by assignment.
         optimizers: From `make_optimizers`.
         loss: A function of labels and logits.
+        distillation: Of the model, with its teacher's term of the loss.
+        average: Updated after the variables.
         replicas: Replicas whose gradients are summed; each contributes its share.
         jit_compile: Compile by XLA, as an export of the step's HLO does.
 
@@ -107,10 +114,17 @@ def make_train_step(
         variables = [variable for _, group in optimizers for variable in group]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            value = loss(labels, model(images, training=True)) / replicas
+            if distillation is None:
+                value = loss(labels, model(images, training=True))
+            else:
+                logits, term = distillation(images, labels)
+                value = loss(without_outside(labels), logits) + term
+            value /= replicas
         gradients = dict(zip(map(id, variables), tape.gradient(value, variables), strict=True))
         for optimizer, group in optimizers:
             optimizer.apply_gradients((gradients[id(v)], v) for v in group)
+        if average is not None:
+            average.update(optimizers[0][0].iterations)
         return value
 
     return train_step

@@ -9,6 +9,22 @@ int32_t clamp_to_int32(int64_t value, int64_t low, int64_t high) {
   return static_cast<int32_t>(value < low ? low : (value > high ? high : value));
 }
 
+int32_t floor_half(int32_t value) { return (value - (value & 1)) / 2; }
+
+// out = a ^ b; a null operand is all zeros.
+void xor_words(const uint32_t* a, const uint32_t* b, uint32_t* __restrict out, size_t count) {
+  if (a == nullptr || b == nullptr) {
+    const uint32_t* only = a == nullptr ? b : a;
+    if (only == nullptr) {
+      memset(out, 0, count * sizeof(uint32_t));
+    } else {
+      memcpy(out, only, count * sizeof(uint32_t));
+    }
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) out[i] = a[i] ^ b[i];
+}
+
 // Without the processor's instruction the compiler's builtin would call into its own library.
 int32_t count_bits(uint32_t v) {
   v -= (v >> 1) & 0x55555555u;
@@ -84,6 +100,8 @@ const char* BinaryConv::configure(const Kernels* kernels, const ConvOptions& opt
   if (!activation_range(options.activation, depth_, &clamp_min_, &clamp_max_)) {
     return "LceBconv2d: unknown fused activation";
   }
+  base_ = kind_ == ConvKind::kInt8 ? depth_ : 0;
+  fits_int_ = true;
   return pack(constants);
 }
 
@@ -100,9 +118,11 @@ const char* BinaryConv::pack(const ConvConstants& constants) {
     return "LceBconv2d: the filter's size overflows";
   }
   const bool zero_padding = options_.same_padding && !options_.pad_with_one;
-  if (!weights_.allocate(weights) || !zeros_.allocate(static_cast<size_t>(group_words_)) || !offset_.allocate(channels) ||
+  if (!weights_.allocate(weights) || !zeros_.allocate(static_cast<size_t>(group_words_)) ||
+      !offset_.allocate(channels) || !half_offset_.allocate(channels) ||
       (zero_padding && !tap_sums_.allocate(sums)) ||
-      (kind_ == ConvKind::kBits && !limit_.allocate(channels)) ||
+      (kind_ == ConvKind::kBits &&
+       (!limits_[0].allocate(channels) || !limits_[1].allocate(channels))) ||
       !multiplier_.allocate(channels) || !bias_.allocate(channels) ||
       (misaligned_bits() && !float_limit_.allocate(static_cast<size_t>(channels_out_)))) {
     return "LceBconv2d: out of memory for the weights";
@@ -154,7 +174,8 @@ void BinaryConv::pack_block(const ConvConstants& constants, int32_t first_channe
       }
     }
     offset_[slot] = static_cast<int32_t>(
-        depth - int64_t{64} * (triples_ + singles_) * static_cast<int64_t>(width));
+        depth - base_ - int64_t{64} * (triples_ + singles_) * static_cast<int64_t>(width));
+    half_offset_[slot] = floor_half(offset_[slot]);
 
     if (tap_sums_.size() != 0) {
       for (size_t tap = 0; tap < height * width; ++tap) {
@@ -172,22 +193,28 @@ void BinaryConv::pack_block(const ConvConstants& constants, int32_t first_channe
         bias_[slot] = constants.bias[channel];
         break;
       case ConvKind::kInt8: {
-        // LCE's formula to the last bit: it works on depth - dot.
+        // LCE's formula to the last bit, but for the sign: it works on depth - dot.
         const double scale = constants.output_scale;
         const double multiplier = constants.multiplier[channel];
         const double bias = constants.bias[channel];
-        multiplier_[slot] = static_cast<float>(-1 * multiplier / scale);
+        multiplier_[slot] = static_cast<float>(multiplier / scale);
         bias_[slot] = static_cast<float>((bias + static_cast<double>(depth) * multiplier) / scale +
                                          constants.output_zero_point);
+        const double most = 2.0 * static_cast<double>(depth) * __builtin_fabs(multiplier / scale) +
+                            __builtin_fabs(static_cast<double>(bias_[slot]));
+        fits_int_ = fits_int_ && most < (1 << 30);
         break;
       }
-      case ConvKind::kBits:
+      case ConvKind::kBits: {
         // LCE: (depth - dot) / 2 > threshold.
-        limit_[slot] = clamp_to_int32(depth - 2 * int64_t{constants.threshold[channel]},
-                                      -depth - 1, depth + 1);
+        const int32_t limit = clamp_to_int32(depth - 2 * int64_t{constants.threshold[channel]},
+                                             -depth - 1, depth + 1);
+        limits_[0][slot] = floor_half(limit + 1);
+        limits_[1][slot] = floor_half(limit);
         multiplier_[slot] = 1.0f;
-        if (float_limit_.size() != 0) float_limit_[channel] = static_cast<float>(limit_[slot]);
+        if (float_limit_.size() != 0) float_limit_[channel] = static_cast<float>(limit);
         break;
+      }
     }
   }
 }
@@ -228,7 +255,7 @@ const char* BinaryConv::set_input(const Shape& input) {
       !checked_mul(static_cast<size_t>(columns), static_cast<size_t>(column_words_), &words) ||
       !checked_mul(words, sizeof(uint32_t), &columns_bytes_) ||
       !checked_round_up(columns_bytes_, kAlignment, &columns_bytes_) ||
-      !checked_mul(offset_.size(), 2 * sizeof(int32_t), &offsets_bytes_) ||
+      !checked_mul(offset_.size(), 3 * sizeof(int32_t), &offsets_bytes_) ||
       (misaligned_bits() &&
        (!checked_mul(static_cast<size_t>(width), static_cast<size_t>(channels_out_), &spill) ||
         !checked_mul(spill, sizeof(float), &spill))) ||
@@ -251,32 +278,26 @@ const char* BinaryConv::set_input(const Shape& input) {
   return nullptr;
 }
 
-void BinaryConv::prepare_column(const uint32_t* const* sources, uint32_t* column) const {
-  const int32_t words = group_words_;
-  if (options_.vertical.kernel == 3) {
-    const uint32_t* top = sources[0];
-    const uint32_t* middle = sources[1];
-    const uint32_t* bottom = sources[2];
-    for (int32_t i = 0; i < words; ++i) {
-      const uint32_t a = top[i];
-      const uint32_t parity = a ^ middle[i];
-      column[3 * i] = a;
-      column[3 * i + 1] = parity;
-      column[3 * i + 2] = parity ^ bottom[i];
-    }
-    return;
-  }
-  const auto word = [&](int32_t i) { return sources[i / words][i % words]; };
-  for (int32_t i = 0; i < triples_; ++i) {
+// Prepares the words of column j, which word(i) gives.
+template <class Word>
+void BinaryConv::prepare_column(const Word& word, int32_t j, uint32_t* columns) const {
+  const int32_t triples = triples_;
+  uint32_t* first = columns + int64_t{j} * triples;
+  uint32_t* two = first + plane();
+  uint32_t* three = two + plane();
+  for (int32_t i = 0; i < triples; ++i) {
     const uint32_t a = word(i);
-    const uint32_t parity = a ^ word(i + triples_);
-    column[3 * i] = a;
-    column[3 * i + 1] = parity;
-    column[3 * i + 2] = parity ^ word(i + 2 * triples_);
+    const uint32_t parity = a ^ word(i + triples);
+    first[i] = a;
+    two[i] = parity;
+    three[i] = parity ^ word(i + 2 * triples);
   }
-  for (int32_t i = 3 * triples_; i < column_words_; ++i) column[i] = word(i);
+  uint32_t* single = columns + 3 * plane() + int64_t{j} * singles_;
+  for (int32_t i = 0; i < singles_; ++i) single[i] = word(3 * triples + i);
 }
 
+// Where the words of all columns' first, second and third words of a triple lie, and then those left
+// over, is a plane each.
 void BinaryConv::prepare_row(int64_t row, int group, const uint32_t* input,
                              uint32_t* columns) const {
   // Kernels this tall exist only in malformed files, yet they must work: in slices they would need
@@ -297,45 +318,70 @@ void BinaryConv::prepare_row(int64_t row, int group, const uint32_t* input,
         if (x < 0 || x >= width || y < 0 || y >= input_.dims[1]) return 0;
         return base[(y * width + x) * words + i % group_words_];
       };
-      uint32_t* column = columns + int64_t{j} * column_words_;
-      for (int32_t i = 0; i < triples_; ++i) {
-        const uint32_t a = word(i);
-        const uint32_t parity = a ^ word(i + triples_);
-        column[3 * i] = a;
-        column[3 * i + 1] = parity;
-        column[3 * i + 2] = parity ^ word(i + 2 * triples_);
-      }
-      for (int32_t i = 3 * triples_; i < column_words_; ++i) column[i] = word(i);
+      prepare_column(word, j, columns);
     }
     return;
   }
 
   // A padded pixel is all +1, which is all zero bits.
   const uint32_t* rows[kMaxHeight];
-  bool any = false;
   for (int32_t y = 0; y < height; ++y) {
     const int64_t source = top + int64_t{y} * options_.vertical.dilation;
     rows[y] = source >= 0 && source < input_.dims[1] ? base + source * width * words : nullptr;
-    any = any || rows[y] != nullptr;
   }
+  if (height == 3) return prepare_row_of_three(rows, columns);
+
   const uint32_t* sources[kMaxHeight];
   const uint32_t* nothing = zeros_.data();
   for (int32_t j = 0; j < columns_; ++j) {
-    uint32_t* column = columns + int64_t{j} * column_words_;
     const int64_t x = int64_t{j} * column_step_ - pad_left_;
-    if (x < 0 || x >= width || !any) {
-      memset(column, 0, static_cast<size_t>(column_words_) * sizeof(uint32_t));
-      continue;
-    }
+    const bool inside = x >= 0 && x < width;
     for (int32_t y = 0; y < height; ++y) {
-      sources[y] = rows[y] == nullptr ? nothing : rows[y] + x * words;
+      sources[y] = rows[y] == nullptr || !inside ? nothing : rows[y] + x * words;
     }
-    prepare_column(sources, column);
+    if (height == 1) {
+      const uint32_t* source = sources[0];
+      prepare_column([&](int32_t i) { return source[i]; }, j, columns);
+    } else {
+      prepare_column([&](int32_t i) { return sources[i / group_words_][i % group_words_]; }, j,
+                     columns);
+    }
+  }
+}
+
+// Each triple is a word of each row: whole rows are prepared at once where their columns lie side by
+// side.
+void BinaryConv::prepare_row_of_three(const uint32_t* const* rows, uint32_t* columns) const {
+  const int64_t words = input_.dims[3];
+  const int64_t count = group_words_;
+  const auto fill = [&](int64_t first, int64_t end, int64_t x, bool inside) {
+    const auto source = [&](int y) {
+      return rows[y] == nullptr || !inside ? nullptr : rows[y] + x * words;
+    };
+    const size_t length = static_cast<size_t>((end - first) * count);
+    uint32_t* one = columns + first * count;
+    uint32_t* two = one + plane();
+    uint32_t* three = two + plane();
+    xor_words(source(0), nullptr, one, length);
+    xor_words(one, source(1), two, length);
+    xor_words(two, source(2), three, length);
+  };
+  if (groups_ == 1 && column_step_ == 1) {
+    const int64_t left = pad_left_ < columns_ ? pad_left_ : columns_;
+    const int64_t right = left + input_.dims[2] < columns_ ? left + input_.dims[2] : columns_;
+    fill(0, left, 0, false);
+    fill(left, right, 0, true);
+    fill(right, columns_, 0, false);
+    return;
+  }
+  for (int32_t j = 0; j < columns_; ++j) {
+    const int64_t x = int64_t{j} * column_step_ - pad_left_;
+    fill(j, j + 1, x, x >= 0 && x < input_.dims[2]);
   }
 }
 
 void BinaryConv::run_pixels(int64_t row, int segment, const uint32_t* columns,
-                            const int32_t* offsets, int32_t first, int32_t count,
+                            const Offsets& offsets, int32_t first, int32_t count,
                             const ConvTarget& target, float* spill) const {
   if (count <= 0) return;
   const int32_t block = kernels_->block;
@@ -351,18 +397,20 @@ void BinaryConv::run_pixels(int64_t row, int segment, const uint32_t* columns,
     return;
   }
   ConvTile tile;
-  tile.x_pixel = options_.horizontal.kernel == 1
-                     ? column_words_
-                     : ptrdiff_t{options_.horizontal.stride} * column_words_;
-  tile.x = columns + first * tile.x_pixel;
-  tile.x_tap = ptrdiff_t{options_.horizontal.dilation} * column_words_;
+  const int64_t step = options_.horizontal.kernel == 1 ? 1 : options_.horizontal.stride;
+  const auto planes = [&](const uint32_t* x, int32_t words) {
+    return Columns{x + first * step * words, step * words,
+                   int64_t{options_.horizontal.dilation} * words, words};
+  };
+  tile.triples = planes(columns, triples_);
+  tile.plane = static_cast<ptrdiff_t>(plane());
+  tile.singles = planes(columns + 3 * plane(), singles_);
   tile.taps = options_.horizontal.kernel;
-  tile.triples = triples_;
-  tile.singles = singles_;
+  tile.odd = offsets.odd;
   tile.pixels = count;
   if (singles_ == 0 && options_.horizontal.dilation == 1) {
     // The columns of a window lie side by side: one long run.
-    tile.triples = triples_ * tile.taps;
+    tile.triples.count *= tile.taps;
     tile.taps = 1;
   }
 
@@ -383,7 +431,7 @@ void BinaryConv::run_pixels(int64_t row, int segment, const uint32_t* columns,
     const int64_t channel = first_channel + in_segment;
     const size_t slot = index * static_cast<size_t>(block);
     tile.w = weights_.data() + index * block_weights;
-    tile.offset = offsets + slot;
+    tile.offset = offsets.halves + slot;
     const int64_t left = segment_channels_ - in_segment;
     tile.channels = static_cast<int>(left < block ? left : block);
 
@@ -391,7 +439,7 @@ void BinaryConv::run_pixels(int64_t row, int segment, const uint32_t* columns,
       BitOutput output;
       output.out_pixel = ptrdiff_t{output_.dims[3]} * 4;
       output.out = static_cast<uint8_t*>(target.out) + pixel * output.out_pixel + channel / 8;
-      output.limit = limit_.data() + slot;
+      output.limit = limits_[offsets.odd].data() + slot;
       kernels_->conv_bits(tile, output);
     } else if (kind_ == ConvKind::kInt8) {
       Int8Output output;
@@ -399,9 +447,10 @@ void BinaryConv::run_pixels(int64_t row, int segment, const uint32_t* columns,
       output.out = static_cast<int8_t*>(target.out) + pixel * channels_out_ + channel;
       output.multiplier = multiplier_.data() + slot;
       output.bias = bias_.data() + slot;
-      output.depth = depth_;
-      output.clamp_min = depth_ - clamp_max_;
-      output.clamp_max = depth_ - clamp_min_;
+      output.clamped = options_.activation != kTfLiteActNone;
+      output.clamp_min = clamp_min_ - base_;
+      output.clamp_max = clamp_max_ - base_;
+      output.fits_int = fits_int_;
       kernels_->conv_int8(tile, output);
     } else {
       FloatOutput output;
@@ -470,7 +519,8 @@ void BinaryConv::run_segment(int64_t row, int segment, const uint32_t* columns,
                              const ConvTarget& target, int32_t* offsets, float* spill) const {
   const int32_t width = output_.dims[2];
   if (tap_sums_.size() == 0) {
-    run_pixels(row, segment, columns, offset_.data(), 0, width, target, spill);
+    const bool odd = offset_[0] & 1;
+    run_pixels(row, segment, columns, {half_offset_.data(), odd}, 0, width, target, spill);
     return;
   }
   // Zero padding: a padded tap counted as +1 times its weights; take that away again.
@@ -482,6 +532,12 @@ void BinaryConv::run_segment(int64_t row, int segment, const uint32_t* columns,
   const int64_t top = (row % output_.dims[1]) * options_.vertical.stride - pad_top_;
   int32_t* row_offsets = offsets;
   int32_t* pixel_offsets = offsets + all;
+  int32_t* halves = offsets + 2 * all;
+  // All channels have the same parity.
+  const auto halve = [&](const int32_t* whole) {
+    for (size_t i = begin; i < begin + count; ++i) halves[i] = floor_half(whole[i]);
+    return Offsets{halves, (whole[begin] & 1) != 0};
+  };
   const auto outside_row = [&](int32_t ky) {
     const int64_t y = top + int64_t{ky} * options_.vertical.dilation;
     return y < 0 || y >= input_.dims[1];
@@ -507,11 +563,11 @@ void BinaryConv::run_segment(int64_t row, int segment, const uint32_t* columns,
         if (!outside_row(ky)) take_away(pixel_offsets, ky, kx);
       }
     }
-    run_pixels(row, segment, columns, pixel_offsets, x, 1, target, spill);
+    run_pixels(row, segment, columns, halve(pixel_offsets), x, 1, target, spill);
   };
   for (int32_t x = 0; x < inner_first_; ++x) edge_pixel(x);
-  run_pixels(row, segment, columns, row_offsets, inner_first_, inner_end_ - inner_first_, target,
-             spill);
+  run_pixels(row, segment, columns, halve(row_offsets), inner_first_, inner_end_ - inner_first_,
+             target, spill);
   for (int32_t x = inner_end_; x < width; ++x) edge_pixel(x);
 }
 

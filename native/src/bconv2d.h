@@ -86,12 +86,21 @@ class BinaryConv {
   const char* pack(const ConvConstants& constants);
   void pack_block(const ConvConstants& constants, int32_t first_channel, int32_t channels,
                   size_t block);
+  // What the halved dot products of some pixels begin with (kernels.h).
+  struct Offsets {
+    const int32_t* halves;
+    bool odd;
+  };
+
   void prepare_row(int64_t row, int group, const uint32_t* input, uint32_t* columns) const;
-  void prepare_column(const uint32_t* const* sources, uint32_t* column) const;
+  void prepare_row_of_three(const uint32_t* const* rows, uint32_t* columns) const;
+  template <class Word>
+  void prepare_column(const Word& word, int32_t j, uint32_t* columns) const;
   void run_segment(int64_t row, int segment, const uint32_t* columns, const ConvTarget& target,
                    int32_t* offsets, float* spill) const;
-  void run_pixels(int64_t row, int segment, const uint32_t* columns, const int32_t* offsets,
+  void run_pixels(int64_t row, int segment, const uint32_t* columns, const Offsets& offsets,
                   int32_t first, int32_t count, const ConvTarget& target, float* spill) const;
+  size_t plane() const { return static_cast<size_t>(columns_) * static_cast<size_t>(triples_); }
   bool misaligned_bits() const;
 
   const Kernels* kernels_ = nullptr;
@@ -106,13 +115,16 @@ class BinaryConv {
   int32_t column_words_ = 0;      // words of one prepared column
   int32_t triples_ = 0, singles_ = 0;
   int32_t depth_ = 0;             // real inputs of one output
+  int32_t base_ = 0;              // dot products count from here: LCE's int8 ones from `depth_`
   int32_t clamp_min_ = 0, clamp_max_ = 0;
+  bool fits_int_ = true;          // int8 outputs before they are rounded
 
   Array<uint32_t> weights_;
   Array<float> multiplier_, bias_;
   Array<float> float_limit_;   // for bits of groups that do not start on a byte
-  Array<int32_t> limit_;
-  Array<int32_t> offset_;
+  Array<int32_t> limits_[2];   // for even and odd dot products
+  Array<int32_t> offset_;      // where no tap is padded with nothing, not halved
+  Array<int32_t> half_offset_;
   Array<uint32_t> zeros_;      // one padded pixel of a group
   Array<int32_t> tap_sums_;    // for each tap: what one-padding adds, to be taken away again
 

@@ -46,9 +46,8 @@ struct Avx2 {
     return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
   }
   static Ints widen(Ints dot, Counts sums, Counts majorities) {
-    return _mm256_add_epi32(dot,
-                            _mm256_sub_epi32(_mm256_slli_epi32(sum_bytes(sums), 1),
-                                             _mm256_slli_epi32(sum_bytes(majorities), 2)));
+    return _mm256_sub_epi32(_mm256_add_epi32(dot, sum_bytes(sums)),
+                            _mm256_slli_epi32(sum_bytes(majorities), 1));
   }
   static void keep(Words& v) { asm volatile("" : "+x"(v)); }
 
@@ -59,7 +58,7 @@ struct Avx2 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
   }
   static Ints splat_int(int32_t v) { return _mm256_set1_epi32(v); }
-  static Ints sub_int(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
+  static Ints add_int(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
   static Ints min_int(Ints a, Ints b) { return _mm256_min_epi32(a, b); }
   static Ints max_int(Ints a, Ints b) { return _mm256_max_epi32(a, b); }
   static unsigned less_int(Ints a, Ints b) {
@@ -87,20 +86,26 @@ struct Avx2 {
   static Floats round_even(Floats v) {
     return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }
-  // To nearest, halves away from zero, like std::round.
+  // To nearest, halves away from zero, like std::round: what follows 0.5 from below is added with
+  // v's sign and the rest cut off.
   static Ints round(Floats v) {
-    const Floats whole = _mm256_round_ps(v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
-    const Floats rest = _mm256_sub_ps(v, whole);
-    const Floats up = _mm256_cmp_ps(rest, splat_float(0.5f), _CMP_GE_OQ);
-    const Floats down = _mm256_cmp_ps(rest, splat_float(-0.5f), _CMP_LE_OQ);
-    // A true comparison is -1 as an integer.
-    const Ints result = _mm256_sub_epi32(_mm256_cvttps_epi32(whole), _mm256_castps_si256(up));
-    return _mm256_add_epi32(result, _mm256_castps_si256(down));
+    const Floats half = _mm256_castsi256_ps(_mm256_set1_epi32(0x3effffff));
+    const Floats signed_half = _mm256_or_ps(_mm256_and_ps(v, splat_float(-0.0f)), half);
+    return _mm256_cvttps_epi32(_mm256_add_ps(v, signed_half));
   }
-  static void store_int8(int8_t* p, Ints v, int n) {
-    int32_t lanes[kLanes];
-    store_ints(lanes, v);
-    for (int i = 0; i < n; ++i) p[i] = static_cast<int8_t>(lanes[i]);
+  // Bit i: p[i] < limit, of 32 bytes.
+  static uint32_t less_bytes(const int8_t* p, int limit) {
+    const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return static_cast<uint32_t>(
+        _mm256_movemask_epi8(_mm256_cmpgt_epi8(_mm256_set1_epi8(static_cast<char>(limit)), v)));
+  }
+  // The nearest int8.
+  static void store_int8(int8_t* p, Ints v) { store_some_int8(p, v, kLanes); }
+  static void store_some_int8(int8_t* p, Ints v, int n) {
+    const __m128i pairs =
+        _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    const int64_t bytes = _mm_cvtsi128_si64(_mm_packs_epi16(pairs, pairs));
+    memcpy(p, &bytes, static_cast<size_t>(n));
   }
 };
 

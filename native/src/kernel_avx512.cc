@@ -39,18 +39,19 @@ struct Avx512 {
   }
   static Counts zero_counts() { return _mm512_setzero_si512(); }
   static Counts count(Counts sum, Words v) {
-    return _mm512_add_epi32(sum, _mm512_popcnt_epi32(v));
+    // In place: GCC would copy the sum to another register, and then run out of them.
+    asm("vpaddd %1, %0, %0" : "+v"(sum) : "v"(_mm512_popcnt_epi32(v)));
+    return sum;
   }
   static Ints widen(Ints dot, Counts sums, Counts majorities) {
-    return _mm512_add_epi32(
-        dot, _mm512_sub_epi32(_mm512_slli_epi32(sums, 1), _mm512_slli_epi32(majorities, 2)));
+    return _mm512_sub_epi32(_mm512_add_epi32(dot, sums), _mm512_slli_epi32(majorities, 1));
   }
   static void keep(Words& v) { asm volatile("" : "+v"(v)); }
 
   static Ints load_ints(const int32_t* p) { return _mm512_loadu_si512(p); }
   static void store_ints(int32_t* p, Ints v) { _mm512_storeu_si512(p, v); }
   static Ints splat_int(int32_t v) { return _mm512_set1_epi32(v); }
-  static Ints sub_int(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
+  static Ints add_int(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
   static Ints min_int(Ints a, Ints b) { return _mm512_min_epi32(a, b); }
   static Ints max_int(Ints a, Ints b) { return _mm512_max_epi32(a, b); }
   static unsigned less_int(Ints a, Ints b) { return _mm512_cmplt_epi32_mask(a, b); }
@@ -73,18 +74,28 @@ struct Avx512 {
   static Floats round_even(Floats v) {
     return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }
-  // To nearest, halves away from zero, like std::round.
+  // To nearest, halves away from zero, like std::round: what follows 0.5 from below is added with
+  // v's sign ("v & sign | half") and the rest cut off.
   static Ints round(Floats v) {
-    const Floats whole = _mm512_roundscale_ps(v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
-    const Floats rest = _mm512_sub_ps(v, whole);
-    const __mmask16 up = _mm512_cmp_ps_mask(rest, splat_float(0.5f), _CMP_GE_OQ);
-    const __mmask16 down = _mm512_cmp_ps_mask(rest, splat_float(-0.5f), _CMP_LE_OQ);
-    Ints result = _mm512_cvttps_epi32(whole);
-    result = _mm512_mask_add_epi32(result, up, result, splat_int(1));
-    return _mm512_mask_sub_epi32(result, down, result, splat_int(1));
+    const __m512i half = _mm512_set1_epi32(0x3effffff);
+    const __m512i sign = _mm512_set1_epi32(INT32_MIN);
+    const __m512i signed_half =
+        _mm512_ternarylogic_epi32(_mm512_castps_si512(v), sign, half, 0xea);
+    return _mm512_cvttps_epi32(_mm512_add_ps(v, _mm512_castsi512_ps(signed_half)));
   }
-  static void store_int8(int8_t* p, Ints v, int n) {
-    _mm512_mask_cvtepi32_storeu_epi8(p, first_lanes(n), v);
+  // Bit i: p[i] < limit, of 32 bytes.
+  static uint32_t less_bytes(const int8_t* p, int limit) {
+    const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return static_cast<uint32_t>(
+        _mm256_movemask_epi8(_mm256_cmpgt_epi8(_mm256_set1_epi8(static_cast<char>(limit)), v)));
+  }
+  // The nearest int8.
+  static void store_int8(int8_t* p, Ints v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(v));
+  }
+  static void store_some_int8(int8_t* p, Ints v, int n) {
+    const __m128i bytes = _mm512_cvtsepi32_epi8(v);
+    memcpy(p, &bytes, static_cast<size_t>(n));
   }
 };
 

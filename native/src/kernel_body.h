@@ -20,10 +20,10 @@ constexpr int kWidenEvery = 29;
 
 #define LARQ_DENSE_INLINE __attribute__((always_inline)) inline
 
-// Makes the compiler forget what the pointer points to, so that it does not hold the input words of
-// one vector of channels in registers for the next: the sums need them all, and a broadcast load
-// costs nothing.
-LARQ_DENSE_INLINE void forget(const uint32_t*& pointer) { asm volatile("" : "+r"(pointer)); }
+// Makes the compiler forget what memory holds, so that it does not keep the input words of one
+// vector of channels in registers for the next: the sums need them all, and a broadcast load costs
+// nothing.
+LARQ_DENSE_INLINE void forget_memory() { asm volatile("" : : : "memory"); }
 
 // A number that is a constant even where it is passed on.
 template <int I>
@@ -65,26 +65,72 @@ struct Tile {
     LARQ_DENSE_END;
   }
 
+  // Counts as wide as the dot products begin at the offsets, byte counts at 0.
   LARQ_DENSE_INLINE void start(const int32_t* offsets) {
+    clear();
     LARQ_DENSE_EACH(C, c)
       const Ints offset = Isa::load_ints(offsets + c * Isa::kLanes);
       LARQ_DENSE_EACH(P, p)
-        dot[p][c] = offset;
+        if constexpr (Isa::kByteCounts) {
+          dot[p][c] = offset;
+        } else {
+          sums[p][c] = offset;
+        }
       LARQ_DENSE_END;
     LARQ_DENSE_END;
   }
 
-  // Adds what was counted to the dot products.
+  // Adds what was counted to the halved dot products.
   LARQ_DENSE_INLINE void widen() {
     LARQ_DENSE_EACH(P, p)
       LARQ_DENSE_EACH(C, c)
-        dot[p][c] = Isa::widen(dot[p][c], sums[p][c], majorities[p][c]);
+        if constexpr (Isa::kByteCounts) {
+          dot[p][c] = Isa::widen(dot[p][c], sums[p][c], majorities[p][c]);
+        } else {
+          dot[p][c] = Isa::widen(sums[p][c], Isa::zero_counts(), majorities[p][c]);
+        }
+      LARQ_DENSE_END;
+    LARQ_DENSE_END;
+  }
+
+  // Makes dot products of the halves.
+  LARQ_DENSE_INLINE void make_whole(bool odd) {
+    const Ints one = Isa::splat_int(odd);
+    LARQ_DENSE_EACH(P, p)
+      LARQ_DENSE_EACH(C, c)
+        dot[p][c] = Isa::add_int(Isa::add_int(dot[p][c], dot[p][c]), one);
+      LARQ_DENSE_END;
+    LARQ_DENSE_END;
+  }
+
+  // clamp(dot) * multiplier + bias. Unless something needs the dot products themselves the
+  // multiplier is doubled in place of the halves, which gives the same to the last bit.
+  template <class Output>
+  LARQ_DENSE_INLINE void scale(const Output& output, bool odd, typename Isa::Floats (&y)[P][C]) {
+    const bool whole = odd || output.clamped;
+    if (whole) make_whole(odd);
+    if (output.clamped) {
+      const Ints clamp_min = Isa::splat_int(output.clamp_min);
+      const Ints clamp_max = Isa::splat_int(output.clamp_max);
+      LARQ_DENSE_EACH(P, p)
+        LARQ_DENSE_EACH(C, c)
+          dot[p][c] = Isa::min_int(Isa::max_int(dot[p][c], clamp_min), clamp_max);
+        LARQ_DENSE_END;
+      LARQ_DENSE_END;
+    }
+    LARQ_DENSE_EACH(C, c)
+      typename Isa::Floats multiplier = Isa::load_floats(output.multiplier + c * Isa::kLanes);
+      if (!whole) multiplier = Isa::add(multiplier, multiplier);
+      const typename Isa::Floats bias = Isa::load_floats(output.bias + c * Isa::kLanes);
+      LARQ_DENSE_EACH(P, p)
+        y[p][c] = Isa::add(Isa::mul(Isa::to_floats(dot[p][c]), multiplier), bias);
       LARQ_DENSE_END;
     LARQ_DENSE_END;
   }
 
   // Words are prepared in threes (kernels.h): the first, the parity of two, that of all.
-  LARQ_DENSE_INLINE void count_triple(const uint32_t* x, ptrdiff_t x_pixel, const uint32_t* w) {
+  LARQ_DENSE_INLINE void count_triple(const uint32_t* x0, const uint32_t* x1, const uint32_t* x2,
+                                      ptrdiff_t pixel, const uint32_t* w) {
     if constexpr (Isa::kHoldsWeights) {
       Words weights[3][C];
       LARQ_DENSE_EACH(C, c)
@@ -94,10 +140,9 @@ struct Tile {
       LARQ_DENSE_END;
       // Step by step over all vectors, for cores that run instructions in order.
       LARQ_DENSE_EACH(P, p)
-        const Words first = Isa::splat(x);
-        const Words two = Isa::splat(x + 1);
-        const Words three = Isa::splat(x + 2);
-        x += x_pixel;
+        const Words first = Isa::splat(x0 + p * pixel);
+        const Words two = Isa::splat(x1 + p * pixel);
+        const Words three = Isa::splat(x2 + p * pixel);
         Words a[C], parity[C], s[C];
         LARQ_DENSE_EACH(C, c)
           s[c] = Isa::bit_xor(weights[2][c], three);
@@ -120,43 +165,45 @@ struct Tile {
         const Words wp = Isa::load(w + kBlock<Isa> + c * Isa::kLanes);
         const Words ws = Isa::load(w + 2 * kBlock<Isa> + c * Isa::kLanes);
         LARQ_DENSE_EACH(P, p)
-          const uint32_t* word = x + p * x_pixel;
-          const Words a = Isa::bit_xor(wa, Isa::splat(word));
-          const Words parity = Isa::bit_xor(wp, Isa::splat(word + 1));
-          const Words s = Isa::bit_xor(ws, Isa::splat(word + 2));
+          const Words a = Isa::bit_xor(wa, Isa::splat(x0 + p * pixel));
+          const Words parity = Isa::bit_xor(wp, Isa::splat(x1 + p * pixel));
+          const Words s = Isa::bit_xor(ws, Isa::splat(x2 + p * pixel));
           sums[p][c] = Isa::count(sums[p][c], s);
           majorities[p][c] = Isa::count(majorities[p][c], Isa::select(parity, s, a));
         LARQ_DENSE_END;
-        forget(x);
+        forget_memory();
       LARQ_DENSE_END;
     }
   }
 
-  LARQ_DENSE_INLINE void count_single(const uint32_t* x, ptrdiff_t x_pixel, const uint32_t* w) {
+  LARQ_DENSE_INLINE void count_single(const uint32_t* x, ptrdiff_t pixel, const uint32_t* w) {
     LARQ_DENSE_EACH(C, c)
       const Words weights = Isa::load(w + c * Isa::kLanes);
       LARQ_DENSE_EACH(P, p)
-        const Words v = Isa::bit_xor(weights, Isa::splat(x + p * x_pixel));
+        const Words v = Isa::bit_xor(weights, Isa::splat(x + p * pixel));
         sums[p][c] = Isa::count(sums[p][c], v);
       LARQ_DENSE_END;
     LARQ_DENSE_END;
   }
 
-  LARQ_DENSE_INLINE void run(const ConvTile& tile, const uint32_t* x) {
-    const ptrdiff_t x_pixel = tile.x_pixel;
-    if (Isa::kByteCounts) start(tile.offset);
-    clear();
+  LARQ_DENSE_INLINE void run(const ConvTile& tile, int first) {
+    // Copies, since memory is forgotten below.
+    const Columns in_threes = tile.triples;
+    const Columns left_over = tile.singles;
+    const ptrdiff_t plane = tile.plane;
+    start(tile.offset);
     const uint32_t* w = tile.w;
     int until_widen = kWidenEvery;
     for (int tap = 0; tap < tile.taps; ++tap) {
-      const uint32_t* column = x + tap * tile.x_tap;
-      int triples = tile.triples;
+      const uint32_t* x0 = in_threes.x + first * in_threes.pixel + tap * in_threes.tap;
+      const uint32_t* x1 = x0 + plane;
+      const uint32_t* x2 = x1 + plane;
+      int triples = in_threes.count;
       while (triples > 0) {
         int chunk = triples;
         if (Isa::kByteCounts && chunk > until_widen) chunk = until_widen;
         for (int i = 0; i < chunk; ++i) {
-          count_triple(column, x_pixel, w);
-          column += 3;
+          count_triple(x0++, x1++, x2++, in_threes.pixel, w);
           w += 3 * kBlock<Isa>;
         }
         triples -= chunk;
@@ -169,13 +216,13 @@ struct Tile {
           }
         }
       }
-      for (int i = 0; i < tile.singles; ++i) {
-        count_single(column, x_pixel, w);
-        column += 1;
+      const uint32_t* x = left_over.x + first * left_over.pixel + tap * left_over.tap;
+      for (int i = 0; i < left_over.count; ++i) {
+        count_single(x++, left_over.pixel, w);
         w += kBlock<Isa>;
       }
-      if (Isa::kByteCounts && tile.singles != 0) {
-        until_widen -= tile.singles;  // at most 2
+      if (Isa::kByteCounts && left_over.count != 0) {
+        until_widen -= left_over.count;  // at most 2
         if (until_widen <= 2) {
           widen();
           clear();
@@ -183,7 +230,6 @@ struct Tile {
         }
       }
     }
-    if (!Isa::kByteCounts) start(tile.offset);
     widen();
   }
 };
@@ -266,9 +312,6 @@ LARQ_DENSE_INLINE void finish_float(const ConvTile& tile, const FloatOutput& out
 
 template <class Isa, int P>
 void tile_float(const ConvTile& tile, const FloatOutput& output, int first) {
-  using Floats = typename Isa::Floats;
-  using Ints = typename Isa::Ints;
-  constexpr int C = Isa::kVectors;
   // A large picture's rows lie outside the caches; the sums take long enough to fetch them.
   const auto each_line = [&](auto function) {
     LARQ_DENSE_EACH(P, p)
@@ -286,24 +329,9 @@ void tile_float(const ConvTile& tile, const FloatOutput& output, int first) {
   }
 
   Tile<Isa, P> sums;
-  sums.run(tile, tile.x + first * tile.x_pixel);
-  if (output.clamped) {
-    const Ints clamp_min = Isa::splat_int(output.clamp_min);
-    const Ints clamp_max = Isa::splat_int(output.clamp_max);
-    LARQ_DENSE_EACH(P, p)
-      LARQ_DENSE_EACH(C, c)
-        sums.dot[p][c] = Isa::min_int(Isa::max_int(sums.dot[p][c], clamp_min), clamp_max);
-      LARQ_DENSE_END;
-    LARQ_DENSE_END;
-  }
-  Floats y[P][C];
-  LARQ_DENSE_EACH(C, c)
-    const Floats multiplier = Isa::load_floats(output.multiplier + c * Isa::kLanes);
-    const Floats bias = Isa::load_floats(output.bias + c * Isa::kLanes);
-    LARQ_DENSE_EACH(P, p)
-      y[p][c] = Isa::add(Isa::mul(Isa::to_floats(sums.dot[p][c]), multiplier), bias);
-    LARQ_DENSE_END;
-  LARQ_DENSE_END;
+  sums.run(tile, first);
+  typename Isa::Floats y[P][Isa::kVectors];
+  sums.scale(output, tile.odd, y);
   if (tile.channels >= kBlock<Isa>) {
     finish_float<Isa, P, false>(tile, output, first, y);
   } else {
@@ -314,7 +342,7 @@ void tile_float(const ConvTile& tile, const FloatOutput& output, int first) {
 template <class Isa, int P>
 void tile_bits(const ConvTile& tile, const BitOutput& output, int first) {
   Tile<Isa, P> sums;
-  sums.run(tile, tile.x + first * tile.x_pixel);
+  sums.run(tile, first);
   unsigned bits[P] = {};
   LARQ_DENSE_EACH(Isa::kVectors, c)
     const typename Isa::Ints limit = Isa::load_ints(output.limit + c * Isa::kLanes);
@@ -325,31 +353,45 @@ void tile_bits(const ConvTile& tile, const BitOutput& output, int first) {
   store_bits<Isa, P>(output.out + first * output.out_pixel, output.out_pixel, bits, tile.channels);
 }
 
+// Stores a block of which all channels exist or (kPartial) not.
+template <class Isa, int P, bool kPartial>
+LARQ_DENSE_INLINE void store_int8(const ConvTile& tile, const Int8Output& output, int first,
+                                  const typename Isa::Floats (&y)[P][Isa::kVectors]) {
+  LARQ_DENSE_EACH(Isa::kVectors, c)
+    const int lanes = tile.channels - c * Isa::kLanes;
+    if (kPartial && lanes <= 0) return;
+    LARQ_DENSE_EACH(P, p)
+      int8_t* out = output.out + (first + p) * output.out_pixel + c * Isa::kLanes;
+      if (kPartial && lanes < Isa::kLanes) {
+        Isa::store_some_int8(out, Isa::round(y[p][c]), lanes);
+      } else {
+        Isa::store_int8(out, Isa::round(y[p][c]));
+      }
+    LARQ_DENSE_END;
+  LARQ_DENSE_END;
+}
+
 template <class Isa, int P>
 void tile_int8(const ConvTile& tile, const Int8Output& output, int first) {
   using Floats = typename Isa::Floats;
-  using Ints = typename Isa::Ints;
   Tile<Isa, P> sums;
-  sums.run(tile, tile.x + first * tile.x_pixel);
-  const Ints depth = Isa::splat_int(output.depth);
-  const Ints clamp_min = Isa::splat_int(output.clamp_min);
-  const Ints clamp_max = Isa::splat_int(output.clamp_max);
-  const Floats lowest = Isa::splat_float(-128.0f);
-  const Floats highest = Isa::splat_float(127.0f);
-  LARQ_DENSE_EACH(Isa::kVectors, c)
-    const int lanes = tile.channels - c * Isa::kLanes;
-    if (lanes <= 0) return;
-    const Floats multiplier = Isa::load_floats(output.multiplier + c * Isa::kLanes);
-    const Floats bias = Isa::load_floats(output.bias + c * Isa::kLanes);
+  sums.run(tile, first);
+  Floats y[P][Isa::kVectors];
+  sums.scale(output, tile.odd, y);
+  if (!output.fits_int) {
+    const Floats lowest = Isa::splat_float(-128.0f);
+    const Floats highest = Isa::splat_float(127.0f);
     LARQ_DENSE_EACH(P, p)
-      const Ints twice = Isa::sub_int(depth, sums.dot[p][c]);
-      const Ints dot = Isa::min_int(Isa::max_int(twice, clamp_min), clamp_max);
-      const Floats y = Isa::add(Isa::mul(Isa::to_floats(dot), multiplier), bias);
-      int8_t* out = output.out + (first + p) * output.out_pixel + c * Isa::kLanes;
-      const Ints rounded = Isa::round(Isa::min(Isa::max(y, lowest), highest));
-      Isa::store_int8(out, rounded, lanes >= Isa::kLanes ? Isa::kLanes : lanes);
+      LARQ_DENSE_EACH(Isa::kVectors, c)
+        y[p][c] = Isa::min(Isa::max(y[p][c], lowest), highest);
+      LARQ_DENSE_END;
     LARQ_DENSE_END;
-  LARQ_DENSE_END;
+  }
+  if (tile.channels >= kBlock<Isa>) {
+    store_int8<Isa, P, false>(tile, output, first, y);
+  } else {
+    store_int8<Isa, P, true>(tile, output, first, y);
+  }
 }
 
 // Calls `run<P>` for full tiles and then once for the pixels left over.
@@ -407,14 +449,11 @@ void quantize_float(const float* x, const float* limit, size_t count, uint32_t* 
 template <class Isa>
 void quantize_int8(const int8_t* x, int zero_point, size_t count, uint32_t* bits) {
   size_t i = 0;
-  while (i < count) {
-    const size_t n = count - i < 32 ? count - i : 32;
+  for (; i + 32 <= count; i += 32) *bits++ = Isa::less_bytes(x + i, zero_point);
+  if (i < count) {
     uint32_t word = 0;
-    for (size_t b = 0; b < n; ++b) {
-      word |= static_cast<uint32_t>(x[i + b] < zero_point) << b;
-    }
-    *bits++ = word;
-    i += n;
+    for (int b = 0; i < count; ++i, ++b) word |= static_cast<uint32_t>(x[i] < zero_point) << b;
+    *bits = word;
   }
 }
 

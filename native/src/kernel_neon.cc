@@ -36,15 +36,14 @@ struct Neon {
     return vreinterpretq_s32_u32(vpaddlq_u16(vpaddlq_u8(counts)));
   }
   static Ints widen(Ints dot, Counts sums, Counts majorities) {
-    return vaddq_s32(dot, vsubq_s32(vshlq_n_s32(sum_bytes(sums), 1),
-                                    vshlq_n_s32(sum_bytes(majorities), 2)));
+    return vsubq_s32(vaddq_s32(dot, sum_bytes(sums)), vshlq_n_s32(sum_bytes(majorities), 1));
   }
   static void keep(Words& v) { asm volatile("" : "+w"(v)); }
 
   static Ints load_ints(const int32_t* p) { return vld1q_s32(p); }
   static void store_ints(int32_t* p, Ints v) { vst1q_s32(p, v); }
   static Ints splat_int(int32_t v) { return vdupq_n_s32(v); }
-  static Ints sub_int(Ints a, Ints b) { return vsubq_s32(a, b); }
+  static Ints add_int(Ints a, Ints b) { return vaddq_s32(a, b); }
   static Ints min_int(Ints a, Ints b) { return vminq_s32(a, b); }
   static Ints max_int(Ints a, Ints b) { return vmaxq_s32(a, b); }
   static unsigned lane_bits(uint32x4_t mask) {
@@ -75,10 +74,22 @@ struct Neon {
   static Floats round_even(Floats v) { return vrndnq_f32(v); }
   // To nearest, halves away from zero, like std::round.
   static Ints round(Floats v) { return vcvtaq_s32_f32(v); }
-  static void store_int8(int8_t* p, Ints v, int n) {
-    int32_t lanes[kLanes];
-    vst1q_s32(lanes, v);
-    for (int i = 0; i < n; ++i) p[i] = static_cast<int8_t>(lanes[i]);
+  // Bit i: p[i] < limit, of 32 bytes.
+  static uint32_t less_bytes(const int8_t* p, int limit) {
+    const int8x16_t bound = vdupq_n_s8(static_cast<int8_t>(limit));
+    const uint8x16_t bit = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const uint8x16_t low = vandq_u8(vcltq_s8(vld1q_s8(p), bound), bit);
+    const uint8x16_t high = vandq_u8(vcltq_s8(vld1q_s8(p + 16), bound), bit);
+    const uint8x16_t fours = vpaddq_u8(vpaddq_u8(low, high), vpaddq_u8(low, high));
+    return vgetq_lane_u32(vreinterpretq_u32_u8(vpaddq_u8(fours, fours)), 0);
+  }
+  // The nearest int8.
+  static void store_int8(int8_t* p, Ints v) { store_some_int8(p, v, kLanes); }
+  static void store_some_int8(int8_t* p, Ints v, int n) {
+    const int16x4_t halves = vqmovn_s32(v);
+    const int8x8_t bytes = vqmovn_s16(vcombine_s16(halves, halves));
+    const uint32_t word = vget_lane_u32(vreinterpret_u32_s8(bytes), 0);
+    memcpy(p, &word, static_cast<size_t>(n));
   }
 };
 

@@ -40,8 +40,8 @@ struct Portable {
   }
   static Ints widen(Ints dot, Counts sums, Counts majorities) {
     for (int i = 0; i < kLanes; ++i) {
-      dot.v[i] += 2 * sum_bytes(static_cast<uint32_t>(sums >> (32 * i))) -
-                  4 * sum_bytes(static_cast<uint32_t>(majorities >> (32 * i)));
+      dot.v[i] += sum_bytes(static_cast<uint32_t>(sums >> (32 * i))) -
+                  2 * sum_bytes(static_cast<uint32_t>(majorities >> (32 * i)));
     }
     return dot;
   }
@@ -53,7 +53,7 @@ struct Portable {
     p[1] = v.v[1];
   }
   static Ints splat_int(int32_t v) { return {{v, v}}; }
-  static Ints sub_int(Ints a, Ints b) { return {{a.v[0] - b.v[0], a.v[1] - b.v[1]}}; }
+  static Ints add_int(Ints a, Ints b) { return {{a.v[0] + b.v[0], a.v[1] + b.v[1]}}; }
   static int32_t min_of(int32_t a, int32_t b) { return a < b ? a : b; }
   static int32_t max_of(int32_t a, int32_t b) { return a > b ? a : b; }
   static Ints min_int(Ints a, Ints b) { return {{min_of(a.v[0], b.v[0]), min_of(a.v[1], b.v[1])}}; }
@@ -98,15 +98,23 @@ struct Portable {
   static Floats round_even(Floats v) {
     return {{round_even_one(v.v[0]), round_even_one(v.v[1])}};
   }
-  // To nearest, halves away from zero, like std::round. The caller clamps to [-128, 127].
+  // To nearest, halves away from zero, like std::round.
   static int32_t round_one(float v) {
     const int32_t whole = static_cast<int32_t>(v);
     const float rest = v - static_cast<float>(whole);
     return whole + (rest >= 0.5f) - (rest <= -0.5f);
   }
   static Ints round(Floats v) { return {{round_one(v.v[0]), round_one(v.v[1])}}; }
-  static void store_int8(int8_t* p, Ints v, int n) {
-    for (int i = 0; i < n; ++i) p[i] = static_cast<int8_t>(v.v[i]);
+  // Bit i: p[i] < limit, of 32 bytes.
+  static uint32_t less_bytes(const int8_t* p, int limit) {
+    uint32_t word = 0;
+    for (int i = 0; i < 32; ++i) word |= static_cast<uint32_t>(p[i] < limit) << i;
+    return word;
+  }
+  // The nearest int8.
+  static void store_int8(int8_t* p, Ints v) { store_some_int8(p, v, kLanes); }
+  static void store_some_int8(int8_t* p, Ints v, int n) {
+    for (int i = 0; i < n; ++i) p[i] = static_cast<int8_t>(min_of(max_of(v.v[i], -128), 127));
   }
 };
 

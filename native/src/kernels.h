@@ -15,16 +15,26 @@
 
 namespace larq_dense {
 
+// Prepared words of the columns of a row.
+struct Columns {
+  const uint32_t* x;  // the first pixel's window: `taps` columns
+  ptrdiff_t pixel;    // words from one output pixel's window to the next
+  ptrdiff_t tap;      // words from one column of the window to the next
+  int count;          // in each column
+};
+
 // A run of output pixels of one row, for one block of output channels.
+//
+// Dot products are counted in halves, dot = 2 half + odd with
+// half = offset + popcounts(s) - 2 popcounts(majority): that is an instruction less.
 struct ConvTile {
-  const uint32_t* x;   // the first pixel's window: `taps` columns of prepared words
-  ptrdiff_t x_pixel;   // words from one output pixel's window to the next
-  ptrdiff_t x_tap;     // words from one column of the window to the next
+  Columns triples;     // the first words; the others of each lie `plane` and 2 `plane` words on
+  ptrdiff_t plane;
+  Columns singles;     // words left over
   const uint32_t* w;   // prepared weights: taps x (3 * triples + singles) x block
   int taps;
-  int triples;         // of words, in each column
-  int singles;         // words left over, in each column
-  const int32_t* offset;  // for each channel: dot = offset + 2 popcounts(s) - 4 popcounts(majority)
+  const int32_t* offset;  // for each channel
+  bool odd;
   int pixels;
   int channels;        // of the block that exist; the rest is padding and is not stored
 };
@@ -61,22 +71,24 @@ struct FloatOutput {
   const float* limit[kMaxBitOutputs];
 };
 
-// The sign bit is dot < limit.
+// The sign bit is half < limit.
 struct BitOutput {
   uint8_t* out;
   ptrdiff_t out_pixel;  // bytes
   const int32_t* limit;
 };
 
-// saturate(round(clamp(depth - dot) * multiplier + bias)), the arithmetic of LCE.
+// saturate(round(clamp(dot) * multiplier + bias)), the arithmetic of LCE if `dot` is short by the
+// number of inputs.
 struct Int8Output {
   int8_t* out;
   ptrdiff_t out_pixel;
   const float* multiplier;
   const float* bias;
-  int32_t depth;
+  bool clamped;
   int32_t clamp_min;
   int32_t clamp_max;
+  bool fits_int;  // what is rounded is an int32 for certain
 };
 
 // How an operand lies against rows of channels.

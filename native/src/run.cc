@@ -47,17 +47,22 @@ void Partition::run_quantize(const Step& step, int64_t task) const {
   const int64_t channels = input.shape.last();
   const int64_t words = shape_of(step.bits[0]).last();
   const Range rows = rows_of(input.shape, task);
+  // Pixels that fill their words lie side by side, as one long pixel does.
+  const auto pixels_at_once = [&](int64_t width, bool alike) {
+    return alike && width == 32 * words && rows.end > rows.first ? rows.end - rows.first : 1;
+  };
   if (input.type == kTfLiteFloat32) {
     int64_t first_word = 0;
     for (int k = 0; k < step.parts; ++k) {
       const float* x = static_cast<const float*>(read(step.part[k]));
       const int64_t width = shape_of(step.part[k]).last();
-      for (int64_t row = rows.first; row < rows.end; ++row) {
-        for (int j = 0; j < step.bit_outputs; ++j) {
-          kernels_->quantize_float(
-              x + row * width, step.limits[j].size() == 0 ? nullptr : step.limits[j].data(),
-              static_cast<size_t>(width),
-              static_cast<uint32_t*>(write(step.bits[j])) + row * words + first_word);
+      for (int j = 0; j < step.bit_outputs; ++j) {
+        const float* limits = step.limits[j].size() == 0 ? nullptr : step.limits[j].data();
+        uint32_t* bits = static_cast<uint32_t*>(write(step.bits[j])) + first_word;
+        const int64_t pixels = pixels_at_once(width, limits == nullptr);
+        for (int64_t row = rows.first; row < rows.end; row += pixels) {
+          kernels_->quantize_float(x + row * width, limits, static_cast<size_t>(pixels * width),
+                                   bits + row * words);
         }
       }
       first_word += words_for(static_cast<int32_t>(width));
@@ -68,8 +73,9 @@ void Partition::run_quantize(const Step& step, int64_t task) const {
   const int zero_point = input.type == kTfLiteBool ? 1 : input.zero_point;
   const int8_t* x = static_cast<const int8_t*>(read(step.input));
   uint32_t* bits = static_cast<uint32_t*>(write(step.bits[0]));
-  for (int64_t row = rows.first; row < rows.end; ++row) {
-    kernels_->quantize_int8(x + row * channels, zero_point, static_cast<size_t>(channels),
+  const int64_t pixels = pixels_at_once(channels, true);
+  for (int64_t row = rows.first; row < rows.end; row += pixels) {
+    kernels_->quantize_int8(x + row * channels, zero_point, static_cast<size_t>(pixels * channels),
                             bits + row * words);
   }
 }

@@ -85,9 +85,13 @@ void run(const Case& c, const char* isa, Random& random) {
   std::vector<float> multiplier(static_cast<size_t>(c.channels_out)), bias = multiplier;
   std::vector<int32_t> threshold(multiplier.size());
   const int depth = c.kh * c.kw * group_in;
+  // Halves, which int8 rounds away from zero; values that are no int32; all the others.
+  const int range = pick(random, 0, 5);
+  const float size = range == 0 ? 0.75f : (range == 1 ? 1e9f : 1.0f / 7.0f);
   for (size_t i = 0; i < multiplier.size(); ++i) {
-    multiplier[i] = static_cast<float>(pick(random, -99, 99)) / 7.0f;
-    bias[i] = static_cast<float>(pick(random, -999, 999)) / 3.0f;
+    multiplier[i] = static_cast<float>(pick(random, -99, 99)) * size;
+    bias[i] = range == 0 ? static_cast<float>(pick(random, -99, 99)) * size
+                         : static_cast<float>(pick(random, -999, 999)) / 3.0f;
     threshold[i] = depth / 2 + pick(random, -5, 5);
   }
 

@@ -76,6 +76,27 @@ def test_beyond_the_picture_is_ignored(make_recipe: Make) -> None:
     assert (cropped[~inside] == 255).all()
 
 
+def test_beyond_the_picture_is_told_from_ignored(make_recipe: Make) -> None:
+    recipe = make_recipe(augmentation={**PLAIN, "scale": [0.5, 0.5]}, crop=[32, 64])
+    label = np.full((32, 64, 1), 255, np.uint8)
+    label[:, 32:] = 7
+    augmentation = Augmentation(recipe.augmentation, recipe.crop, beyond=254)
+    draws = tf.constant([0, 0, 0.5, 0.5, 0, 0, 0])
+    pixels, found = augmentation.crop(np.full((32, 64, 3), 9, np.uint8), label, (32, 64), draws)
+    inside = pixels.numpy()[..., 0] > 0
+    values, counts = np.unique(found.numpy()[..., 0][inside], return_counts=True)
+    assert values.tolist() == [7, 255] and counts.min() > 0.4 * counts.sum()
+    assert (found.numpy()[..., 0][~inside] == 254).all() and not inside.all()
+
+
+def test_a_teacher_lets_batches_tell_what_is_beyond(make_recipe: Make) -> None:
+    changes = {"augmentation": {**PLAIN, "scale": [0.3, 0.3]}}
+    for teacher, values in ((None, {0, 1, 2, 255}), ({"teacher": "x"}, {0, 1, 2, 254, 255})):
+        recipe = make_recipe(**changes, distillation=teacher)
+        ((_, labels),) = collect(batches([coded(40, 60)], recipe, 0, 1))
+        assert set(np.unique(labels)) == values
+
+
 @pytest.mark.parametrize("value", [0, 1, 18, 254, 255])
 def test_every_label_survives(make_recipe: Make, value: int) -> None:
     recipe = make_recipe(augmentation={**PLAIN, "scale": [1.7, 1.7]})

@@ -171,6 +171,44 @@ def test_init_from_a_weight_file(
         np.testing.assert_allclose(found[kernel.name], kernel, atol=1e-6)
 
 
+def test_init_from_a_run(make_recipe: Make, data_root: Path, tmp_path: Path, capsys: Any) -> None:
+    train(make_recipe(epochs=1), data_root, tmp_path / "first", progress=False)
+    second = make_recipe(
+        init=str(tmp_path / "first"), optimizer={"learning_rate": 1e-12, "warmup": 0}, epochs=1
+    )
+    train(second, data_root, tmp_path / "second")
+    assert "begins with 13 of 13 variables" in capsys.readouterr().err
+    first, second_best = (
+        load_file(tmp_path / name / "best.safetensors") for name in ("first", "second")
+    )
+    np.testing.assert_allclose(second_best["binary/kernel:0"], first["binary/kernel:0"], atol=1e-6)
+    (tmp_path / "first" / "best.safetensors").unlink()
+    with pytest.raises(WeightsError, match="first has no weights yet"):
+        train(second, data_root, tmp_path / "third", progress=False)
+
+
+def test_encoder_weights_for_another_encoder(
+    make_recipe: Make, data_root: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(WeightsError, match=f"{data_root}/weights.npz are for the encoder"):
+        train(make_recipe(encoder_weights="weights.npz"), data_root, tmp_path, progress=False)
+
+
+def test_the_average_is_what_is_measured_and_kept(
+    make_recipe: Make, data_root: Path, tmp_path: Path
+) -> None:
+    recipe = make_recipe(epochs=1, optimizer={"average": 0.9, "warmup": 0})
+    train(recipe, data_root, tmp_path, progress=False)
+    state = load_file(tmp_path / "checkpoint" / "state.safetensors")
+    state = {name.split(" ", 1)[1]: value for name, value in state.items()}
+    best = load_file(tmp_path / "best.safetensors")
+    for name, value in best.items():
+        averaged = name != "binary/kernel:0"
+        kept = state[name.replace(":0", "/average:0")] if averaged else state[name]
+        np.testing.assert_array_equal(value, kept, err_msg=name)
+    assert not np.array_equal(best["stem/kernel:0"], state["stem/kernel:0"])
+
+
 def test_init_that_does_not_fit(make_recipe: Make, data_root: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="zoo entry"):
         train(make_recipe(init="camwid"), data_root, tmp_path / "a", progress=False)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from larq_dense import tasks
 from larq_dense.training import losses
-from larq_dense.training.recipe import LossSettings
+from larq_dense.training.settings import LossSettings
 
 # isort: split
 import tensorflow as tf
@@ -39,6 +39,50 @@ def test_cross_entropy(batch: Any) -> None:
             weight += weights[label]
     found = losses.cross_entropy(labels, tf.constant(logits), weights)
     assert float(found) == pytest.approx(total / weight, rel=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_label_smoothing(batch: Any, smoothing: float) -> None:
+    labels, logits = batch
+    weights = np.array([1, 2, 5, 3], np.float32)
+    known = labels.reshape(-1) != 255
+    target = (1 - smoothing) * np.eye(4)[labels.reshape(-1)[known]] + smoothing / 4
+    entropy = -(target * np.log(softmax(logits).reshape(-1, 4)[known])).sum(-1)
+    expected = np.average(entropy, weights=weights[labels.reshape(-1)[known]])
+    found = losses.cross_entropy(labels, tf.constant(logits), weights, smoothing)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_label_smoothing_of_saliency(batch: Any) -> None:
+    labels, logits = batch
+    labels = np.where(labels == 2, 1, labels).astype(np.uint8)
+    p, target = 1 / (1 + np.exp(-logits[..., 0].astype(np.float64))), 0.8 * (labels == 1) + 0.1
+    entropy = -(target * np.log(p) + (1 - target) * np.log(1 - p))[labels != 255].mean()
+    settings = LossSettings(iou=0, label_smoothing=0.2)
+    loss = losses.make_loss(settings, tasks.get("ecssd"), np.array([0.5, 0.5]))
+    assert float(loss(labels, tf.constant(logits[..., :1]))) == pytest.approx(entropy, rel=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_divergence(batch: Any, temperature: float) -> None:
+    labels, student = batch
+    teacher = np.random.default_rng(1).normal(0, 2, student.shape).astype(np.float32)
+    counted = labels != 255
+    p, q = softmax(teacher / temperature), softmax(student / temperature)
+    expected = (p * np.log(p / q)).sum(-1)[counted].mean()
+    found = losses.divergence(tf.constant(teacher), tf.constant(student), temperature, counted)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.divergence(student, student, temperature, counted)) == 0
+    assert float(losses.divergence(teacher, student, temperature, counted & False)) == 0
+
+
+def test_divergence_of_one_output(batch: Any) -> None:
+    labels, logits = batch
+    teacher, student = logits[..., :1], logits[..., 1:2]
+    p, q = (1 / (1 + np.exp(-x[..., 0].astype(np.float64) / 2)) for x in (teacher, student))
+    apart = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+    found = losses.divergence(tf.constant(teacher), tf.constant(student), 2.0, labels != 255)
+    assert float(found) == pytest.approx(apart[labels != 255].mean(), rel=1e-5)
 
 
 def test_dice(batch: Any) -> None:

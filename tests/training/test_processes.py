@@ -37,6 +37,15 @@ def runs(
     write_bands(folder / "data" / "bands")
     write_bands(folder / "data" / "full", ignored_rows=0)
 
+    # A teacher for each of the two networks, with normalization and without.
+    Recipe.from_dict(recipe_values(epochs=1)).save(folder / "teacher.yaml")
+
+    def taught_by(name: str) -> dict[str, Any]:
+        return {
+            "distillation": {"teacher": str(folder / name)},
+            "optimizer": {"average": 0.9},
+        }
+
     def job(name: str, recipe: Path, **changes: Any) -> dict[str, Any]:
         plain: dict[str, Any] = {"kill": [], "distribute": None, "norm": True}
         return {**plain, "recipe": str(recipe), "run": str(folder / name), **changes}
@@ -49,7 +58,8 @@ def runs(
             # Far below a second: most checkpoints fall within an epoch.
             checkpoint_minutes=0.0005,
             deterministic=True,
-            loss={"dice": 0.5, "lovasz": 0.5},
+            loss={"dice": 0.5, "lovasz": 0.5, "label_smoothing": 0.1},
+            **taught_by("teacher"),
         )
     ).save(killed)
     # Without normalization, weights and ignored pixels the mean loss over all replicas is the
@@ -64,10 +74,13 @@ def runs(
             data=sources,
             loss={"class_weights": "none"},
             augmentation={"scale": [1.2, 2]},
+            **taught_by("plain_teacher"),
         )
     ).save(shared)
     rng = random.Random()
     jobs = [
+        job("teacher", folder / "teacher.yaml"),
+        job("plain_teacher", folder / "teacher.yaml", norm=False),
         job("whole", killed),
         job("killed", killed, kill=[rng.uniform(0, 0.2) for _ in range(2)]),
         *(

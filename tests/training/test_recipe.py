@@ -14,6 +14,7 @@ from larq_dense.common.images import Preprocessing
 from larq_dense.training.recipe import Recipe
 
 Make = Callable[..., Recipe]
+SOURCES = {name: [{"folder": "bands", "split": "val"}] for name in ("train", "validation")}
 
 
 def test_round_trip_through_yaml(make_recipe: Make, tmp_path: Path) -> None:
@@ -42,6 +43,11 @@ def test_round_trip_through_yaml(make_recipe: Make, tmp_path: Path) -> None:
         ({"loss": {"class_weights": "sqrt"}}, "wrong loss.class_weights"),
         ({"data": {"train": [], "validation": []}}, "wrong data.train"),
         ({"seed": -1}, "wrong seed"),
+        ({"distillation": {"weight": 1}}, "lacks the setting distillation.teacher"),
+        ({"distillation": {"teacher": "x", "temperature": 0}}, "wrong distillation.temperature"),
+        ({"optimizer": {"average": 1}}, "wrong optimizer.average"),
+        ({"loss": {"label_smoothing": 1}}, "wrong loss.label_smoothing"),
+        ({"data": {**SOURCES, "unlabelled": [{"folder": "x"}]}}, "unlabelled needs distillation"),
     ],
 )
 def test_one_sentence_names_the_key(make_recipe: Make, changes: dict[str, Any], said: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from larq_dense import tasks
 from larq_dense.training.losses import make_loss
-from larq_dense.training.recipe import LossSettings, OptimizerSettings
+from larq_dense.training.settings import LossSettings, OptimizerSettings
 from larq_dense.training.step import make_optimizers, make_train_step, schedule
 
 # isort: split

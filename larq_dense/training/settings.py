@@ -1,0 +1,196 @@
+"""The sections of a recipe: their settings, ranges and defaults."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from larq_dense.tasks import DataSource
+
+Positive = Annotated[int, Field(gt=0)]
+Side = Annotated[int, Field(gt=0, multiple_of=32)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Triple = tuple[float, float, float]
+
+
+class Section(BaseModel):
+    """A part of a recipe: settings that do not change, and no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputSettings(Section):
+    """The published network's input: a picture is resized to it, then normalized.
+
+    Attributes:
+        height: Rows, a multiple of 32.
+        width: Columns, a multiple of 32.
+        mean: Subtracted from R, G, B (0…255).
+        std: Divided by afterwards (0…255).
+    """
+
+    height: Side
+    width: Side
+    mean: Triple = (127.5, 127.5, 127.5)
+    std: tuple[Rate, Rate, Rate] = (127.5, 127.5, 127.5)
+
+
+class SourceSettings(Section):
+    """One data set's split.
+
+    Attributes:
+        folder: Folder below the data root.
+        split: Name of the split list.
+        labels: Encoding of the masks, where the task cannot tell it from the folder.
+        within: A further list of stems; only pictures on both lists are used.
+        repeat: How often each picture counts in one pass.
+    """
+
+    folder: str
+    split: str
+    labels: str | None = None
+    within: str | None = None
+    repeat: Positive = 1
+
+    @property
+    def title(self) -> str:
+        """How logs and reports name the source."""
+        return f"{self.folder}/{self.split}" + (f"/{self.within}" if self.within else "")
+
+    def to_source(self) -> DataSource:
+        """Return the task's own form of this source."""
+        from larq_dense.tasks import DataSource
+
+        return DataSource(**self.model_dump())
+
+
+class UnlabelledSettings(Section):
+    """Pictures that only a teacher labels.
+
+    Attributes:
+        folder: Folder of pictures below the data root; with `split`, one that holds `images/` and
+            lists.
+        split: Name of the split list.
+        repeat: How often each picture counts in one pass.
+    """
+
+    folder: str
+    split: str | None = None
+    repeat: Positive = 1
+
+
+class DataSettings(Section):
+    """What is trained and validated on.
+
+    Attributes:
+        train: Sources joined for training.
+        unlabelled: Further pictures for training, whose masks are not read; they need
+            `distillation`.
+        validation: Sources validated one by one; the best weights are those with the highest
+            mean of the task's main metric over them.
+        longest_side: Training pictures are kept in memory at most this large, in pixels.
+        validation_limit: At most this many pictures of each validation source, evenly spread
+            over it.
+    """
+
+    train: Annotated[list[SourceSettings], Field(min_length=1)]
+    unlabelled: list[UnlabelledSettings] = []
+    validation: Annotated[list[SourceSettings], Field(min_length=1)]
+    longest_side: Positive | None = None
+    validation_limit: Positive | None = None
+
+
+class AugmentationSettings(Section):
+    """Random changes to training pictures.
+
+    Attributes:
+        scale: Range of the zoom on the picture at the network's input size, drawn evenly on a
+            logarithmic scale.
+        aspect: Range of the stretch of width against height, drawn likewise.
+        flip: Mirror every second picture from left to right.
+        brightness: Largest shift, as a share of 255.
+        contrast: Largest relative change.
+    """
+
+    scale: tuple[Factor, Factor] = (0.75, 1.5)
+    aspect: tuple[Factor, Factor] = (0.9, 1.1)
+    flip: bool = True
+    brightness: Share = 0.15
+    contrast: Share = 0.2
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> AugmentationSettings:
+        for name in ("scale", "aspect"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} [{low}, {high}] runs backwards")
+        return self
+
+
+class LossSettings(Section):
+    """The loss: cross-entropy for label maps, binary cross-entropy for saliency, and more terms.
+
+    Attributes:
+        class_weights: `"log"` weighs class c by 1 / log(1.02 + share of c's pixels) (ENet,
+            arXiv 1606.02147), `"none"` weighs all alike. Label maps only.
+        weight_cap: Largest class weight, as a multiple of the smallest.
+        dice: Weight of the soft Dice term. Label maps only.
+        lovasz: Weight of the Lovász-softmax term. Label maps only.
+        iou: Weight of the soft intersection-over-union term. Saliency only.
+        label_smoothing: Share of each pixel's label that the cross-entropy spreads evenly over all
+            classes.
+    """
+
+    class_weights: Literal["log", "none"] = "log"
+    weight_cap: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 10.0
+    dice: Weight = 0.0
+    lovasz: Weight = 0.0
+    iou: Weight = 1.0
+    label_smoothing: Share = 0.0
+
+
+class DistillationSettings(Section):
+    """Learning from a trained network besides the labels, on every pixel of the pictures.
+
+    Adds weight · T² · KL(teacher ‖ student) of the class probabilities at temperature T (Hinton,
+    Vinyals, Dean, arXiv 1503.02531), a mean over the pixels.
+
+    Attributes:
+        teacher: A zoo entry's name or a run's folder, of the same classes. It sees the crops as
+            they are, normalized in its own way.
+        weight: Of the term.
+        features: Weight of a second term: the distance of the maps of energy of the decoder's four
+            stages (Zagoruyko, Komodakis, arXiv 1612.03928).
+        temperature: T; above 1, what the teacher holds for less probable counts for more.
+    """
+
+    teacher: str
+    weight: Weight = 1.0
+    features: Weight = 0.0
+    temperature: Factor = 2.0
+
+
+class OptimizerSettings(Section):
+    """Adam for binary kernels and AdamW for the rest, both with warm-up and cosine decay.
+
+    Attributes:
+        learning_rate: Peak for the real-valued variables.
+        binary_learning_rate: Peak for the latent binary kernels; as `learning_rate` if not given.
+        warmup: Share of all steps in which the rates rise from 0.
+        final: Rates at the end, as a share of their peaks.
+        weight_decay: Decoupled decay of the real-valued kernels, times the learning rate.
+        average: Decay, at each step, of a moving average of all but the latent binary kernels,
+            which is then what is validated and kept as the best weights; 0 for none.
+    """
+
+    learning_rate: Rate = 2e-3
+    binary_learning_rate: Rate | None = None
+    warmup: Share = 0.03
+    final: Share = 0.0
+    weight_decay: Weight = 0.01
+    average: Share = 0.0

@@ -1,0 +1,1 @@
+"""The XNOR runtime in C++, and how it is built."""

@@ -1,0 +1,237 @@
+"""Learning from a teacher."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from larq_dense import tasks
+from larq_dense.common.errors import DataError, RecipeError, UnknownNameError, WeightsError
+from larq_dense.models.weights import save_weights
+from larq_dense.training import Recipe, train
+from larq_dense.training.average import MovingAverage
+from larq_dense.training.distillation import Distillation
+from larq_dense.training.losses import make_loss
+from larq_dense.training.pictures import IGNORE, OUTSIDE
+from larq_dense.training.session import load_data
+from larq_dense.training.settings import DistillationSettings, LossSettings, OptimizerSettings
+from larq_dense.training.step import make_optimizers, make_train_step
+
+# isort: split
+import tensorflow as tf
+
+Make = Callable[..., Recipe]
+Build = Callable[..., Any]
+INPUT = {"height": 32, "width": 64, "mean": [100, 110, 120], "std": [50, 60, 70]}
+
+
+@pytest.fixture
+def teacher(tiny_model: Build, make_recipe: Make, data_root: Path, tmp_path: Path) -> Path:
+    """Return a run's folder with the random weights of a network normalized in its own way."""
+    folder = tmp_path / "teacher"
+    recipe = make_recipe(input=INPUT)
+    recipe.save(folder / "recipe.yaml")
+    (folder / "classes.yaml").write_bytes(recipe.classes_file(data_root).read_bytes())
+    tf.keras.utils.set_random_seed(3)
+    model = tiny_model(None, (None, None, 3), task=recipe.get_task(folder))
+    save_weights(model, folder / "best.safetensors", unpacked=True)
+    return folder
+
+
+def softmax(logits: Any) -> Any:
+    raised = np.exp(logits.astype(np.float64))
+    return raised / raised.sum(-1, keepdims=True)
+
+
+@pytest.fixture
+def batch() -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    pixels = rng.uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    labels = rng.integers(0, 3, (2, 32, 32)).astype(np.uint8)
+    labels[0, :8], labels[1, :, :5] = IGNORE, OUTSIDE
+    return pixels, labels
+
+
+def test_the_term(
+    teacher: Path, make_recipe: Make, data_root: Path, tiny_model: Build, batch: Any
+) -> None:
+    """The teacher gets pictures normalized in its own way, and pixels outside do not count."""
+    pixels, labels = batch
+    images = tf.constant((pixels - 127.5) / 127.5)
+    recipe = make_recipe()
+    task = recipe.get_task(data_root)
+    settings = DistillationSettings(teacher=str(teacher), weight=0.7, temperature=3)
+    tf.keras.utils.set_random_seed(4)
+    student = tiny_model(None, (None, None, 3), task=task)
+    logits, found = Distillation(settings, student, task, recipe.input)(images, labels)
+    np.testing.assert_allclose(logits, student(images, training=True), atol=1e-5)
+    tf.keras.utils.set_random_seed(3)
+    model = tiny_model(None, (None, None, 3), task=task)
+    answers = model((pixels - INPUT["mean"]) / np.array(INPUT["std"]), training=False).numpy()
+    p, q = softmax(answers / 3), softmax(logits.numpy() / 3)
+    apart = (p * np.log(p / q)).sum(-1)[labels != OUTSIDE].mean()
+    assert float(found) == pytest.approx(0.7 * 9 * apart, rel=1e-3)
+
+
+@pytest.fixture
+def student(
+    teacher: Path, make_recipe: Make, data_root: Path, tiny_model: Build
+) -> tuple[tf.keras.Model, Any, Distillation]:
+    recipe = make_recipe()
+    task = recipe.get_task(data_root)
+    tf.keras.utils.set_random_seed(4)
+    model = tiny_model(None, (None, None, 3), task=task)
+    settings = DistillationSettings(teacher=str(teacher), weight=2, temperature=1)
+    loss = make_loss(LossSettings(dice=1), task, np.full(3, 1 / 3))
+    return model, loss, Distillation(settings, model, task, recipe.input)
+
+
+def test_the_student_comes_to_the_teachers_answers(student: Any, batch: Any) -> None:
+    model, loss, term = student
+    images = tf.constant((batch[0] - 127.5) / 127.5)
+    labels = tf.fill((2, 32, 32), tf.constant(IGNORE, tf.uint8))
+    optimizers = make_optimizers(model, OptimizerSettings(learning_rate=1e-2, warmup=0), 40)
+    step = make_train_step(model, optimizers, loss, distillation=term)
+    before = [variable.numpy() for variable in term.teacher.variables]
+    losses = [float(step(images, labels)) for _ in range(40)]
+    assert losses[-1] < 0.5 * losses[0], "pixels without labels teach"
+    for old, variable in zip(before, term.teacher.variables, strict=True):
+        np.testing.assert_array_equal(old, variable, "the teacher stays as it is")
+
+
+def test_both_terms_add_up_and_nothing_is_labelled_outside(student: Any, batch: Any) -> None:
+    model, loss, term = student
+    images, labels = tf.constant((batch[0] - 127.5) / 127.5), tf.constant(batch[1])
+    logits, apart = term(images, labels)
+    truth = tf.constant(np.where(batch[1] == OUTSIDE, IGNORE, batch[1]).astype(np.uint8))
+    expected = float(loss(truth, logits)) + float(apart)
+    optimizers = make_optimizers(model, OptimizerSettings(warmup=0), 10)
+    step = make_train_step(model, optimizers, loss, distillation=term)
+    assert float(step(images, labels)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_step_exports_to_hlo(student: Any, batch: Any) -> None:
+    model, loss, term = student
+    step = make_train_step(
+        model,
+        make_optimizers(model, OptimizerSettings(), 30),
+        loss,
+        distillation=term,
+        average=MovingAverage(model, 0.9),
+        jit_compile=True,
+    )
+    images, labels = tf.constant(batch[0]), tf.constant(batch[1])
+    text = step.experimental_get_compiler_ir(images, labels)(stage="hlo")
+    assert "f32[2,32,32,3]" in text and "u8[2,32,32]" in text
+    concrete = step.get_concrete_function(images, labels)
+    handles = {id(variable.handle) for variable in concrete.graph.variables}
+    assert {id(captured) for captured in concrete.captured_inputs} <= handles, "a pure function"
+
+
+@pytest.mark.parametrize("features", [0.0, 0.5])
+def test_features(
+    make_recipe: Make, data_root: Path, tmp_path: Path, batch: Any, features: float
+) -> None:
+    recipe = make_recipe()
+    task = recipe.get_task(data_root)
+    teacher, student = (recipe.build_model((None, None, 3), task=task) for _ in range(2))
+    recipe.save(tmp_path / "recipe.yaml")
+    (tmp_path / "classes.yaml").write_bytes(recipe.classes_file(data_root).read_bytes())
+    save_weights(teacher, tmp_path / "best.safetensors", unpacked=True)
+    settings = DistillationSettings(teacher=str(tmp_path), weight=0, features=features)
+    images = tf.constant((batch[0] - 127.5) / 127.5)
+    _, found = Distillation(settings, student, task, recipe.input)(images, tf.constant(batch[1]))
+    expected = 0.0
+    for stage in range(4):
+        maps = []
+        for model, training in ((teacher, False), (student, True)):
+            layer = model.get_layer(f"decoder{stage}_join")
+            energy = tf.keras.Model(model.input, layer.output)(images, training=training).numpy()
+            energy = (energy.astype(np.float64) ** 2).mean(-1)
+            maps.append(energy / np.linalg.norm(energy, axis=(1, 2), keepdims=True))
+        expected += features * ((maps[0] - maps[1]) ** 2).sum((1, 2)).mean()
+    assert float(found) == pytest.approx(expected, rel=1e-3)
+    assert bool(features) == (expected > 0.01)
+
+
+def test_teachers_that_will_not_do(
+    teacher: Path, make_recipe: Make, data_root: Path, tiny_model: Build
+) -> None:
+    recipe = make_recipe()
+    task, other = recipe.get_task(data_root), tasks.get("camvid")
+
+    def learn(teacher: str, task: Any) -> None:
+        student = tiny_model(None, (None, None, 3), task=task)
+        Distillation(DistillationSettings(teacher=teacher), student, task, recipe.input)
+
+    with pytest.raises(RecipeError, match=r"other classes \(red, green, blue\) than its student"):
+        learn(str(teacher), other)
+    with pytest.raises(UnknownNameError, match="did you mean camvid"):
+        learn("camwid", task)
+    (teacher / "best.safetensors").unlink()
+    with pytest.raises(WeightsError, match="has no weights yet"):
+        learn(str(teacher), task)
+
+
+@pytest.fixture
+def more_pictures(data_root: Path, tmp_path: Path) -> Path:
+    """Return a data root with further pictures, in a bare folder and in one with lists."""
+    root = tmp_path / "more"
+    (root / "loose").mkdir(parents=True)
+    (root / "bands").symlink_to(data_root / "bands")
+    for index in range(3):
+        pixels = np.full((40, 60, 3), 60 * index, np.uint8)
+        Image.fromarray(pixels).save(root / "loose" / f"u{index}.png")
+    return root
+
+
+def test_unlabelled_pictures(make_recipe: Make, more_pictures: Path) -> None:
+    unlabelled = [{"folder": "loose", "repeat": 2}, {"folder": "bands", "split": "train"}]
+    recipe = make_recipe(
+        data={**make_recipe().data.model_dump(), "unlabelled": unlabelled},
+        distillation={"teacher": "x"},
+    )
+    data = load_data(recipe, recipe.get_task(more_pictures), more_pictures)
+    assert data.positions == len(data.training) == 12 + 2 * 3 + 12
+    assert (data.training[0].label != IGNORE).any()
+    for picture in data.training[12:]:
+        assert picture.label.shape == picture.pixels.shape[:2]
+        assert (picture.label == IGNORE).all()
+    assert [int(picture.pixels[0, 0, 0]) for picture in data.training[12:18]] == [0, 60, 120] * 2
+    np.testing.assert_array_equal(data.training[18].pixels, data.training[0].pixels)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"folder": "nowhere"}, "nowhere holds no picture"),
+        ({"folder": "bands", "split": "nothing"}, "no split 'nothing'"),
+        ({"folder": "loose", "split": "some"}, "no image for 'gone'"),
+    ],
+)
+def test_unlabelled_pictures_that_are_not_there(
+    make_recipe: Make, more_pictures: Path, source: dict[str, str], said: str
+) -> None:
+    (more_pictures / "loose" / "some.txt").write_text("gone\n")
+    recipe = make_recipe(
+        data={**make_recipe().data.model_dump(), "unlabelled": [source]},
+        distillation={"teacher": "x"},
+    )
+    with pytest.raises(DataError, match=said):
+        load_data(recipe, recipe.get_task(more_pictures), more_pictures)
+
+
+def test_a_run(make_recipe: Make, more_pictures: Path, teacher: Path, tmp_path: Path) -> None:
+    recipe = make_recipe(
+        data={**make_recipe().data.model_dump(), "unlabelled": [{"folder": "loose"}]},
+        distillation={"teacher": str(teacher)},
+        augmentation={"scale": [0.4, 1]},
+        loss={"label_smoothing": 0.1},
+        optimizer={"average": 0.9},
+    )
+    result = train(recipe, more_pictures, tmp_path / "run", progress=False)
+    assert result["steps"] == 2 * 4 and 0 <= result["score"] <= 1
+    assert Recipe.load(tmp_path / "run" / "recipe.yaml") == recipe
