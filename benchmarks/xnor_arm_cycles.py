@@ -33,11 +33,20 @@ def assembly(compiler: str) -> str:
 
 
 def inner_loop(text: str) -> list[str]:
-    """Return the instructions of the loop over triples in the widest float tile."""
-    body = text[re.search(rf"^\S*tile_float\S*Li{PIXELS}E\S*:$", text, re.M).end() :]  # type: ignore[union-attr]
-    body = body[: body.index(".cfi_endproc")]
+    """Return the instructions of the loop over triples in the widest float tile.
+
+    The compiler may have built that tile into the function that calls it.
+    """
+    for function in re.split(r"\.cfi_endproc", text):
+        if re.search(r"^\S*tile_float\S*:$", function, re.M) and (loop := _loop(function)):
+            return loop
+    raise SystemExit("the inner loop was not found in the assembly")
+
+
+def _loop(function: str) -> list[str] | None:
+    """Return the loop that selects once for each vector of the widest tile."""
     labels: dict[str, int] = {}
-    lines = [line.strip() for line in body.splitlines()]
+    lines = [line.strip() for line in function.splitlines()]
     wanted = PIXELS * CHANNELS // 4
     for i, line in enumerate(lines):
         if label := re.match(r"^(\.L\w+):", line):
@@ -45,9 +54,9 @@ def inner_loop(text: str) -> list[str]:
         branch = re.match(r"^(?:b\.?\w+|cbnz|cbz)\s.*?(\.L\w+)$", line)
         if branch and branch[1] in labels:
             loop = [x for x in lines[labels[branch[1]] + 1 : i + 1] if x and x[0] not in "./#"]
-            if sum(x.startswith("bsl") or x.startswith("bit") for x in loop) == wanted:
+            if sum(x.startswith(("bsl", "bit", "bif")) for x in loop) == wanted:
                 return loop
-    raise SystemExit("the inner loop was not found in the assembly")
+    return None
 
 
 def cycles(loop: list[str], core: str) -> float:

@@ -48,6 +48,9 @@ LARQ_DENSE_INLINE void repeat(const Function& function) {
 template <class Isa, int P>
 struct Tile {
   static constexpr int C = Isa::kVectors;
+  // Where a broadcast is an instruction of its own, a pointer for each pixel moves on with it;
+  // else distances between pixels are part of the operands' addresses.
+  static constexpr int kPointers = Isa::kHoldsWeights ? P : 1;
   using Words = typename Isa::Words;
   using Counts = typename Isa::Counts;
   using Ints = typename Isa::Ints;
@@ -129,8 +132,9 @@ struct Tile {
   }
 
   // Words are prepared in threes (kernels.h): the first, the parity of two, that of all.
-  LARQ_DENSE_INLINE void count_triple(const uint32_t* x0, const uint32_t* x1, const uint32_t* x2,
-                                      ptrdiff_t pixel, const uint32_t* w) {
+  // Moves the pointers to the three words on.
+  LARQ_DENSE_INLINE void count_triple(const uint32_t* (&x)[3][kPointers], ptrdiff_t pixel,
+                                      const uint32_t* w) {
     if constexpr (Isa::kHoldsWeights) {
       Words weights[3][C];
       LARQ_DENSE_EACH(C, c)
@@ -140,9 +144,9 @@ struct Tile {
       LARQ_DENSE_END;
       // Step by step over all vectors, for cores that run instructions in order.
       LARQ_DENSE_EACH(P, p)
-        const Words first = Isa::splat(x0 + p * pixel);
-        const Words two = Isa::splat(x1 + p * pixel);
-        const Words three = Isa::splat(x2 + p * pixel);
+        const Words first = Isa::splat_next(x[0][p]);
+        const Words two = Isa::splat_next(x[1][p]);
+        const Words three = Isa::splat_next(x[2][p]);
         Words a[C], parity[C], s[C];
         LARQ_DENSE_EACH(C, c)
           s[c] = Isa::bit_xor(weights[2][c], three);
@@ -165,14 +169,15 @@ struct Tile {
         const Words wp = Isa::load(w + kBlock<Isa> + c * Isa::kLanes);
         const Words ws = Isa::load(w + 2 * kBlock<Isa> + c * Isa::kLanes);
         LARQ_DENSE_EACH(P, p)
-          const Words a = Isa::bit_xor(wa, Isa::splat(x0 + p * pixel));
-          const Words parity = Isa::bit_xor(wp, Isa::splat(x1 + p * pixel));
-          const Words s = Isa::bit_xor(ws, Isa::splat(x2 + p * pixel));
+          const Words a = Isa::bit_xor(wa, Isa::splat(x[0][0] + p * pixel));
+          const Words parity = Isa::bit_xor(wp, Isa::splat(x[1][0] + p * pixel));
+          const Words s = Isa::bit_xor(ws, Isa::splat(x[2][0] + p * pixel));
           sums[p][c] = Isa::count(sums[p][c], s);
           majorities[p][c] = Isa::count(majorities[p][c], Isa::select(parity, s, a));
         LARQ_DENSE_END;
         forget_memory();
       LARQ_DENSE_END;
+      for (auto& plane : x) ++plane[0];
     }
   }
 
@@ -195,15 +200,19 @@ struct Tile {
     const uint32_t* w = tile.w;
     int until_widen = kWidenEvery;
     for (int tap = 0; tap < tile.taps; ++tap) {
-      const uint32_t* x0 = in_threes.x + first * in_threes.pixel + tap * in_threes.tap;
-      const uint32_t* x1 = x0 + plane;
-      const uint32_t* x2 = x1 + plane;
+      const uint32_t* start_of_tap = in_threes.x + first * in_threes.pixel + tap * in_threes.tap;
+      const uint32_t* words[3][kPointers];
+      LARQ_DENSE_EACH(3, i)
+        LARQ_DENSE_EACH(kPointers, p)
+          words[i][p] = start_of_tap + i * plane + p * in_threes.pixel;
+        LARQ_DENSE_END;
+      LARQ_DENSE_END;
       int triples = in_threes.count;
       while (triples > 0) {
         int chunk = triples;
         if (Isa::kByteCounts && chunk > until_widen) chunk = until_widen;
         for (int i = 0; i < chunk; ++i) {
-          count_triple(x0++, x1++, x2++, in_threes.pixel, w);
+          count_triple(words, in_threes.pixel, w);
           w += 3 * kBlock<Isa>;
         }
         triples -= chunk;

@@ -26,6 +26,11 @@ struct Neon {
     asm("ld1r {%0.4s}, %1" : "=w"(v) : "Q"(*p));
     return v;
   }
+  static Words splat_next(const uint32_t*& p) {
+    Words v;
+    asm("ld1r {%0.4s}, [%1], #4" : "=w"(v), "+r"(p) : "m"(*p));
+    return v;
+  }
   static Words bit_xor(Words a, Words b) { return veorq_u32(a, b); }
   static Words select(Words mask, Words yes, Words no) { return vbslq_u32(mask, yes, no); }
   static Counts zero_counts() { return vdupq_n_u8(0); }
