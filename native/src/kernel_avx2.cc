@@ -8,11 +8,13 @@ namespace {
 
 struct Avx2 {
   static constexpr int kLanes = 8;
-  static constexpr int kVectors = 1;
-  static constexpr int kPixels = 4;
+  static constexpr int kVectors = 2;
+  static constexpr int kPixels = 3;
   static constexpr int kLimitChains = 4;
   static constexpr bool kHoldsWeights = false;
   static constexpr bool kByteCounts = true;
+  // Half of the 16 registers would hold counts of majorities; here one count serves for both.
+  static constexpr bool kOneCount = true;
   using Words = __m256i;
   using Counts = __m256i;  // a count in each byte
   using Ints = __m256i;
@@ -33,8 +35,15 @@ struct Avx2 {
   }
   static Counts zero_counts() { return _mm256_setzero_si256(); }
   static Counts count(Counts sum, Words v) {
-    const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
-                                           0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    return look_up(sum, v, _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
+                                            0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+  }
+  // Adds 16 to each byte and takes twice its count away: 64 to each lane, in all.
+  static Counts count_majority(Counts sum, Words v) {
+    return look_up(sum, v, _mm256_setr_epi8(8, 6, 6, 4, 6, 4, 4, 2, 6, 4, 4, 2, 4, 2, 2, 0,  //
+                                            8, 6, 6, 4, 6, 4, 4, 2, 6, 4, 4, 2, 4, 2, 2, 0));
+  }
+  static Counts look_up(Counts sum, Words v, __m256i table) {
     const __m256i nibble = _mm256_set1_epi8(15);
     const __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(v, nibble));
     const __m256i high =
@@ -45,9 +54,8 @@ struct Avx2 {
     const __m256i pairs = _mm256_maddubs_epi16(counts, _mm256_set1_epi8(1));
     return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
   }
-  static Ints widen(Ints dot, Counts sums, Counts majorities) {
-    return _mm256_sub_epi32(_mm256_add_epi32(dot, sum_bytes(sums)),
-                            _mm256_slli_epi32(sum_bytes(majorities), 1));
+  static Ints widen(Ints dot, Counts sums, Counts) {
+    return _mm256_add_epi32(dot, sum_bytes(sums));
   }
   static void keep(Words& v) { asm volatile("" : "+x"(v)); }
 

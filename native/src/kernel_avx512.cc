@@ -23,6 +23,7 @@ struct Avx512 {
   static constexpr int kLimitChains = 12;
   static constexpr bool kHoldsWeights = false;
   static constexpr bool kByteCounts = false;
+  static constexpr bool kOneCount = false;
   using Words = __m512i;
   using Counts = __m512i;
   using Ints = __m512i;

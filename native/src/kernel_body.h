@@ -14,9 +14,10 @@ namespace {
 template <class Isa>
 constexpr int kBlock = Isa::kLanes * Isa::kVectors;
 
-// Byte counters must be widened before they overflow: a triple adds at most 8 to each byte, and up
-// to two single words may follow the last triple, so at most 30 * 8 is reached.
-constexpr int kWidenEvery = 29;
+// Byte counters must be widened before they overflow: a triple adds at most 8 to each byte, 24 where
+// both counts share it, and up to two single words, at most 8 each, may follow the last triple.
+template <class Isa>
+constexpr int kWidenEvery = Isa::kOneCount ? 9 : 29;
 
 #define LARQ_DENSE_INLINE __attribute__((always_inline)) inline
 
@@ -69,10 +70,13 @@ struct Tile {
   }
 
   // Counts as wide as the dot products begin at the offsets, byte counts at 0.
-  LARQ_DENSE_INLINE void start(const int32_t* offsets) {
+  LARQ_DENSE_INLINE void start(const ConvTile& tile) {
     clear();
     LARQ_DENSE_EACH(C, c)
-      const Ints offset = Isa::load_ints(offsets + c * Isa::kLanes);
+      Ints offset = Isa::load_ints(tile.offset + c * Isa::kLanes);
+      if constexpr (Isa::kOneCount) {
+        offset = Isa::add_int(offset, Isa::splat_int(-64 * tile.triples.count * tile.taps));
+      }
       LARQ_DENSE_EACH(P, p)
         if constexpr (Isa::kByteCounts) {
           dot[p][c] = offset;
@@ -172,8 +176,13 @@ struct Tile {
           const Words a = Isa::bit_xor(wa, Isa::splat(x[0][0] + p * pixel));
           const Words parity = Isa::bit_xor(wp, Isa::splat(x[1][0] + p * pixel));
           const Words s = Isa::bit_xor(ws, Isa::splat(x[2][0] + p * pixel));
+          const Words majority = Isa::select(parity, s, a);
           sums[p][c] = Isa::count(sums[p][c], s);
-          majorities[p][c] = Isa::count(majorities[p][c], Isa::select(parity, s, a));
+          if constexpr (Isa::kOneCount) {
+            sums[p][c] = Isa::count_majority(sums[p][c], majority);
+          } else {
+            majorities[p][c] = Isa::count(majorities[p][c], majority);
+          }
         LARQ_DENSE_END;
         forget_memory();
       LARQ_DENSE_END;
@@ -196,9 +205,9 @@ struct Tile {
     const Columns in_threes = tile.triples;
     const Columns left_over = tile.singles;
     const ptrdiff_t plane = tile.plane;
-    start(tile.offset);
+    start(tile);
     const uint32_t* w = tile.w;
-    int until_widen = kWidenEvery;
+    int until_widen = kWidenEvery<Isa>;
     for (int tap = 0; tap < tile.taps; ++tap) {
       const uint32_t* start_of_tap = in_threes.x + first * in_threes.pixel + tap * in_threes.tap;
       const uint32_t* words[3][kPointers];
@@ -221,7 +230,7 @@ struct Tile {
           if (until_widen == 0) {
             widen();
             clear();
-            until_widen = kWidenEvery;
+            until_widen = kWidenEvery<Isa>;
           }
         }
       }
@@ -235,7 +244,7 @@ struct Tile {
         if (until_widen <= 2) {
           widen();
           clear();
-          until_widen = kWidenEvery;
+          until_widen = kWidenEvery<Isa>;
         }
       }
     }

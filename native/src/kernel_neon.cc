@@ -14,6 +14,7 @@ struct Neon {
   // A broadcast load is no operand of another instruction here, so each is made once.
   static constexpr bool kHoldsWeights = true;
   static constexpr bool kByteCounts = true;
+  static constexpr bool kOneCount = false;
   using Words = uint32x4_t;
   using Counts = uint8x16_t;  // a count in each byte
   using Ints = int32x4_t;

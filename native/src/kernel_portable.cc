@@ -11,6 +11,7 @@ struct Portable {
   static constexpr int kLimitChains = 4;
   static constexpr bool kHoldsWeights = false;
   static constexpr bool kByteCounts = true;
+  static constexpr bool kOneCount = false;
   using Words = uint64_t;
   using Counts = uint64_t;  // a count in each byte
   struct Ints {

@@ -74,8 +74,9 @@ void run(const Case& c, const char* isa, Random& random) {
   std::vector<uint32_t> x(static_cast<size_t>(c.batch * c.height * c.width * words));
   std::vector<uint32_t> filter(static_cast<size_t>(c.channels_out * c.kh * c.kw * group_words));
   const auto fill = [&](std::vector<uint32_t>& bits, int per_pixel, int channels) {
+    const int kind = pick(random, 0, 5);  // alike bits bring counts to their limits
     for (size_t i = 0; i < bits.size(); ++i) {
-      bits[i] = random();
+      bits[i] = kind == 0 ? 0 : (kind == 1 ? ~0u : random());
       const int left = channels - 32 * static_cast<int>(i % static_cast<size_t>(per_pixel));
       if (left < 32) bits[i] &= (1u << left) - 1;
     }
