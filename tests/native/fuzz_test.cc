@@ -171,7 +171,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       last.tensor = out;
     } else if (kind == 6) {
       const int out = mock.tensor(kTfLiteFloat32, last.dims);
-      mock.builtin(kTfLiteBuiltinRelu, {last.tensor}, out, 0);
+      const int unary[] = {kTfLiteBuiltinRelu, kTfLiteBuiltinRelu6, kTfLiteBuiltinRound};
+      mock.builtin(unary[bytes.byte() % 3], {last.tensor}, out, 0);
       last.tensor = out;
     } else {
       const int block = bytes.number(1, 2);
