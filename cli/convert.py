@@ -11,6 +11,8 @@ from larq_dense.common.errors import DataError
 from larq_dense.common.files import write_bytes
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from larq_dense.conversion import ConversionResult
     from larq_dense.runtime import ModelSpec
 
@@ -37,12 +39,18 @@ FILE_SUFFIX, TWIN_SUFFIX = ".tflite", ".int8.tflite"
     metavar="FOLDER",
     help="Write the file and its int8 twin into the assets of an app instead.",
 )
+@click.option(
+    "--int8",
+    is_flag=True,
+    help="Leave nothing in floating point; the ranges are taken from the pictures of --images.",
+)
 @json_option
 def command(
     model: str,
     output: Path | None,
     images: tuple[str, ...],
     android: Path | None,
+    int8: bool,
     as_json: bool,
 ) -> None:
     """Convert MODEL, a zoo entry or a run's folder, with Larq Compute Engine.
@@ -52,6 +60,10 @@ def command(
     Keras on pictures. It carries the classes and the normalization, for TensorFlow Lite's tools
     and for `larq-dense predict`.
 
+    With --int8 every tensor, input and output too, is int8 or packed bits: name pictures of the
+    kind that the network is for, some twenty of them. The file is compared with a Keras model
+    that rounds in the same places.
+
     With --android the folder receives NAME.tflite and NAME.int8.tflite, the full-precision twin
     with random weights, which the app in android/ times beside it.
 
@@ -59,6 +71,7 @@ def command(
     Example:
       larq-dense convert ecssd --output ecssd.tflite
       larq-dense convert runs/mine --images 'photos/*.jpg' --json
+      larq-dense convert ecssd --int8 --images 'photos/*.jpg'
       larq-dense convert ecssd --android android/app/src/main/assets
     """
     from larq_dense.cli.models import is_file, open_keras
@@ -69,12 +82,17 @@ def command(
         raise DataError(f"{model} is a file already; name a zoo entry or a run's folder.")
     if output and android:
         raise DataError("--output and --android both say where to write; give one of them.")
+    if android and int8:
+        raise DataError("--android takes float files only so far; leave out --int8.")
     pictures = expand(images) if images else _bundled()
     keras, _ = open_keras(model)
     from larq_dense.conversion import convert
 
-    result = convert(keras, images=pictures)
-    path = output or (android or Path()) / f"{result.spec.name}{FILE_SUFFIX}"
+    if int8:
+        keras = _in_eight_bits(keras, pictures)
+    result = convert(keras, images=pictures, int8=int8)
+    suffix = f"{'_int8' * int8}{FILE_SUFFIX}"
+    path = output or (android or Path()) / f"{result.spec.name}{suffix}"
     files = {path: result.content}
     if android:
         files[path.with_suffix(TWIN_SUFFIX)] = _twin(model, result.spec, pictures)
@@ -84,6 +102,13 @@ def command(
         print_json({"file": str(path), "files": list(map(str, files)), **result.to_dict()})
     else:
         _print(result, files)
+
+
+def _in_eight_bits(model: "tf.keras.Model", pictures: list[Path]) -> "tf.keras.Model":
+    """Return a network's int8 form with ranges from pictures."""
+    from larq_dense.quantization import quantize
+
+    return quantize(model, [model.spec.preprocessing(path) for path in pictures])
 
 
 def _twin(model: str, spec: "ModelSpec", pictures: list[Path]) -> bytes:
@@ -118,9 +143,10 @@ def _print(result: "ConversionResult", files: dict[Path, bytes]) -> None:
         f"audit: {len(layers)} of {len(layers)} binary layers are LceBconv2d, "
         f"{packed} of them with bitpacked output"
     )
+    steps = "" if parity.max_steps is None else f", int8 steps: {parity.max_steps}"
     click.echo(
         f"parity with Keras: the same label on {100 * parity.same_labels:.3f} % of the pixels "
         f"(pictures: {parity.images}); logits differ by {parity.max_logit_difference:.2g} at most "
-        f"(largest: {parity.max_logit:.2g})\n"
+        f"(largest: {parity.max_logit:.2g}{steps})\n"
     )
     print_table(["operation", "count"], list(result.audit.operators.items()))

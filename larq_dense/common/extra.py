@@ -15,6 +15,7 @@ NEEDS = {
     "larq_dense.models": ("tensorflow", "tf_keras", "larq", "safetensors"),
     "larq_dense.tasks": ("pydantic", "yaml"),
     "larq_dense.training": ("pydantic", "yaml"),
+    "larq_dense.quantization": ("tensorflow", "tf_keras", "larq"),
     "larq_dense.conversion": ("tensorflow", "larq_compute_engine", "flatbuffers"),
     "larq_dense.evaluation.attention_masks": ("tensorflow",),
     "larq_dense.evaluation.branch_errors": ("tensorflow",),

@@ -53,20 +53,21 @@ class AuditReport:
         return asdict(self)
 
 
-def audit(content: bytes, model: Any) -> AuditReport:
+def audit(content: bytes, model: Any, int8: bool = False) -> AuditReport:
     """Check that a converted file computes in binary what its model declares binary.
 
     Args:
         content: The `.tflite` file.
         model: The Keras model it was made from.
+        int8: No tensor that is computed may be float, input and output included.
 
     Returns:
         Where each binary layer went, and what else is in the file.
 
     Raises:
         ConversionError: A layer declared binary is no `LceBconv2d`, a binary kernel is computed
-            in floating point, or the file holds a custom operation that is not LCE's. The
-            sentence names the layer.
+            in floating point, or the file holds a custom operation that is not LCE's; or, if
+            `int8`, a float tensor. The sentence names the layer or the tensor.
         DataError: The file is damaged.
     """
     file = parse(content, "the converted file")
@@ -86,6 +87,8 @@ def audit(content: bytes, model: Any) -> AuditReport:
     if missing:
         raise ConversionError(_sentence(missing))
     _refuse_float_kernels([each for operators in stayed_float.values() for each in operators])
+    if int8:
+        _refuse_float_tensors(file)
     counts = Counter(map(operator_name, file.operators))
     return AuditReport(tuple(audited), dict(counts.most_common()))
 
@@ -106,6 +109,18 @@ def _refuse_float_kernels(operators: list[Operator]) -> None:
             f"the binary kernel of {operator.outputs[0].name} is computed in floating point, as "
             f"{operator_name(operator)}; use a binary layer that Larq Compute Engine has, or a "
             "float kernel."
+        )
+
+
+def _refuse_float_tensors(file: TfliteFile) -> None:
+    found = [(tensor, "the input") for tensor in file.inputs]
+    found += [(t, operator_name(each)) for each in file.operators for t in each.outputs]
+    wrong = [(t, source) for t, source in found if t.dtype not in ("int8", "int32")]
+    for tensor, source in wrong[:1]:
+        raise ConversionError(
+            f"{len(wrong)} of {len(found)} tensors are neither int8 nor bits, such as "
+            f"{tensor.name} ({tensor.dtype}, from {source}); give the layer that makes it a form "
+            "in larq_dense.quantization."
         )
 
 

@@ -52,6 +52,7 @@ def convert(
     model: tf.keras.Model,
     spec: ModelSpec | None = None,
     images: Iterable[ImageLike] = (),
+    int8: bool = False,
 ) -> ConversionResult:
     """Convert a model with Larq Compute Engine, audit the file and describe it.
 
@@ -60,6 +61,8 @@ def convert(
             description names, whether it takes that size only or any.
         spec: What the model is for; left out, the model's own (`model.spec`).
         images: Pictures on which to compare the file with the model.
+        int8: The model is one from `larq_dense.quantization`, and no tensor between its input
+            and its output, both int8, may be float.
 
     Returns:
         The file and what is known of it; nothing is written.
@@ -69,8 +72,9 @@ def convert(
         DataError: The description is missing or does not fit the model.
     """
     reference = Predictor.from_keras(model, spec)
-    content = add_metadata(to_flatbuffer(model, reference.input_shape), reference.spec)
-    report = audit(content, model)
+    flatbuffer = to_flatbuffer(model, reference.input_shape, int8)
+    content = add_metadata(flatbuffer, reference.spec)
+    report = audit(content, model, int8)
     pictures = list(images)
     agreement = parity(model, content, pictures, reference.spec) if pictures else None
     return ConversionResult(content, reference.spec, report, agreement)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from larq_dense.common.errors import ConversionError
 
 
-def to_flatbuffer(model: tf.keras.Model, input_shape: tuple[int, ...]) -> bytes:
+def to_flatbuffer(model: tf.keras.Model, input_shape: tuple[int, ...], int8: bool = False) -> bytes:
     """Convert a model with Larq Compute Engine, without checks on the outcome.
 
     The graph is traced at one fixed shape, also for a model that takes any: with an open height
@@ -16,6 +16,7 @@ def to_flatbuffer(model: tf.keras.Model, input_shape: tuple[int, ...]) -> bytes:
     Args:
         model: A model with one picture as input and logits as output.
         input_shape: `(1, height, width, 3)`.
+        int8: Input and output are int8, for a model from `larq_dense.quantization`.
 
     Returns:
         A `.tflite` file with the input `image` and the output `logits`.
@@ -37,16 +38,17 @@ def to_flatbuffer(model: tf.keras.Model, input_shape: tuple[int, ...]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=signature, options=options)
         try:
-            return _convert(folder)
+            return _convert(folder, tf.int8 if int8 else tf.float32)
         except Exception as error:  # the converter's errors share no base class
             reason = str(error).strip().splitlines() or [type(error).__name__]
+            mend = "make it by larq_dense.quantization.quantize" if int8 else "replace the layer"
             raise ConversionError(
-                f"Larq Compute Engine cannot convert {model.name}: {reason[0]}; replace the layer "
-                "that it names."
+                f"Larq Compute Engine cannot convert {model.name}: {reason[0].rstrip('.')}; {mend}."
             ) from error
 
 
-def _convert(folder: str) -> bytes:
+def _convert(folder: str, ends: tf.DType) -> bytes:
     import larq_compute_engine as lce
 
-    return bytes(lce.convert_saved_model(folder))
+    content = lce.convert_saved_model(folder, inference_input_type=ends, inference_output_type=ends)
+    return bytes(content)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from larq_dense.common.errors import DataError
 from larq_dense.common.images import ImageLike, read_image
 from larq_dense.runtime.interpreter import Runtime
+from larq_dense.runtime.metadata import parse
 from larq_dense.runtime.predictor import Predictor
 from larq_dense.runtime.spec import ModelSpec
 
@@ -23,12 +24,14 @@ class Parity:
         max_logit_difference: Largest absolute difference of the logits.
         max_logit: Largest absolute logit of the Keras model, for scale.
         images: Number of pictures.
+        max_steps: Largest difference in steps of an int8 file's output; None for a float file.
     """
 
     same_labels: float
     max_logit_difference: float
     max_logit: float
     images: int
+    max_steps: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
@@ -72,4 +75,6 @@ def parity(
         count += 1
     if not count:
         raise DataError("parity needs at least one picture.")
-    return Parity(same / pixels, difference, largest, count)
+    step = parse(content).outputs[0].scale
+    steps = round(difference / step) if step else None
+    return Parity(same / pixels, difference, largest, count, steps)

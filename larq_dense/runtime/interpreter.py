@@ -53,8 +53,8 @@ class LceInterpreter:
         self, model: str | Path | bytes, num_threads: int = 1, kernel: Kernel | None = None
     ) -> None:
         content, label = read_file(model)
-        tensors = _check(parse(content, label), label)
-        self.input_shape, self.output_shape = (tensor.shape for tensor in tensors)
+        self._ends = _Ends(parse(content, label), label)
+        self.input_shape, self.output_shape = self._ends.shapes
         kernel = kernel or _fastest_kernel()
         try:
             self._interpreter = _lce()(
@@ -80,9 +80,7 @@ class LceInterpreter:
         Raises:
             DataError: The input has another shape.
         """
-        _check_input(inputs, self.input_shape)
-        outputs: NDArray[np.float32] = self._interpreter.predict(inputs.astype(np.float32))
-        return outputs
+        return self._ends.decode(self._interpreter.predict(self._ends.encode(inputs)))
 
 
 class XnorInterpreter:
@@ -99,19 +97,17 @@ class XnorInterpreter:
 
     def __init__(self, model: str | Path | bytes, num_threads: int = 1) -> None:
         content, label = read_file(model)
-        tensors = _check(parse(content, label), label)
-        self.input_shape, self.output_shape = (tensor.shape for tensor in tensors)
+        self._ends = _Ends(parse(content, label), label)
+        self.input_shape, self.output_shape = self._ends.shapes
         self._interpreter = xnor.load(content, num_threads)
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the logits of one picture; see `LceInterpreter.run`."""
-        _check_input(inputs, self.input_shape)
-        self._interpreter.set_tensor(self._input, inputs.astype(np.float32))
+        self._interpreter.set_tensor(self._input, self._ends.encode(inputs))
         self._interpreter.invoke()
-        outputs: NDArray[np.float32] = self._interpreter.get_tensor(self._output)
-        return outputs
+        return self._ends.decode(self._interpreter.get_tensor(self._output))
 
 
 def load(model: str | Path | bytes, num_threads: int = 1, runtime: Runtime = "auto") -> Interpreter:
@@ -150,6 +146,36 @@ def _fastest_kernel() -> Kernel:
     return "default" if platform.machine().lower() in ("arm64", "aarch64") else "indirect"
 
 
+class _Ends:
+    """A file's one input and one output, which may be of eight bits."""
+
+    def __init__(self, file: TfliteFile, label: str) -> None:
+        self._input, self._output = _check(file, label)
+        self.shapes = self._input.shape, self._output.shape
+
+    def encode(self, inputs: NDArray[np.float32]) -> NDArray[Any]:
+        """Return a normalized picture in the input's own type."""
+        tensor = self._input
+        if inputs.shape != tensor.shape:
+            raise DataError(
+                f"the model takes an input of {list(tensor.shape)}, not {list(inputs.shape)}."
+            )
+        inputs = inputs.astype(np.float32)
+        if tensor.dtype == "float32":
+            return inputs
+        # Halves go up, as in the network's training.
+        steps = np.floor(inputs / np.float32(tensor.scale) + np.float32(0.5)) + tensor.zero_point
+        return steps.clip(-128, 127).astype(np.int8)
+
+    def decode(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Return logits, of the output's own type, as float32."""
+        if outputs.dtype == np.float32:
+            return outputs
+        steps = outputs.astype(np.float32) - self._output.zero_point
+        logits: NDArray[np.float32] = steps * np.float32(self._output.scale)
+        return logits
+
+
 def _check(file: TfliteFile, label: str) -> tuple[Tensor, Tensor]:
     """Return the one input and the one output of a model that maps a picture to logits."""
     for operator in file.operators:
@@ -160,18 +186,16 @@ def _check(file: TfliteFile, label: str) -> tuple[Tensor, Tensor]:
             )
     ends = (*file.inputs, *file.outputs)
     fits = len(file.inputs) == len(file.outputs) == 1 and all(
-        tensor.dtype == "float32" and len(tensor.shape) == 4 and tensor.shape[0] == 1
-        for tensor in ends
+        _is_known(tensor) and len(tensor.shape) == 4 and tensor.shape[0] == 1 for tensor in ends
     )
     if not fits or file.inputs[0].shape[-1] != 3:
         shown = ", ".join(f"{each.dtype} {list(each.shape)}" for each in ends)
         raise DataError(
-            f"{label} does not map one float32 picture [1, height, width, 3] to float32 logits "
-            f"(it has {shown}); make the file by `larq-dense convert`."
+            f"{label} does not map one float32 picture [1, height, width, 3] to float32 logits, "
+            f"nor int8 to int8 (it has {shown}); make the file by `larq-dense convert`."
         )
     return file.inputs[0], file.outputs[0]
 
 
-def _check_input(inputs: NDArray[np.float32], expected: tuple[int, ...]) -> None:
-    if inputs.shape != expected:
-        raise DataError(f"the model takes an input of {list(expected)}, not {list(inputs.shape)}.")
+def _is_known(tensor: Tensor) -> bool:
+    return tensor.dtype == "float32" or (tensor.dtype == "int8" and tensor.scale > 0)

@@ -68,8 +68,11 @@ class _Table:
         return bytes(self.content(field)).decode("utf-8", "replace")
 
     def integers(self, field: int) -> tuple[int, ...]:
-        position, count = self._vector(field, 4)
-        return tuple(np.frombuffer(self._data, "<i4", count, position).tolist())
+        return self.numbers(field, "<i4")
+
+    def numbers(self, field: int, form: str) -> tuple[Any, ...]:
+        position, count = self._vector(field, np.dtype(form).itemsize)
+        return tuple(np.frombuffer(self._data, form, count, position).tolist())
 
     def _follow(self, position: int) -> int:
         return position + _unpack(self._data, "<I", position)
@@ -96,12 +99,23 @@ def _unpack(data: memoryview, form: str, position: int) -> int:
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor: its name, shape, type (a number of TFLite's schema) and constant bytes."""
+    """One tensor.
+
+    Attributes:
+        name: Its name.
+        shape: Its shape.
+        type: Its type, a number of TFLite's schema.
+        content: A constant's bytes, else empty.
+        scale: What one step of an integer is worth; 0 where it is not said, or not for all alike.
+        zero_point: The integer that stands for 0.
+    """
 
     name: str
     shape: tuple[int, ...]
     type: int
     content: memoryview
+    scale: float = 0.0
+    zero_point: int = 0
 
     @property
     def dtype(self) -> str:
@@ -211,7 +225,17 @@ def _tensor(table: _Table, buffers: list[memoryview]) -> Tensor:
         expected = int(np.prod(shape, dtype=np.int64)) * _DTYPES[kind].itemsize
         if min(shape, default=0) < 0 or expected != len(content):
             raise DamagedFileError(f"a constant of shape {shape} has {len(content)} bytes")
-    return Tensor(table.text(3), shape, kind, content)
+    return Tensor(table.text(3), shape, kind, content, *_steps(table.table(4)))
+
+
+def _steps(quantization: _Table | None) -> tuple[float, int]:
+    """Return scale and zero point, where a tensor has one of each."""
+    if quantization is None:
+        return 0.0, 0
+    scales, zero_points = quantization.numbers(2, "<f4"), quantization.numbers(3, "<i8")
+    if len(scales) != 1 or len(zero_points) != 1:
+        return 0.0, 0
+    return scales[0], zero_points[0]
 
 
 def _item(items: Any, index: int) -> Any:

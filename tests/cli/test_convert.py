@@ -63,6 +63,23 @@ def test_fills_the_assets_of_an_app(tiny_run: Path, tmp_path: Path) -> None:
     assert int8.inputs[0].dtype == int8.outputs[0].dtype == "float32"
 
 
+def test_leaves_no_float_in_an_int8_file(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(tiny_run, "--int8", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["file"] == "tiny_int8.tflite"
+    assert document["parity"]["max_steps"] in (0, 1)
+    file = TfliteFile.parse(Path("tiny_int8.tflite").read_bytes())
+    computed = [tensor for each in file.operators for tensor in each.outputs]
+    assert {each.dtype for each in (*file.inputs, *computed)} == {"int8", "int32"}
+    picture = tiny.pictures()[0]
+    labels = Predictor("tiny_int8.tflite").labels(picture)
+    assert labels.shape == picture.shape[:2]
+
+
 def test_prints_a_report_and_takes_pictures(
     opened: tf.keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +113,7 @@ def test_a_failed_audit_writes_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         (["x.tflite"], "a file already"),
         (["ecsd"], "did you mean ecssd"),
         (["ecssd", "--output", "x.tflite", "--android", "{folder}"], "give one of them"),
+        (["ecssd", "--int8", "--android", "{folder}"], "float files only"),
         (["ecssd", "--images", "{folder}"], "holds no picture"),
         (["ecssd", "--images", "{folder}/none*"], "no file matches"),
     ],

@@ -61,7 +61,7 @@ def test_an_operation_that_tflite_lacks_is_named() -> None:
 
 
 def test_a_refusal_of_the_converter_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(folder: str) -> bytes:
+    def refuse(folder: str, **ends: object) -> bytes:
         raise RuntimeError("first line\nmore\nlines")
 
     monkeypatch.setattr(lce, "convert_saved_model", refuse)

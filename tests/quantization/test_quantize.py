@@ -1,0 +1,142 @@
+"""The int8 form of each layer against the layer itself."""
+
+from pathlib import Path
+
+import int8_networks as networks
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from larq_dense import layers
+from larq_dense.common.errors import ConversionError, DataError
+from larq_dense.models import binary_layers
+from larq_dense.models.weights import load_weights, save_weights
+from larq_dense.quantization import calibrate, quantize
+from larq_dense.quantization.elements import FakeQuantize, Scale
+from larq_dense.quantization.expand import expand
+
+# Through several layers one flipped sign spreads.
+SHALLOW = [name for name in networks.BODIES if name != "everything"]
+
+
+@pytest.mark.parametrize("name", SHALLOW)
+def test_elementary_layers_compute_the_same(name: str) -> None:
+    model = networks.float_network(networks.BODIES[name])
+    expected, actual = (each(networks.batch()).numpy() for each in (model, expand(model)))
+    # Folding rounds elsewhere, which may flip a sign near 0 now and then.
+    off = np.abs(actual - expected) > 1e-3 * np.abs(expected).max()
+    assert off.mean() < 0.02
+
+
+@pytest.mark.parametrize("name", SHALLOW)
+def test_eight_bits_stay_close_to_float(name: str) -> None:
+    model = networks.float_network(networks.BODIES[name])
+    quantized = quantize(model, [networks.batch()])
+    expected, actual = (each(networks.batch()).numpy() for each in (model, quantized))
+    # A mask that opens elsewhere changes whole channels.
+    least = 0.7 if name == "attention" else 0.9
+    assert np.corrcoef(expected.ravel(), actual.ravel())[0, 1] > least
+
+
+def test_quantizing_leaves_the_model_alone() -> None:
+    model = networks.float_network(networks.everything)
+    before = [value.copy() for value in model.get_weights()]
+    quantize(model, [networks.batch()])
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_rounding_to_a_grid_for_floats_is_gone_and_binary_layers_remain() -> None:
+    model = networks.float_network(networks.everything)
+    quantized = quantize(model, [networks.batch()])
+    assert not any(isinstance(layer, layers.FixedPoint) for layer in quantized.layers)
+    kernels = [[each.kernel.name for each in binary_layers(m)] for m in (model, quantized)]
+    assert sorted(kernels[0]) == sorted(kernels[1])
+    for one, other in zip(
+        *(sorted(binary_layers(m), key=lambda x: x.kernel.name) for m in (model, quantized)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one.kernel, other.kernel)
+
+
+def test_sums_share_the_range_of_their_terms() -> None:
+    quantized = networks.int8_network(networks.residual)
+    (add,) = (layer for layer in quantized.layers if layer.name == "add")
+    consumers = {node.layer for node in add.outbound_nodes}
+    (shared,) = (layer for layer in consumers if isinstance(layer, FakeQuantize))
+    # The stem, the branch, and two sums.
+    assert len(shared.inbound_nodes) == 4
+
+
+def test_gradients_reach_every_trained_variable() -> None:
+    quantized = networks.int8_network(networks.everything)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(quantized(networks.batch(), training=True) ** 2)
+    variables = quantized.trainable_variables
+    gradients = tape.gradient(loss, variables)
+    dead = [v.name for v, g in zip(variables, gradients, strict=True) if g is None]
+    assert not dead
+    still = [v.name for v, g in zip(variables, gradients, strict=True) if not np.any(g)]
+    assert not still
+    ranges = [layer for layer in quantized.layers if isinstance(layer, FakeQuantize)]
+    assert not any(layer.trainable_variables for layer in ranges)
+
+
+def test_training_lowers_the_loss_and_keeps_the_ranges() -> None:
+    quantized = networks.int8_network(networks.residual)
+    ranges = [layer for layer in quantized.layers if isinstance(layer, FakeQuantize)]
+    before = [layer.get_weights() for layer in ranges]
+    target = quantized(networks.batch()).numpy() + 1
+    quantized.compile(tf.keras.optimizers.Adam(1e-3), "mse")
+    losses = quantized.fit(networks.batch(), target, epochs=8, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    assert before == [layer.get_weights() for layer in ranges]
+
+
+def test_weights_make_a_round_trip(tmp_path: Path) -> None:
+    quantized = networks.int8_network(networks.everything)
+    save_weights(quantized, tmp_path / "w.safetensors")
+    again = quantize(networks.float_network(networks.everything), [0 * networks.batch()])
+    report = load_weights(again, tmp_path / "w.safetensors")
+    assert not report.missing
+    np.testing.assert_array_equal(again(networks.batch()), quantized(networks.batch()))
+
+
+def test_the_gate_is_folded_into_the_scales() -> None:
+    model = networks.float_network(networks.parallel)
+    merge = next(layer for layer in model.layers if isinstance(layer, layers.GatedMerge))
+    coefficients = np.random.default_rng(2).uniform(-1, 1, merge.gate.theta.shape)
+    merge.gate.theta.assign(coefficients)
+    flat = expand(model)
+    scales = [layer for layer in flat.layers if isinstance(layer, Scale)]
+    norms = next(each.norms for each in model.layers if isinstance(each, layers.ParallelConv2D))
+    for c, scale, norm in zip(merge.coefficients(), scales, norms, strict=True):
+        expected = c * norm.gamma / np.sqrt(norm.moving_variance + norm.epsilon)
+        np.testing.assert_allclose(scale.scale, expected, rtol=1e-5)
+
+
+def test_calibrating_again_forgets_the_ranges_before() -> None:
+    quantized = networks.int8_network(networks.everything)
+    before = quantized.get_weights()
+    calibrate(quantized, [10 * networks.batch()])
+    assert any(np.any(a != b) for a, b in zip(before, quantized.get_weights(), strict=True))
+    calibrate(quantized, [networks.batch()])
+    for one, other in zip(before, quantized.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_calibrating_takes_a_picture() -> None:
+    with pytest.raises(DataError, match="at least one"):
+        quantize(networks.float_network(networks.pooled), [])
+
+
+def test_a_layer_without_a_form_is_named() -> None:
+    model = networks.float_network(lambda x: tf.keras.layers.Softmax(name="odd")(x))
+    with pytest.raises(ConversionError, match=r"the layer odd \(Softmax\) has no int8 form"):
+        quantize(model, [networks.batch()])
+
+
+def test_a_gate_over_other_than_branches_is_named() -> None:
+    model = networks.float_network(lambda x: layers.GatedMerge(name="gate")([x, x]))
+    with pytest.raises(ConversionError, match="the layer gate"):
+        quantize(model, [networks.batch()])
