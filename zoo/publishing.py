@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import write_bytes, write_json, write_text
@@ -12,6 +12,10 @@ from larq_dense.version import __version__
 from larq_dense.zoo import entries
 from larq_dense.zoo.card import card
 from larq_dense.zoo.entries import Entry
+from larq_dense.zoo.provenance import Training, ancestor
+
+if TYPE_CHECKING:
+    from larq_dense.training.recipe import Recipe
 
 Measure = Callable[[Entry], dict[str, Any]]
 
@@ -65,10 +69,15 @@ def _pack(run_dir: Path, entry: Entry) -> Entry:
     if not best.is_file():
         raise LarqDenseError(f"{run_dir} holds no best.safetensors; finish its training first.")
     recipe = Recipe.load(run_dir / "recipe.yaml").replace(name=entry.name)
+    if recipe.model.get("precision", "binary") != "binary":
+        raise LarqDenseError(
+            f"{run_dir} trained a full-precision network; entries are binary. Use it as a teacher."
+        )
     model = recipe.build_model(task=recipe.get_task(run_dir))
     load_weights(model, best)
     snap(model)
     recipe.save(entry.folder / "recipe.yaml")
+    _keep_ancestors(recipe, entry.folder)
     own_classes = run_dir / "classes.yaml"
     if own_classes.exists():
         write_bytes(entry.folder / own_classes.name, own_classes.read_bytes())
@@ -79,11 +88,33 @@ def _pack(run_dir: Path, entry: Entry) -> Entry:
     return entry
 
 
+def _keep_ancestors(recipe: "Recipe", folder: Path) -> None:
+    """Write the recipes of the runs that a training took weights or answers from, in turn."""
+    from larq_dense.training.recipe import Recipe
+
+    for _, source in Training("", None, recipe).beginnings():
+        if source in entries.names():
+            continue
+        path = Path(source) / "recipe.yaml"
+        if not path.is_file():
+            raise LarqDenseError(
+                f"the training began with {source}, and there is no {path} to tell what it has "
+                "seen; publish where that run's folder is."
+            )
+        kept, before = ancestor(folder, source), Recipe.load(path)
+        if kept.exists() and Recipe.load(kept) != before:
+            raise LarqDenseError(f"two runs that it began with are called {kept.stem}; rename one.")
+        if not kept.exists():
+            before.save(kept)
+            _keep_ancestors(before, folder)
+
+
 def _install(staged: Entry, folder: Path) -> Entry:
     """Move an entry's files to their place, the SHA-256, which makes them valid, last."""
     folder.mkdir(exist_ok=True)
     checksum = folder / "weights.sha256"
-    checksum.unlink(missing_ok=True)
+    for stale in (checksum, *folder.glob(ancestor(folder, "*").name)):
+        stale.unlink(missing_ok=True)
     for path in sorted(staged.folder.iterdir(), key=lambda path: path.name == checksum.name):
         path.replace(folder / path.name)
     return Entry(staged.name, folder)

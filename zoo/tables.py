@@ -6,9 +6,9 @@ from pathlib import Path
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import write_text
 from larq_dense.zoo import entries
-from larq_dense.zoo.card import METRIC_TITLES, format_metric, markdown_table, source_split
+from larq_dense.zoo.card import METRIC_TITLES, format_metric, markdown_table
 from larq_dense.zoo.entries import Entry
-from larq_dense.zoo.provenance import data_set
+from larq_dense.zoo.provenance import data_set, split_title
 
 START = "<!-- entries: written by `larq-dense zoo render`, do not edit -->"
 END = "<!-- entries end -->"
@@ -43,7 +43,7 @@ def _row(entry: Entry, index: int) -> list[str]:
     metrics, task = entry.metrics(), entry.task()
     row = metrics["accuracy"][index]
     value = format_metric(task.main_metric, row["metrics"][task.main_metric])
-    where = f"{data_set(row['data']).title} ({source_split(row)})"
+    where = f"{data_set(row['data']).title} ({split_title(row['split'], row['within'])})"
     figure = f"{METRIC_TITLES[task.main_metric]} {value}"
     if index:
         return ["", where, figure, "", "", "", ""]

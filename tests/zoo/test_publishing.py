@@ -11,6 +11,7 @@ import pytest
 
 from larq_dense import __version__, zoo
 from larq_dense.common.errors import LarqDenseError
+from larq_dense.training import Recipe
 from larq_dense.zoo import Entry
 from larq_dense.zoo.card import card, format_metric
 from larq_dense.zoo.tables import END, START, entries_table, render_readme
@@ -145,6 +146,68 @@ def test_card_of_weights_that_saw_the_benchmark_says_so(tiny: Entry) -> None:
     notice = zoo.info("tiny")["notice"]
     assert "of CamVid they saw the train split only" in notice
     assert "never saw" not in notice
+
+
+def ancestry(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a run that began with another, and its teacher, all below `folder`."""
+    monkeypatch.chdir(folder)
+    recipe = Recipe.load(run / "recipe.yaml").to_dict()
+    first = {**recipe, "encoder_weights": "weights/efficientnet_lite0_imagenet.npz"}
+    first["data"] = {**recipe["data"], "train": [{"folder": "horses", "split": "train"}]}
+    teacher = {**first, "init": "runs/first", "encoder_weights": None}
+    last = {**recipe, "init": "runs/first", "distillation": {"teacher": "runs/teacher"}}
+    last["data"] = {**recipe["data"], "unlabelled": [{"folder": "objects"}]}
+    shutil.copytree(run, "runs/last")
+    for name, values in (("first", first), ("teacher", teacher), ("last", last)):
+        Path("runs", name).mkdir(exist_ok=True)
+        Recipe.from_dict(values).save(Path("runs", name, "recipe.yaml"))
+    return Path("runs/last")
+
+
+def test_card_tells_what_init_and_teacher_have_seen(
+    tiny: Entry, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = ancestry(tiny_run, tmp_path, monkeypatch)
+    zoo.publish(last, "tiny", lambda entry: figures(tiny))
+    # What was published goes on without the runs.
+    shutil.rmtree("runs")
+    text = card(zoo.find("tiny"))
+    assert "trained on people, objects of PASCAL VOC, Weizmann horses and ImageNet; " in text
+    for line in (
+        "- trained on people (train)",
+        "- its teacher labelled objects of PASCAL VOC (all)",
+        "- began with weights from Weizmann horses (train)",
+        "- its encoder began with weights from ImageNet (train)",
+        "- its teacher learned from Weizmann horses (train)",
+    ):
+        assert line in text
+    order = [text.index(f"--run runs/{name}") for name in ("first", "teacher", "tiny")]
+    assert order == sorted(order)
+    Recipe.load(tiny.folder / "ancestor-teacher.yaml")
+
+
+def test_an_ancestor_that_is_gone_is_named(
+    tiny: Entry, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = ancestry(tiny_run, tmp_path, monkeypatch)
+    shutil.rmtree("runs/teacher")
+    with pytest.raises(LarqDenseError, match=r"began with runs/teacher, and there is no"):
+        zoo.publish(last, "tiny", lambda entry: figures(tiny))
+
+
+def test_ancestors_of_the_entry_before_are_gone(tiny: Entry, tiny_run: Path) -> None:
+    (tiny.folder / "ancestor-old.yaml").touch()
+    zoo.publish(tiny_run, "tiny", lambda entry: figures(tiny))
+    assert not (tiny.folder / "ancestor-old.yaml").exists()
+
+
+def test_a_full_precision_run_is_no_entry(tiny: Entry, tiny_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    recipe = Recipe.load(run / "recipe.yaml")
+    recipe.replace(model={**recipe.model, "precision": "float"}).save(run / "recipe.yaml")
+    with pytest.raises(LarqDenseError, match="entries are binary"):
+        zoo.publish(run, "tiny", lambda entry: figures(tiny))
 
 
 @pytest.mark.parametrize(
