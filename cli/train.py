@@ -9,6 +9,7 @@ import click
 
 from larq_dense.cli.options import FOLDER, data_option, json_option
 from larq_dense.cli.output import print_json, print_table
+from larq_dense.common.errors import DataError
 
 if TYPE_CHECKING:
     from larq_dense.training import Recipe
@@ -28,6 +29,11 @@ _INTERRUPTED = 130
     metavar="DIR",
     help="Folder for checkpoints, logs and the best weights; a run found there goes on.",
 )
+@click.option(
+    "--quantize",
+    is_flag=True,
+    help="Go on in eight bits from RECIPE, a trained entry or a run's folder.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's length.")
 @click.option(
     "--deterministic", is_flag=True, help="Same seed and machine, same weights, bit for bit."
@@ -44,6 +50,7 @@ def command(
     recipe: str,
     data: Path,
     run_dir: Path,
+    quantize: bool,
     epochs: int | None,
     deterministic: bool,
     distribute: str | None,
@@ -57,8 +64,9 @@ def command(
     Example:
       larq-dense train camvid --data ../shared/data --run runs/camvid
       larq-dense evaluate runs/camvid --data ../shared/data/camvid --split val
+      larq-dense train runs/camvid --quantize --data ../shared/data --run runs/camvid_int8
     """
-    chosen = _load(recipe)
+    chosen = _quantized(recipe) if quantize else _load(recipe)
     if epochs is not None:
         chosen = chosen.replace(epochs=epochs, steps=None)
     if deterministic:
@@ -83,6 +91,22 @@ def _load(recipe: str) -> Recipe:
     from larq_dense import zoo
 
     return zoo.find(recipe).recipe()
+
+
+def _quantized(trained: str) -> Recipe:
+    """Return the recipe that goes on in eight bits from an entry's or a run's weights."""
+    from larq_dense.training.initial import find_trained
+
+    if Path(trained).is_file():
+        raise DataError(
+            f"--quantize goes on from trained weights; name an entry or a run's folder, not the "
+            f"file {trained}."
+        )
+    entry, _ = find_trained(trained)
+    recipe = entry.recipe()
+    if recipe.quantize:
+        raise DataError(f"{trained} is in eight bits already; leave out --quantize.")
+    return recipe.quantized(trained)
 
 
 def _print(result: dict[str, Any], as_json: bool) -> None:

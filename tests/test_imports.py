@@ -15,11 +15,11 @@ PARTS = {
     "models": ("larq_dense/models", {"layers"}),
     "tasks": ("larq_dense/tasks", set()),
     # A recipe's `init` or teacher may be an entry, whose weights the zoo finds when the run begins.
-    "training": ("larq_dense/training", {"models", "tasks", "zoo"}),
+    "training": ("larq_dense/training", {"models", "quantization", "tasks", "zoo"}),
     "quantization": ("larq_dense/quantization", {"layers"}),
     "conversion": ("larq_dense/conversion", {"models", "runtime"}),
     "evaluation": ("larq_dense/evaluation", {"layers", "models", "tasks", "runtime", "native"}),
-    "zoo": ("zoo", {"training.recipe", "models", "tasks", "runtime"}),
+    "zoo": ("zoo", {"training.recipe", "training.settings", "models", "tasks", "runtime"}),
 }
 
 

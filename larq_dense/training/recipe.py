@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from larq_dense.tasks import Sample, Task
 
 Precision = Literal["binary", "float"]
+QUANTIZED_EPOCHS = 2
 
 
 class Recipe(Section):
@@ -63,6 +64,7 @@ class Recipe(Section):
             shape to begin with.
         encoder_weights: ImageNet weights for the encoder to begin with, an `.npz` file below the
             data root; for `efficientnet_lite0`.
+        quantize: Train the network's int8 form, which begins with the float weights of `init`.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Recipe(Section):
     bfloat16: bool = False
     init: str | None = None
     encoder_weights: str | None = None
+    quantize: bool = False
 
     @model_validator(mode="after")
     def _check_length(self) -> Recipe:
@@ -98,6 +101,12 @@ class Recipe(Section):
     def _check_teacher(self) -> Recipe:
         if self.data.unlabelled and self.distillation is None:
             raise ValueError("data.unlabelled needs distillation, for only a teacher labels it")
+        return self
+
+    @model_validator(mode="after")
+    def _check_quantize(self) -> Recipe:
+        if self.quantize and self.init is None:
+            raise ValueError("quantize goes on from trained weights; name them as init")
         return self
 
     @classmethod
@@ -138,6 +147,28 @@ class Recipe(Section):
     def replace(self, **changes: Any) -> Recipe:
         """Return a checked copy with some top-level settings changed."""
         return self.from_dict({**self.to_dict(), **changes})
+
+    def quantized(self, init: str) -> Recipe:
+        """Return the recipe that takes this one's trained network to int8.
+
+        Few steps at a low rate: the network is trained already and only learns to live with its
+        ranges.
+
+        Args:
+            init: A zoo entry's name or a run's folder: the trained weights.
+        """
+        rate, binary = self.optimizer.learning_rate, self.optimizer.binary_learning_rate
+        slow = {"learning_rate": 0.1 * rate, "binary_learning_rate": binary and 0.1 * binary}
+        return self.replace(
+            quantize=True,
+            init=init,
+            encoder_weights=None,
+            epochs=QUANTIZED_EPOCHS,
+            steps=None,
+            data={**self.data.model_dump(), "unlabelled": []},
+            distillation=None,
+            optimizer={**self.optimizer.model_dump(), **slow, "average": 0.0},
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return every setting as JSON-ready values."""
@@ -189,7 +220,7 @@ class Recipe(Section):
 
         Args:
             input_shape: (height, width, 3); the recipe's input size if not given.
-            precision: Instead of the recipe's.
+            precision: Instead of the recipe's; the network is not quantized then.
             task: Instead of looking up the recipe's.
 
         Raises:
@@ -209,9 +240,18 @@ class Recipe(Section):
                 raise RecipeError(f"model.{key} is not a setting; known: {', '.join(known)}.")
         shape = input_shape or (self.input.height, self.input.width, 3)
         try:
-            return models.build(task, input_shape=shape, **settings)
+            model = models.build(task, input_shape=shape, **settings)
         except (TypeError, ValueError) as error:
             raise RecipeError(f"the recipe's model cannot be built: {error}") from error
+        if not self.quantize or precision is not None:
+            return model
+        import numpy as np
+
+        from larq_dense.quantization import quantize
+
+        # Weights that are loaded next bring the ranges.
+        height, width, channels = shape
+        return quantize(model, [np.zeros((1, height or 64, width or 64, channels), np.float32)])
 
     def total_steps(self, samples: int) -> tuple[int, int]:
         """Return the steps of the whole run and of an epoch.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 import tensorflow as tf
 
 from larq_dense.models.efficientnet import load_imagenet
+from larq_dense.quantization import quantize
 from larq_dense.training.average import MovingAverage
 from larq_dense.training.checkpoint import restore_state, save_state
 from larq_dense.training.data import batches
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from larq_dense.training.recipe import Recipe
 
 SHAPE = (None, None, 3)
+CALIBRATION_PICTURES = 32
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class Session:
             total_steps: Steps of the whole run.
         """
         self._recipe, self._data, self._distribution = recipe, data, distribution
+        self._task = task
         self._total_steps = total_steps
         with distribution.strategy.scope():
             self._model = recipe.build_model(SHAPE, task=task)
@@ -124,7 +128,15 @@ class Session:
 
     def initialize(self, source: str) -> str:
         """Load what matches from other weights; returns a sentence about it."""
-        return initialize(self._model, source)
+        if not self._recipe.quantize:
+            return initialize(self._model, source)
+        real = self._recipe.replace(quantize=False).build_model(SHAPE, task=self._task)
+        sentence = initialize(real, source)
+        pictures = self._data.training
+        chosen = pictures[:: math.ceil(len(pictures) / CALIBRATION_PICTURES)]
+        calibration = (self._recipe.preprocessing(each.pixels) for each in chosen)
+        self._model.set_weights(quantize(real, calibration).get_weights())
+        return f"{sentence}; its ranges are those of {len(chosen)} training pictures"
 
     def initialize_encoder(self, path: Path) -> str:
         """Load the encoder's ImageNet weights; returns a sentence about it."""

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from interrupts import interrupt_at
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -17,9 +17,8 @@ from larq_dense import tasks
 from larq_dense.common.errors import LarqDenseError, RecipeError, UnknownNameError, WeightsError
 from larq_dense.models.weights import save_weights
 from larq_dense.training import Interrupted, Recipe, train
-from larq_dense.training.checkpoint import Progress, read_progress
+from larq_dense.training.checkpoint import read_progress
 from larq_dense.training.distribution import Distribution, place
-from larq_dense.training.logs import ProgressLine
 from larq_dense.training.session import load_data
 from larq_dense.training.validation import Validator
 
@@ -95,17 +94,6 @@ def test_the_score_is_the_mean_over_sources(make_recipe: Make, data_root: Path) 
     )
     given = {name: {"metrics": {"miou": value}} for name, value in (("a", 0.2), ("b", 0.6))}
     assert validator.score(given) == pytest.approx(0.4)
-
-
-def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    before = ProgressLine.update
-
-    def update(self: ProgressLine, state: Progress, *rest: Any) -> None:
-        before(self, state, *rest)
-        if state.step == step:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(ProgressLine, "update", update)
 
 
 @pytest.mark.parametrize("step", [2, 3])

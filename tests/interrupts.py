@@ -1,0 +1,22 @@
+"""Interrupting a training at a step of one's choice."""
+
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from larq_dense.training.checkpoint import Progress
+from larq_dense.training.logs import ProgressLine
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Let training press Ctrl-C itself after a step."""
+    before = ProgressLine.update
+
+    def update(self: ProgressLine, state: Progress, *rest: Any) -> None:
+        before(self, state, *rest)
+        if state.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(ProgressLine, "update", update)
