@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from larq_dense.cli.models import is_file, open_keras, open_predictor, open_twin
+from larq_dense.cli.models import is_file, open_int8, open_keras, open_predictor, open_twin
 from larq_dense.cli.options import FILE, json_option
 from larq_dense.cli.output import print_json, print_table
 from larq_dense.cli.progress import progress
@@ -152,6 +152,7 @@ class _Forms(NamedTuple):
     binary_file: bytes
     float_file: bytes | None = None
     int8_file: bytes | None = None
+    quantized_file: bytes | None = None
     keras: Any = None
 
 
@@ -176,6 +177,7 @@ def _measure_here(model: str, threads: tuple[int, ...], repeats: int) -> _Measur
         binary_file=forms.binary_file,
         float_file=forms.float_file,
         int8_file=forms.int8_file,
+        quantized_file=forms.quantized_file,
     )
     picture = _random_pictures(forms.spec, 1)[0]
     timings = time_interleaved(entrants, picture, repeats, partial(progress, text="timing"))
@@ -224,13 +226,14 @@ def _forms(model: str) -> _Forms:
     keras, _ = open_keras(model)
     if not binary_layers(keras):
         raise LarqDenseError(f"{model} is a full-precision network; name its binary counterpart.")
-    twin = open_twin(model)
+    twin, quantized = open_twin(model), open_int8(model)
     return _Forms(
         keras.spec,
         {"binary": complexity(keras).totals(), "float": complexity(twin).totals()},
         convert(keras).content,
         float_tflite(twin),
         int8_tflite(twin, _random_pictures(keras.spec, _PICTURES)),
+        convert(quantized).content if quantized else None,
         keras,
     )
 

@@ -42,7 +42,7 @@ FILE_SUFFIX, TWIN_SUFFIX = ".tflite", ".int8.tflite"
 @click.option(
     "--int8",
     is_flag=True,
-    help="Leave nothing in floating point; the ranges are taken from the pictures of --images.",
+    help="Leave nothing in floating point: the entry's int8 variant, or ranges from --images.",
 )
 @json_option
 def command(
@@ -60,9 +60,10 @@ def command(
     Keras on pictures. It carries the classes and the normalization, for TensorFlow Lite's tools
     and for `larq-dense predict`.
 
-    With --int8 every tensor, input and output too, is int8 or packed bits: name pictures of the
-    kind that the network is for, some twenty of them. The file is compared with a Keras model
-    that rounds in the same places.
+    With --int8 every tensor, input and output too, is int8 or packed bits. An entry's published
+    int8 variant is taken; where there is none, the ranges come from --images: name some twenty
+    pictures of the kind that the network is for. The file is compared with a Keras model that
+    rounds in the same places.
 
     With --android the folder receives NAME.tflite and NAME.int8.tflite, the full-precision twin
     with random weights, which the app in android/ times beside it.
@@ -71,7 +72,7 @@ def command(
     Example:
       larq-dense convert ecssd --output ecssd.tflite
       larq-dense convert runs/mine --images 'photos/*.jpg' --json
-      larq-dense convert ecssd --int8 --images 'photos/*.jpg'
+      larq-dense convert runs/mine --int8 --images 'photos/*.jpg'
       larq-dense convert ecssd --android android/app/src/main/assets
     """
     from larq_dense.cli.models import is_file, open_keras
@@ -85,12 +86,10 @@ def command(
     if android and int8:
         raise DataError("--android takes float files only so far; leave out --int8.")
     pictures = expand(images) if images else _bundled()
-    keras, _ = open_keras(model)
+    keras = _open_int8(model, pictures if images else []) if int8 else open_keras(model)[0]
     from larq_dense.conversion import convert
 
-    if int8:
-        keras = _in_eight_bits(keras, pictures)
-    result = convert(keras, images=pictures, int8=int8)
+    result = convert(keras, images=pictures)
     suffix = f"{'_int8' * int8}{FILE_SUFFIX}"
     path = output or (android or Path()) / f"{result.spec.name}{suffix}"
     files = {path: result.content}
@@ -104,11 +103,22 @@ def command(
         _print(result, files)
 
 
-def _in_eight_bits(model: "tf.keras.Model", pictures: list[Path]) -> "tf.keras.Model":
-    """Return a network's int8 form with ranges from pictures."""
+def _open_int8(model: str, pictures: list[Path]) -> "tf.keras.Model":
+    """Return a network's int8 form: the published one, or with ranges from pictures."""
+    from larq_dense.cli.models import open_int8, open_keras
+
+    published = open_int8(model)
+    if published is not None:
+        return published
+    if not pictures:
+        raise DataError(
+            f"{model} has no int8 variant, so its ranges are taken from pictures; name some by "
+            "--images."
+        )
     from larq_dense.quantization import quantize
 
-    return quantize(model, [model.spec.preprocessing(path) for path in pictures])
+    keras, _ = open_keras(model)
+    return quantize(keras, [keras.spec.preprocessing(path) for path in pictures])
 
 
 def _twin(model: str, spec: "ModelSpec", pictures: list[Path]) -> bytes:

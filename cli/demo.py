@@ -115,7 +115,7 @@ def _write_overlay(predictor: Any, image: Path, output: Path) -> Path:
 def _published_metric(name: str) -> str:
     """Return what the card says of the entry's accuracy on its first validation source."""
     from larq_dense import zoo
-    from larq_dense.zoo.card import METRIC_TITLES, format_metric
+    from larq_dense.zoo.markdown import METRIC_TITLES, format_metric
     from larq_dense.zoo.provenance import data_set
 
     entry = zoo.find(name)

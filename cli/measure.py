@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from larq_dense.conversion import ConversionResult
     from larq_dense.evaluation.benchmark import Timing
+    from larq_dense.runtime import Predictor
     from larq_dense.tasks import Sample
     from larq_dense.zoo import Entry
 
@@ -37,22 +38,22 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
     Raises:
         LarqDenseError: Data or weights are not what they should be, or the audit fails.
     """
-    from larq_dense import zoo
+    from larq_dense import Predictor, zoo
     from larq_dense.conversion import convert
     from larq_dense.evaluation.machine import describe_machine
     from larq_dense.evaluation.twins import int8_tflite
 
     import_tensorflow()
-    sources = _validation_samples(entry, data)
+    sources = validation_samples(entry, data)
     pictures = [sample.image for samples in sources for sample in samples]
     model, twin = zoo.load(entry.folder), open_twin(str(entry.folder))
-    compared = spread(pictures, _PARITY_PICTURES)
+    compared = parity_pictures(pictures)
     converted = convert(model, images=compared)
-    calibration = [model.preprocess(path) for path in spread(pictures, _CALIBRATION_PICTURES)]
+    calibration = [model.preprocess(path) for path in calibration_pictures(pictures)]
     timings = time_files(converted.content, twin, int8_tflite(twin, calibration), repeats)
     return {
         "machine": describe_machine(),
-        "accuracy": _accuracy(entry, model, sources, data),
+        "accuracy": accuracy(entry, Predictor.from_keras(model), entry.name, sources, data),
         "golden": golden(model),
         "complexity": {
             "binary": complexity_totals(model),
@@ -63,10 +64,8 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
             ),
         },
         "conversion": {
-            **_conversion(converted),
-            "command": " ".join(
-                [f"larq-dense convert {entry.name}", *(f"--images {path}" for path in compared)]
-            ),
+            **conversion(converted),
+            "command": convert_command(entry.name, compared),
         },
         "latency": {
             "threads": 1,
@@ -77,6 +76,21 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
             "command": f"larq-dense benchmark {entry.name} --threads 1 --repeats {repeats}",
         },
     }
+
+
+def parity_pictures(pictures: Sequence[_Item]) -> list[_Item]:
+    """Choose the pictures on which a converted file is compared with Keras."""
+    return spread(pictures, _PARITY_PICTURES)
+
+
+def calibration_pictures(pictures: Sequence[_Item]) -> list[_Item]:
+    """Choose the pictures that the twin's ranges are taken from."""
+    return spread(pictures, _CALIBRATION_PICTURES)
+
+
+def convert_command(arguments: str, compared: Sequence[Path]) -> str:
+    """Return the command that converts an entry and compares it on pictures."""
+    return " ".join([f"larq-dense convert {arguments}", *(f"--images {p}" for p in compared)])
 
 
 def spread(items: Sequence[_Item], count: int) -> list[_Item]:
@@ -146,21 +160,34 @@ def time_files(
     return time_interleaved(entrants, picture, repeats, partial(progress, text="timing"))
 
 
-def _validation_samples(entry: "Entry", data: Path) -> "list[list[Sample]]":
+def validation_samples(entry: "Entry", data: Path) -> "list[list[Sample]]":
+    """Return the pictures of each of an entry's validation sources."""
     recipe, task = entry.recipe(), entry.task()
     return [recipe.read_samples(task, data, source) for source in recipe.data.validation]
 
 
-def _accuracy(
-    entry: "Entry", model: "tf.keras.Model", sources: "list[list[Sample]]", data: Path
+def accuracy(
+    entry: "Entry",
+    predictor: "Predictor",
+    model: str,
+    sources: "list[list[Sample]]",
+    data: Path,
 ) -> list[dict[str, Any]]:
-    from larq_dense import Predictor
+    """Measure an entry's metrics on each of its validation sources.
+
+    Args:
+        entry: The entry.
+        predictor: It, opened.
+        model: What a user would name to measure the same.
+        sources: From `validation_samples`.
+        data: Holds the sources' folders.
+    """
     from larq_dense.evaluation import evaluate
 
-    predictor, task = Predictor.from_keras(model), entry.task()
+    task = entry.task()
     rows = []
     for source, samples in zip(entry.recipe().data.validation, sources, strict=True):
-        command = f"larq-dense evaluate {entry.name} --data {data / source.folder}"
+        command = f"larq-dense evaluate {model} --data {data / source.folder}"
         command += f" --split {source.split}"
         command += f" --within {source.within}" if source.within else ""
         command += f" --labels {source.labels}" if source.labels else ""
@@ -170,7 +197,8 @@ def _accuracy(
     return rows
 
 
-def _conversion(converted: "ConversionResult") -> dict[str, Any]:
+def conversion(converted: "ConversionResult") -> dict[str, Any]:
+    """Return what is kept of a conversion."""
     assert converted.parity is not None
     return {
         "bytes": len(converted.content),

@@ -85,6 +85,23 @@ def open_keras(model: str) -> "tuple[tf.keras.Model, Task]":
     return zoo.load(model), task
 
 
+def open_int8(model: str) -> "tf.keras.Model | None":
+    """Return the int8 variant of an entry, or a run in eight bits; None where there is none.
+
+    Raises:
+        LarqDenseError: It is damaged.
+    """
+    from larq_dense import zoo
+
+    entry = zoo.find(model)
+    if entry.recipe().quantize:
+        return open_keras(model)[0]
+    if not entry.int8().is_published:
+        return None
+    import_tensorflow()
+    return zoo.load(model, precision="int8")
+
+
 def open_twin(model: str) -> "tf.keras.Model":
     """Return the full-precision twin of an entry or a run, with random weights.
 

@@ -1,6 +1,5 @@
 """`larq-dense zoo`: the published entries."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +91,8 @@ def card(name: str) -> None:
 def publish(run: Path, name: str, data: Path, root: Path | None, repeats: int) -> None:
     """Turn the training RUN into the entry NAME: packed weights, metrics, card.
 
+    A run by `larq-dense train --quantize` becomes the entry's int8 variant.
+
     Measures the packed weights on every validation source, converts them with the audit, compares
     the file with Keras, and times it beside its full-precision twin. An entry of that name is
     replaced.
@@ -102,8 +103,13 @@ def publish(run: Path, name: str, data: Path, root: Path | None, repeats: int) -
     """
     from larq_dense import zoo
     from larq_dense.cli.measure import measure_entry
+    from larq_dense.cli.measure_int8 import measure_int8
 
-    entry = zoo.publish(run, name, partial(measure_entry, data=data, repeats=repeats), root)
+    def measure(staged: zoo.Entry) -> dict[str, Any]:
+        chosen = measure_int8 if staged.recipe().quantize else measure_entry
+        return chosen(staged, data, repeats)
+
+    entry = zoo.publish(run, name, measure, root)
     click.echo(f"published {entry.folder}")
 
 

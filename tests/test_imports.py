@@ -17,7 +17,7 @@ PARTS = {
     # A recipe's `init` or teacher may be an entry, whose weights the zoo finds when the run begins.
     "training": ("larq_dense/training", {"models", "quantization", "tasks", "zoo"}),
     "quantization": ("larq_dense/quantization", {"layers"}),
-    "conversion": ("larq_dense/conversion", {"models", "runtime"}),
+    "conversion": ("larq_dense/conversion", {"models", "quantization", "runtime"}),
     "evaluation": ("larq_dense/evaluation", {"layers", "models", "tasks", "runtime", "native"}),
     "zoo": ("zoo", {"training.recipe", "training.settings", "models", "tasks", "runtime"}),
 }

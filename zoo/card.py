@@ -1,22 +1,12 @@
 """An entry's card, written from its recipe and its metrics."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from larq_dense.zoo.entries import Entry, names
+from larq_dense.zoo.int8 import int8_section
+from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table
 from larq_dense.zoo.provenance import ancestor, data_set, history, notice, seen, split_title, use_of
-
-METRIC_TITLES = {
-    "miou": "mIoU",
-    "iou": "IoU",
-    "maxf": "MaxF",
-    "mae": "MAE",
-    "s_measure": "S-measure",
-    "e_measure": "E-measure",
-    "pixel_accuracy": "pixel accuracy",
-}
-_PERCENT = ("miou", "iou", "pixel_accuracy", "precision", "recall")
 
 _LIMITS = {
     "ecssd": (
@@ -36,19 +26,6 @@ _LIMITS["kitti_road"] = (
 )
 
 
-def format_metric(name: str, value: float | None) -> str:
-    """Return a fraction as a percentage where the field writes it so, else to three decimals."""
-    if value is None:
-        return "-"
-    return f"{100 * value:.1f} %" if name in _PERCENT else f"{value:.3f}"
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def card(entry: Entry) -> str:
     """Return the card's Markdown text."""
     task, metrics = entry.task(), entry.metrics()
@@ -61,6 +38,7 @@ def card(entry: Entry) -> str:
         "## Complexity\n\n" + _complexity(metrics["complexity"]),
         "## Converted\n\n" + _conversion(metrics["conversion"]),
         "## Latency\n\n" + _latency(metrics["latency"], metrics["machine"]),
+        *(["## In eight bits\n\n" + int8_section(entry)] if entry.int8().is_published else []),
         "## Training\n\n" + _training(entry),
         "## Data\n\n" + _data(entry),
         "## Limits\n\n" + _limits(entry),

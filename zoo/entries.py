@@ -60,6 +60,10 @@ class Entry:
         measured: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return measured
 
+    def int8(self) -> "Entry":
+        """Return the entry's variant in eight bits; `is_published` says whether there is one."""
+        return Entry(self.name, self.folder / "int8")
+
     def card(self) -> str:
         """Return the card's text.
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from larq_dense.common.errors import LarqDenseError, WeightsError
 from larq_dense.common.images import Preprocessing
 from larq_dense.zoo import entries
+from larq_dense.zoo.entries import Entry
 from larq_dense.zoo.provenance import notice
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from larq_dense.runtime import ModelSpec
     from larq_dense.tasks import Task
+    from larq_dense.training.recipe import Precision
 
 _LOG = logging.getLogger(__name__)
 _HEAD = "head"
@@ -31,7 +33,7 @@ def load(
     weights: str | Path | None = "pretrained",
     input_shape: InputShape | None = None,
     num_classes: int | None = None,
-    precision: Literal["binary", "float"] = "binary",
+    precision: Literal["binary", "float", "int8"] = "binary",
 ) -> "tf.keras.Model":
     """Return an entry's network, ready to predict, to fine-tune and to convert.
 
@@ -45,7 +47,8 @@ def load(
         input_shape: `(height, width, 3)`, multiples of 32, or `(None, None, 3)` to train on any
             such size; the entry's own if left out.
         num_classes: A new head, with random weights, for so many classes.
-        precision: `"float"` is the full-precision twin; it has no published weights.
+        precision: `"int8"` is the entry's variant that computes in int8 what is not binary;
+            `"float"` is the full-precision twin, which has no published weights.
 
     Example:
         >>> model = load("ecssd")                                             # doctest: +SKIP
@@ -57,12 +60,14 @@ def load(
         LarqDenseError: An argument is out of range.
     """
     entry = entries.find(name)
+    if precision == "int8":
+        entry = _int8(entry, weights, num_classes)
     recipe = entry.recipe()
     task = entry.task()
     if num_classes is not None and not 2 <= num_classes <= 255:
         raise LarqDenseError(f"num_classes must be 2 to 255, not {num_classes}.")
-    if precision not in ("binary", "float"):
-        raise LarqDenseError(f"precision must be 'binary' or 'float', not {precision!r}.")
+    if precision not in ("binary", "float", "int8"):
+        raise LarqDenseError(f"precision must be 'binary', 'float' or 'int8', not {precision!r}.")
     if weights == "pretrained" and precision == "float":
         raise WeightsError(
             f"the entry {entry.name!r} has no full-precision weights; pass weights=None to start "
@@ -70,7 +75,8 @@ def load(
         )
     # The published weights are checked before the model, which takes seconds, is built.
     path = entry.weights() if weights == "pretrained" else weights
-    model = recipe.build_model(input_shape, precision, task)
+    built = None if recipe.quantize else cast("Precision", precision)
+    model = recipe.build_model(input_shape, built, task)
     if path is not None:
         from larq_dense.models.weights import load_weights
 
@@ -82,10 +88,25 @@ def load(
     spec = entry.spec(preprocessing)
     if num_classes is not None:
         outputs = cast("Task", _Outputs(num_classes))
-        renewed = recipe.build_model(input_shape, precision, outputs)
+        renewed = recipe.build_model(input_shape, built, outputs)
         _copy_all_but_head(model, renewed)
         model, spec = renewed, _with_classes(spec, num_classes)
     return _equipped(model, spec)
+
+
+def _int8(entry: Entry, weights: str | Path | None, num_classes: int | None) -> Entry:
+    """Return an entry's variant in eight bits."""
+    if weights is None or num_classes is not None:
+        raise LarqDenseError(
+            "the int8 form comes from trained weights; load the binary one, train it, and go on by "
+            "`larq-dense train --quantize`."
+        )
+    if not entry.int8().is_published:
+        raise WeightsError(
+            f"the entry {entry.name!r} has no int8 variant; make one by `larq-dense train "
+            f"{entry.name} --quantize`."
+        )
+    return entry.int8()
 
 
 @dataclasses.dataclass(frozen=True)

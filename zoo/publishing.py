@@ -1,5 +1,6 @@
 """From a training run to an entry."""
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -23,14 +24,15 @@ Measure = Callable[[Entry], dict[str, Any]]
 def publish(
     run_dir: str | Path, name: str, measure: Measure, root: str | Path | None = None
 ) -> Entry:
-    """Turn a run's best weights into an entry.
+    """Turn a run's best weights into an entry, or into an entry's variant in eight bits.
 
     The weights are brought to a grid (`models.exact.snap`) and packed, loaded again from the packed
     file and measured; only then does the entry take its place.
 
     Args:
         run_dir: Holds `recipe.yaml` and `best.safetensors`.
-        name: The entry's name; an entry of that name is replaced.
+        name: The entry's name; an entry of that name is replaced. A run in eight bits becomes
+            the variant of the entry that there is.
         measure: Measures the packed entry: what `metrics.json` holds.
         root: Folder of entries; the zoo's own if left out.
 
@@ -42,6 +44,7 @@ def publish(
             written.
     """
     run_dir, root = Path(run_dir), Path(root) if root else entries.ROOT
+    target = Entry(name, root / name)
     if not name.isidentifier():
         raise LarqDenseError(f"an entry's name is letters, digits and underscores, not {name!r}.")
     try:
@@ -53,10 +56,23 @@ def publish(
         ) from error
     with staging as folder:
         staged = _pack(run_dir, Entry(name, Path(folder) / name))
+        quantized = staged.recipe().quantize
+        if quantized and not target.is_published:
+            raise LarqDenseError(
+                f"there is no entry {name} whose variant {run_dir} could be; publish its float "
+                "weights first."
+            )
         metrics = {"name": name, "version": __version__, "commit": _commit(), **measure(staged)}
         write_json(staged.folder / "metrics.json", metrics)
-        write_text(staged.folder / "card.md", card(staged))
-        return _install(staged, root / name)
+        if quantized:
+            _install(staged, target.int8().folder)
+            write_text(target.folder / "card.md", card(target))
+        else:
+            write_text(staged.folder / "card.md", card(staged))
+            # A variant of the weights before is none of these.
+            shutil.rmtree(target.int8().folder, ignore_errors=True)
+            _install(staged, target.folder)
+    return target
 
 
 def _pack(run_dir: Path, entry: Entry) -> Entry:
@@ -75,7 +91,8 @@ def _pack(run_dir: Path, entry: Entry) -> Entry:
         )
     model = recipe.build_model(task=recipe.get_task(run_dir))
     load_weights(model, best)
-    snap(model)
+    if not recipe.quantize:
+        snap(model)
     recipe.save(entry.folder / "recipe.yaml")
     _keep_ancestors(recipe, entry.folder)
     own_classes = run_dir / "classes.yaml"
@@ -109,7 +126,7 @@ def _keep_ancestors(recipe: "Recipe", folder: Path) -> None:
             _keep_ancestors(before, folder)
 
 
-def _install(staged: Entry, folder: Path) -> Entry:
+def _install(staged: Entry, folder: Path) -> None:
     """Move an entry's files to their place, the SHA-256, which makes them valid, last."""
     folder.mkdir(exist_ok=True)
     checksum = folder / "weights.sha256"
@@ -117,7 +134,6 @@ def _install(staged: Entry, folder: Path) -> Entry:
         stale.unlink(missing_ok=True)
     for path in sorted(staged.folder.iterdir(), key=lambda path: path.name == checksum.name):
         path.replace(folder / path.name)
-    return Entry(staged.name, folder)
 
 
 def _commit() -> str | None:

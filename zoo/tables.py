@@ -6,8 +6,9 @@ from pathlib import Path
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import write_text
 from larq_dense.zoo import entries
-from larq_dense.zoo.card import METRIC_TITLES, format_metric, markdown_table
 from larq_dense.zoo.entries import Entry
+from larq_dense.zoo.int8 import int8_table
+from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table
 from larq_dense.zoo.provenance import data_set, split_title
 
 START = "<!-- entries: written by `larq-dense zoo render`, do not edit -->"
@@ -31,7 +32,9 @@ def entries_table() -> str:
     commands = "\n".join(
         row["command"] for entry in measured for row in entry.metrics()["accuracy"]
     )
-    return f"{markdown_table(header, rows)}\n\nMetrics by\n\n```\n{commands}\n```"
+    table = f"{markdown_table(header, rows)}\n\nMetrics by\n\n```\n{commands}\n```"
+    variants = [entry for entry in measured if entry.int8().is_published]
+    return f"{table}\n\n{int8_table(variants)}" if variants else table
 
 
 def _sources(entry: Entry) -> int:

@@ -13,6 +13,7 @@ from larq_dense.conversion.audit import AuditReport, audit
 from larq_dense.conversion.flatbuffer import to_flatbuffer
 from larq_dense.conversion.metadata import add_metadata
 from larq_dense.conversion.parity import Parity, parity
+from larq_dense.quantization import is_quantized
 from larq_dense.runtime.predictor import Predictor
 from larq_dense.runtime.spec import ModelSpec
 
@@ -52,17 +53,17 @@ def convert(
     model: tf.keras.Model,
     spec: ModelSpec | None = None,
     images: Iterable[ImageLike] = (),
-    int8: bool = False,
 ) -> ConversionResult:
     """Convert a model with Larq Compute Engine, audit the file and describe it.
+
+    One from `larq_dense.quantization` gives a file of int8 input and output, and the audit refuses
+    any float tensor between them.
 
     Args:
         model: A model of pictures to logits. It is converted at the input size that its
             description names, whether it takes that size only or any.
         spec: What the model is for; left out, the model's own (`model.spec`).
         images: Pictures on which to compare the file with the model.
-        int8: The model is one from `larq_dense.quantization`, and no tensor between its input
-            and its output, both int8, may be float.
 
     Returns:
         The file and what is known of it; nothing is written.
@@ -71,6 +72,7 @@ def convert(
         ConversionError: LCE cannot convert the model, or the file fails its audit.
         DataError: The description is missing or does not fit the model.
     """
+    int8 = is_quantized(model)
     reference = Predictor.from_keras(model, spec)
     flatbuffer = to_flatbuffer(model, reference.input_shape, int8)
     content = add_metadata(flatbuffer, reference.spec)

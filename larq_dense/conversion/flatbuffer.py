@@ -41,9 +41,9 @@ def to_flatbuffer(model: tf.keras.Model, input_shape: tuple[int, ...], int8: boo
             return _convert(folder, tf.int8 if int8 else tf.float32)
         except Exception as error:  # the converter's errors share no base class
             reason = str(error).strip().splitlines() or [type(error).__name__]
-            mend = "make it by larq_dense.quantization.quantize" if int8 else "replace the layer"
             raise ConversionError(
-                f"Larq Compute Engine cannot convert {model.name}: {reason[0].rstrip('.')}; {mend}."
+                f"Larq Compute Engine cannot convert {model.name}: {reason[0]}; replace the layer "
+                "that it names."
             ) from error
 
 

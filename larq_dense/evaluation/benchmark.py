@@ -35,7 +35,7 @@ class Candidate:
 
     Attributes:
         engine: Its name in the table.
-        network: `"binary"`, `"float32"` or `"int8"`.
+        network: `"binary"`, `"binary int8"`, `"float32"` or `"int8"`.
         threads: Threads it may use; None: as many as TensorFlow's own pool has.
         size: Bytes of the file that it runs, None for a model in memory.
     """
@@ -88,6 +88,7 @@ def candidates(
     binary_file: bytes | None = None,
     float_file: bytes | None = None,
     int8_file: bytes | None = None,
+    quantized_file: bytes | None = None,
 ) -> list[LocalCandidate]:
     """Return every way to run the given forms of a network here.
 
@@ -98,6 +99,8 @@ def candidates(
             `left_out` tells of those that are not installed.
         float_file: The full-precision twin as float32 `.tflite`.
         int8_file: The full-precision twin as int8 `.tflite`.
+        quantized_file: The binary network with all else in int8; it is handed its own integers,
+            which an app takes from the picture by a table.
     """
     found = []
     if keras is not None:
@@ -105,6 +108,10 @@ def candidates(
     for count in threads:
         if binary_file is not None:
             found += _binary_candidates(binary_file, count)
+        if quantized_file is not None and xnor.available():
+            run = _quantized_run(quantized_file, count)
+            size = len(quantized_file)
+            found.append(LocalCandidate("XNOR runtime, int8", "binary int8", count, size, run))
         for network, file in (("float32", float_file), ("int8", int8_file)):
             if file is not None:
                 run = _tflite_run(file, count)
@@ -203,6 +210,20 @@ def _binary_candidates(file: bytes, threads: int) -> list[LocalCandidate]:
     if xnor.available():
         runs.append(("XNOR runtime", runtime.load(file, threads, "xnor").run))
     return [LocalCandidate(name, "binary", threads, len(file), run) for name, run in runs]
+
+
+def _quantized_run(file: bytes, threads: int) -> Run:
+    interpreter = xnor.load(file, threads)
+    source = interpreter.get_input_details()[0]
+    target = interpreter.get_output_details()[0]["index"]
+    picture = np.zeros(source["shape"], source["dtype"])
+
+    def run(_: NDArray[np.float32]) -> Any:
+        interpreter.set_tensor(source["index"], picture)
+        interpreter.invoke()
+        return interpreter.get_tensor(target)
+
+    return run
 
 
 def _tflite_run(file: bytes, threads: int) -> Run:

@@ -8,7 +8,12 @@ from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import write_bytes
 from larq_dense.evaluation.benchmark import Timing
 
-_COLORS = {"binary": "tab:blue", "float32": "tab:orange", "int8": "tab:green"}
+_COLORS = {
+    "binary": "tab:blue",
+    "binary int8": "tab:cyan",
+    "float32": "tab:orange",
+    "int8": "tab:green",
+}
 _FORMATS = (".png", ".svg", ".pdf", ".jpg")
 
 

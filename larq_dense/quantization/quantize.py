@@ -108,6 +108,11 @@ def calibrate(model: tf.keras.Model, pictures: Pictures) -> None:
         raise DataError("ranges are taken from pictures; give at least one.")
 
 
+def is_quantized(model: tf.keras.Model) -> bool:
+    """Whether a model is one from `quantize`."""
+    return any(isinstance(layer, FakeQuantize) for layer in model.layers)
+
+
 class _Plan:
     """Which tensors of a flat network are rounded, and which share a range."""
 

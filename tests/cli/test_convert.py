@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 import tiny_models as tiny
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from larq_dense.cli import main, models
 from larq_dense.models import binary_layers
@@ -67,7 +68,12 @@ def test_leaves_no_float_in_an_int8_file(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    result = run(tiny_run, "--int8", "--json")
+    result = run(tiny_run, "--int8")
+    assert result.exit_code == 1
+    assert "name some by --images" in result.output
+    picture = tiny.pictures()[0]
+    Image.fromarray(picture).save("picture.png")
+    result = run(tiny_run, "--int8", "--images", "picture.png", "--json")
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert document["file"] == "tiny_int8.tflite"
@@ -75,7 +81,6 @@ def test_leaves_no_float_in_an_int8_file(
     file = TfliteFile.parse(Path("tiny_int8.tflite").read_bytes())
     computed = [tensor for each in file.operators for tensor in each.outputs]
     assert {each.dtype for each in (*file.inputs, *computed)} == {"int8", "int32"}
-    picture = tiny.pictures()[0]
     labels = Predictor("tiny_int8.tflite").labels(picture)
     assert labels.shape == picture.shape[:2]
 

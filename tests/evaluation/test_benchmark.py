@@ -23,6 +23,7 @@ from larq_dense.evaluation.benchmark import (
     to_rows,
 )
 from larq_dense.evaluation.plots import plot_timings
+from larq_dense.quantization import quantize
 from larq_dense.runtime import xnor
 
 
@@ -49,6 +50,18 @@ def test_every_engine_computes_the_same_network(
         logits = np.asarray(entrant.run(picture))
         assert (logits.argmax(-1) == expected.argmax(-1)).mean() > 0.97, entrant.engine
         assert entrant.size == (None if entrant.engine == "Keras" else len(binary_file))
+
+
+@pytest.mark.skipif(not xnor.available(), reason=str(xnor.why_unavailable()))
+def test_the_network_in_eight_bits_runs_on_its_own_integers(
+    small_binary: Any, picture: NDArray[np.float32]
+) -> None:
+    file = convert(quantize(small_binary, [picture]), small_binary.spec).content
+    (entrant,) = candidates([1], quantized_file=file)
+    assert (entrant.engine, entrant.network) == ("XNOR runtime, int8", "binary int8")
+    logits = entrant.run(picture)
+    assert logits.dtype == np.int8
+    assert logits.shape == small_binary(picture).shape
 
 
 def test_engines_that_are_not_installed_are_named_in_a_sentence(

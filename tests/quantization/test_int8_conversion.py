@@ -19,7 +19,7 @@ from larq_dense.runtime.tflite_file import TfliteFile
 def converted(name: str) -> tuple[tf.keras.Model, ConversionResult]:
     model = networks.int8_network(networks.BODIES[name])
     spec = tiny.spec()
-    return model, convert(model, spec, images=tiny.pictures(), int8=True)
+    return model, convert(model, spec, images=tiny.pictures())
 
 
 @pytest.mark.parametrize("name", networks.BODIES)
@@ -73,8 +73,3 @@ def test_the_audit_names_a_float_tensor() -> None:
     model, result = tiny.converted()
     with pytest.raises(ConversionError, match=r"neither int8 nor bits, such as .*float32"):
         audit(result.content, model, int8=True)
-
-
-def test_a_float_model_is_no_int8_file() -> None:
-    with pytest.raises(ConversionError, match=r"make it by larq_dense\.quantization\.quantize"):
-        convert(tiny.network(), tiny.spec(), int8=True)

@@ -57,7 +57,7 @@ def test_a_run_in_eight_bits_resumes_and_converts(
     assert np.any(weights[0]["head/kernel:0"] != before["head/kernel:0"]), "it has learned"
     model, _ = open_keras(str(tmp_path / "whole"))
     picture = data_root / "bands" / "images" / "p00.jpg"
-    converted = convert(model, images=[picture], int8=True)
+    converted = convert(model, images=[picture])
     assert converted.parity is not None
     assert converted.parity.max_steps in (0, 1)
     file = TfliteFile.parse(converted.content)

@@ -142,7 +142,7 @@ def test_own_weight_file(usual: Model, published: Path, tmp_path: Path) -> None:
     ("arguments", "error", "message"),
     [
         ({"precision": "float"}, WeightsError, "no full-precision weights; pass weights=None"),
-        ({"precision": "double"}, LarqDenseError, "must be 'binary' or 'float'"),
+        ({"precision": "double"}, LarqDenseError, "must be 'binary', 'float' or"),
         ({"num_classes": 1}, LarqDenseError, "num_classes must be 2 to 255"),
         ({"num_classes": 256}, LarqDenseError, "num_classes must be 2 to 255"),
         ({"input_shape": (50, 64, 3)}, RecipeError, "multiples of 32"),

@@ -13,7 +13,8 @@ from larq_dense import __version__, zoo
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.training import Recipe
 from larq_dense.zoo import Entry
-from larq_dense.zoo.card import card, format_metric
+from larq_dense.zoo.card import card
+from larq_dense.zoo.markdown import format_metric
 from larq_dense.zoo.tables import END, START, entries_table, render_readme
 
 FILES = {"recipe.yaml", "metrics.json", "card.md", "weights.safetensors", "weights.sha256"}

@@ -1,0 +1,87 @@
+"""What is measured of an entry's int8 variant when it is published."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from larq_dense.cli.measure import (
+    accuracy,
+    calibration_pictures,
+    conversion,
+    convert_command,
+    parity_pictures,
+    validation_samples,
+)
+from larq_dense.cli.models import import_tensorflow, open_keras, open_twin
+from larq_dense.cli.progress import progress
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from larq_dense.zoo import Entry
+
+
+def measure_int8(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any]:
+    """Measure a packed int8 variant beside the network with float glue that it was made of.
+
+    Args:
+        entry: Holds a recipe with `quantize` and packed weights.
+        data: Holds the folders of the recipe's validation sources.
+        repeats: Timed runs of each engine.
+
+    Returns:
+        What the variant's `metrics.json` holds beside its origin, each part with its command.
+
+    Raises:
+        LarqDenseError: Data or weights are not what they should be, or the audit fails.
+    """
+    from larq_dense import Predictor, zoo
+    from larq_dense.conversion import convert
+    from larq_dense.evaluation.machine import describe_machine
+    from larq_dense.evaluation.memory import peak_bytes
+
+    import_tensorflow()
+    sources = validation_samples(entry, data)
+    pictures = [sample.image for samples in sources for sample in samples]
+    begun_with = str(entry.recipe().init)
+    glued, _ = open_keras(begun_with)
+    compared = parity_pictures(pictures)
+    converted = convert(zoo.load(entry.folder), images=compared)
+    files = {"float glue": convert(glued).content, "int8": converted.content}
+    calibration = [glued.spec.preprocessing(path) for path in calibration_pictures(pictures)]
+    file = f"{entry.name}_int8.tflite"
+    predictor = Predictor.from_tflite(converted.content, spec=converted.spec)
+    return {
+        "machine": describe_machine(),
+        "accuracy": accuracy(entry, predictor, file, sources, data),
+        "conversion": {
+            **conversion(converted),
+            "command": convert_command(f"{entry.name} --int8", compared),
+        },
+        "memory": {name: peak_bytes(content) for name, content in files.items()},
+        "latency": {
+            "threads": 1,
+            "milliseconds": _time(files, open_twin(begun_with), calibration, repeats),
+            "command": f"larq-dense benchmark {entry.name} --threads 1 --repeats {repeats}",
+        },
+    }
+
+
+def _time(
+    files: dict[str, bytes], twin: "tf.keras.Model", calibration: list[Any], repeats: int
+) -> dict[str, float]:
+    """Time the variant beside the network with float glue and the twin, all on one thread."""
+    import numpy as np
+
+    from larq_dense.evaluation.benchmark import candidates, time_interleaved
+    from larq_dense.evaluation.twins import int8_tflite
+
+    entrants = candidates(
+        [1],
+        binary_file=files["float glue"],
+        int8_file=int8_tflite(twin, calibration),
+        quantized_file=files["int8"],
+    )
+    picture = np.zeros((1, *twin.input_shape[1:]), np.float32)
+    timings = time_interleaved(entrants, picture, repeats, partial(progress, text="timing"))
+    return {timing.candidate.engine: timing.median for timing in timings}

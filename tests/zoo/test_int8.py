@@ -1,0 +1,119 @@
+"""The variant in eight bits: published into its entry, loaded, and told of."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from larq_dense import zoo
+from larq_dense.common.errors import LarqDenseError, WeightsError
+from larq_dense.models.weights import load_weights, save_weights
+from larq_dense.quantization import is_quantized, quantize
+from larq_dense.training import Recipe
+from larq_dense.zoo import Entry
+from larq_dense.zoo.card import card
+from larq_dense.zoo.tables import entries_table
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def int8_run(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
+    """Return a run's folder with the entry `tiny` in eight bits."""
+    folder = tmp_path_factory.mktemp("int8")
+    recipe = Recipe.load(tiny_run / "recipe.yaml")
+    model = recipe.build_model()
+    load_weights(model, tiny_run / "best.safetensors")
+    quantized = quantize(model, [recipe.preprocessing(PICTURE)])
+    recipe.quantized("tiny").save(folder / "recipe.yaml")
+    save_weights(quantized, folder / "best.safetensors", unpacked=True)
+    return folder
+
+
+def measured(tiny: Entry) -> dict[str, Any]:
+    """Return invented figures of the variant."""
+    figures = copy.deepcopy({key: tiny.metrics()[key] for key in ("machine", "accuracy")})
+    figures["accuracy"][0]["metrics"]["maxf"] = 0.8712
+    parity = {"same_labels": 0.9999, "images": 10, "max_steps": 1}
+    figures["conversion"] = {"bytes": 98_765, "parity": parity}
+    figures["memory"] = {"float glue": 4_567_890, "int8": 1_234_567}
+    taken = {"XNOR runtime": 7.84, "XNOR runtime, int8": 4.56, "TFLite int8": 21.64}
+    figures["latency"] = {"milliseconds": taken, "command": "larq-dense benchmark tiny"}
+    return figures
+
+
+@pytest.fixture
+def variant(tiny: Entry, int8_run: Path) -> Entry:
+    """Return the entry `tiny` with its variant."""
+    return zoo.publish(int8_run, "tiny", lambda entry: measured(tiny), tiny.folder.parent)
+
+
+def test_the_variant_is_loaded_by_its_precision(variant: Entry, int8_run: Path) -> None:
+    files = {path.name for path in variant.int8().folder.iterdir()}
+    assert files == {"recipe.yaml", "metrics.json", "weights.safetensors", "weights.sha256"}
+    model = zoo.load("tiny", precision="int8")
+    assert is_quantized(model)
+    assert not is_quantized(zoo.load("tiny"))
+    run = Recipe.load(int8_run / "recipe.yaml").build_model()
+    load_weights(run, int8_run / "best.safetensors")
+    inputs = model.preprocess(PICTURE)
+    np.testing.assert_array_equal(model(inputs), run(inputs))
+    assert model.spec.name == "tiny"
+    assert "never saw ECSSD" in model.spec.description
+    wide = zoo.load("tiny", precision="int8", input_shape=(64, 96, 3))
+    assert wide.output_shape == (None, 64, 96, 1)
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        "## In eight bits",
+        "| MaxF on people (val) | 0.876 | 0.871 |",
+        "| MaxF on objects of PASCAL VOC (val, salient_like) | 0.765 | 0.765 |",
+        "| bytes of the file | 123,456 | 98,765 |",
+        "| bytes of tensors at one time, at most | 4,567,890 | 1,234,567 |",
+        "| ms a picture | 7.8 | 4.6 |",
+        "took 21.6 ms",
+        "99.990 % of the pixels, logits at most 1 steps apart",
+        "larq-dense convert tiny --int8 --output tiny_int8.tflite",
+    ],
+)
+def test_the_card_holds_every_figure(variant: Entry, figure: str) -> None:
+    assert figure in variant.card()
+    assert card(variant) == variant.card()
+
+
+def test_the_readme_gets_a_second_table(variant: Entry) -> None:
+    row = entries_table().splitlines()[-1]
+    assert [cell.strip() for cell in row.strip("|").split("|")] == [
+        "[`tiny`](zoo/tiny/card.md#in-eight-bits)",
+        "MaxF 0.871 (0.876), 0.765 (0.765)",
+        "96 KiB (121)",
+        "1206 KiB (4461)",
+        "4.6, float glue 7.8 (21.6)",
+    ]
+
+
+def test_a_new_entry_drops_the_variant_of_the_old(variant: Entry, tiny_run: Path) -> None:
+    figures = variant.metrics()
+    zoo.publish(tiny_run, "tiny", lambda entry: figures)
+    assert not variant.int8().is_published
+    assert "eight bits" not in variant.card()
+    with pytest.raises(WeightsError, match=r"no int8 variant; make one by `larq-dense train tiny"):
+        zoo.load("tiny", precision="int8")
+
+
+def test_a_variant_needs_its_entry(tiny: Entry, int8_run: Path) -> None:
+    with pytest.raises(LarqDenseError, match="no entry other whose variant"):
+        zoo.publish(int8_run, "other", lambda entry: measured(tiny))
+    assert [path.name for path in tiny.folder.parent.iterdir()] == ["tiny"]
+
+
+@pytest.mark.parametrize("arguments", [{"weights": None}, {"num_classes": 4}])
+def test_without_trained_weights_there_are_no_ranges(
+    variant: Entry, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(LarqDenseError, match="comes from trained weights"):
+        zoo.load("tiny", precision="int8", **arguments)
