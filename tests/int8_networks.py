@@ -19,6 +19,12 @@ def parallel(x: Tensor) -> Tensor:
     return layers.GatedMerge(0.5, name="merge")(maps)
 
 
+def simplified(x: Tensor) -> Tensor:
+    """Apply branches of one threshold and a merge without gates."""
+    maps = layers.ParallelConv2D(32, branches=3, shared_threshold=True, name="branches")(x)
+    return layers.GatedMerge(gated=False, name="merge")(maps)
+
+
 def attention(x: Tensor) -> Tensor:
     maps = layers.ParallelConv2D(32, branches=2, name="branches")(x)
     merged = layers.GatedMerge(0.5, name="merge")(maps)
@@ -72,6 +78,7 @@ BODIES: dict[str, Callable[[Tensor], Tensor]] = {
     each.__name__: each
     for each in (
         parallel,
+        simplified,
         attention,
         subpixel,
         nearest,

@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 from PIL import Image
 
 import larq_dense
-from larq_dense import Predictor, cli, zoo
+from larq_dense import Predictor, cli, native, zoo
 from larq_dense.common.extra import NEEDS
 from larq_dense.runtime import xnor
 
@@ -72,7 +72,8 @@ def site(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(Path(str(file.locate())))
     without_caches = shutil.ignore_patterns("__pycache__")
-    for package, place in ((larq_dense, ""), (zoo, "zoo"), (cli, "cli")):
+    packages = ((larq_dense, ""), (zoo, "zoo"), (cli, "cli"), (native, "native"))
+    for package, place in packages:
         source, target = Path(str(package.__file__)).parent, folder / "larq_dense" / place
         shutil.copytree(source, target, dirs_exist_ok=True, ignore=without_caches)
     return folder
@@ -140,7 +141,7 @@ for name in sys.argv[1:]:
     assert names >= NEEDS.keys()
     assert not refused & light
     assert {name.split(".")[0] for name in refused} == {
-        *("conversion", "evaluation", "layers", "models", "tasks", "training")
+        *("conversion", "evaluation", "layers", "models", "quantization", "tasks", "training")
     }
 
 
@@ -234,6 +235,7 @@ def test_help_and_cards_need_no_extra(site: Path, checkout: Path) -> None:
         "demo --output {folder}",
         "evaluate {model} --data {folder} --split val",
         "evaluate ecssd --data {folder} --split val",
+        "ablate ecssd --data {folder} --run {folder}/run",
         "train ecssd --data {folder} --run {folder}/run",
         "zoo list",
         "zoo info ecssd",

@@ -17,6 +17,7 @@ NEEDS = {
     "larq_dense.training": ("pydantic", "yaml"),
     "larq_dense.quantization": ("tensorflow", "tf_keras", "larq"),
     "larq_dense.conversion": ("tensorflow", "larq_compute_engine", "flatbuffers"),
+    "larq_dense.evaluation.attention_cost": ("tensorflow",),
     "larq_dense.evaluation.attention_masks": ("tensorflow",),
     "larq_dense.evaluation.branch_errors": ("tensorflow",),
     "larq_dense.evaluation.parallelism": ("tensorflow",),

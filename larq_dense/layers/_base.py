@@ -24,6 +24,12 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
 
 
+def check_flag(name: str, value: object) -> None:
+    """Raise a TypeError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be true or false, not {value!r}.")
+
+
 def check_integer(name: str, value: object, low: int, high: int | None = None) -> None:
     """Raise a TypeError or ValueError unless `value` is an integer within `low` and `high`."""
     if isinstance(value, bool) or not isinstance(value, int):

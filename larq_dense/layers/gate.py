@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from larq_dense.layers._base import Tensor, register
+from larq_dense.layers._base import Tensor, check_flag, register
 from larq_dense.layers.fixed_point import to_grid
 
 # Short coefficients keep products of short values exact in float32 (see `FixedPoint`).
@@ -83,30 +83,37 @@ class GatedMerge(tf.keras.layers.Layer):
 
     Args:
         initial_theta: What every `theta` of the gate starts at.
+        gated: Whether there is a gate; without it every `alpha_k` is 1 and `c_k = lambda_k`.
         **kwargs: Keras' own.
 
     Input: a list of K tensors `[..., channels]`. Output: one such tensor.
+
+    Raises:
+        TypeError: `gated` is neither true nor false.
     """
 
-    def __init__(self, initial_theta: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, initial_theta: float = 0.0, gated: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_flag("gated", gated)
+        self.gated = gated
         self.gate = SoftGate(initial_theta, name="gate")
         self.merge = Merge(name="merge")
 
     def build(self, input_shape: Any) -> None:
         """Make the gate's `theta` and the merge's `lambda` for more than one branch."""
+        self.channels = input_shape[0][-1]
         if len(input_shape) > 1:
             # The parts are never called, so nobody else gives their weights a scope; and Keras,
             # reading a saved model, builds this layer outside of its own.
             scope = tf.get_current_name_scope() or self.name
-            for part in (self.gate, self.merge):
+            for part in (self.gate, self.merge) if self.gated else (self.merge,):
                 with tf.name_scope(f"{scope}/{part.name}/"):
                     part.build(input_shape)
         super().build(input_shape)
 
     def coefficients(self) -> Tensor:
         """Return `c`, `[K, channels]`, rounded to multiples of 1/64 (Ours)."""
-        alpha = tf.sigmoid(self.gate.theta)
+        alpha = tf.sigmoid(self.gate.theta) if self.gated else tf.ones((1, self.channels))
         weight = self.merge.weight[:, None]
         exact = weight * alpha + tf.reduce_sum(weight * (1 - alpha), axis=0)
         return to_grid(exact, COEFFICIENT_BITS)
@@ -120,4 +127,8 @@ class GatedMerge(tf.keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**super().get_config(), "initial_theta": self.gate.initial_theta}
+        return {
+            **super().get_config(),
+            "initial_theta": self.gate.initial_theta,
+            "gated": self.gated,
+        }

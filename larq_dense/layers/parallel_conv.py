@@ -11,6 +11,7 @@ from larq_dense.layers._base import (
     as_branches,
     check_choice,
     check_estimator,
+    check_flag,
     check_positive,
     convolution,
     register,
@@ -36,13 +37,14 @@ class ParallelConv2D(tf.keras.layers.Layer):
         estimator: Larq quantizer for weights and inputs; its gradient is the straight-through
             estimator.
         spread: Largest initial threshold, in units of the input.
+        shared_threshold: Whether all branches use one threshold, which starts at 0.
         **kwargs: Keras' own.
 
     Input: one tensor `[batch, height, width, channels]` for all branches, or a list of K.
     Output: a list of K tensors `[batch, height / strides, width / strides, filters]`.
 
     Raises:
-        TypeError: A count is not an integer.
+        TypeError: A count is not an integer, or `shared_threshold` neither true nor false.
         ValueError: A count is below 1, a choice is unknown, or a list has not K inputs.
     """
 
@@ -55,6 +57,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         precision: Precision = "binary",
         estimator: str = "approx_sign",
         spread: float = 0.5,
+        shared_threshold: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -67,6 +70,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
             check_positive(key, value)
         check_choice("precision", precision, PRECISIONS)
         check_estimator(estimator)
+        check_flag("shared_threshold", shared_threshold)
         self.filters = filters
         self.kernel_size = kernel_size
         self.branches = branches
@@ -74,13 +78,12 @@ class ParallelConv2D(tf.keras.layers.Layer):
         self.precision = precision
         self.estimator = estimator
         self.spread = float(spread)
+        self.shared_threshold = shared_threshold
         self._make_branches()
 
     def _make_branches(self) -> None:
         shifted = self.precision != "float" and self.branches > 1
-        self.thresholds = [
-            Threshold(value, name=f"threshold_{k}") for k, value in enumerate(self._initial_taus())
-        ] * shifted
+        self.thresholds = self._make_thresholds() * shifted
         self.convolutions = [
             convolution(
                 self.filters,
@@ -97,9 +100,13 @@ class ParallelConv2D(tf.keras.layers.Layer):
             for k in range(self.branches)
         ]
 
-    def _initial_taus(self) -> list[float]:
+    def _make_thresholds(self) -> list[Threshold]:
+        """Return each branch's threshold; all the same one where it is shared."""
+        if self.shared_threshold:
+            return [Threshold(name="threshold")] * self.branches
         steps = max(self.branches - 1, 1)
-        return [self.spread * (2 * k / steps - 1) for k in range(self.branches)]
+        taus = [self.spread * (2 * k / steps - 1) for k in range(self.branches)]
+        return [Threshold(tau, name=f"threshold_{k}") for k, tau in enumerate(taus)]
 
     def call(self, inputs: Tensor, training: bool | None = None) -> list[Tensor]:
         """Return the K branches."""
@@ -129,4 +136,5 @@ class ParallelConv2D(tf.keras.layers.Layer):
             "precision": self.precision,
             "estimator": self.estimator,
             "spread": self.spread,
+            "shared_threshold": self.shared_threshold,
         }

@@ -39,13 +39,15 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         precision: `"binary"`, `"activations"` (of the inputs only) or `"float"`.
         estimator: Larq quantizer for weights and inputs.
         spread: Largest initial threshold of the branches.
+        gated: Whether a soft gate stands before the merge.
+        shared_threshold: Whether all branches use one threshold, which starts at 0.
         **kwargs: Keras' own.
 
     Input: one tensor `[batch, height, width, channels]`, or a list of K. Output:
     `[batch, factor · height, factor · width, filters]`.
 
     Raises:
-        TypeError: A count is not an integer.
+        TypeError: A count is not an integer, or a switch neither true nor false.
         ValueError: A count is below 1 or a choice is unknown.
     """
 
@@ -59,6 +61,8 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         precision: Precision = "binary",
         estimator: str = "approx_sign",
         spread: float = 0.5,
+        gated: bool = True,
+        shared_threshold: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -75,9 +79,10 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
             precision=precision,
             estimator=estimator,
             spread=spread,
+            shared_threshold=shared_threshold,
             name="conv",
         )
-        self.merge = GatedMerge(name="merge")
+        self.merge = GatedMerge(gated=gated, name="merge")
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Return the enlarged, merged branches."""
@@ -102,4 +107,6 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
             "precision": conv.precision,
             "estimator": conv.estimator,
             "spread": conv.spread,
+            "gated": self.merge.gated,
+            "shared_threshold": conv.shared_threshold,
         }

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from larq_dense.layers._base import PRECISIONS, Precision, check_choice
+from larq_dense.layers._base import PRECISIONS, Precision, check_choice, check_flag
 from larq_dense.layers.attention import PARTS
 from larq_dense.models import encoders
 from larq_dense.models.decoder import fpn_decoder
@@ -33,6 +33,9 @@ def build(
     decoder_filters: int = 64,
     head_filters: int = 16,
     estimator: str = "approx_sign",
+    gated: bool = True,
+    shared_threshold: bool = False,
+    attention_per_branch: bool = False,
     encoder_options: dict[str, Any] | None = None,
 ) -> tf.keras.Model:
     """Build a network that labels every pixel.
@@ -50,6 +53,10 @@ def build(
         decoder_filters: Channels of the decoder's stages.
         head_filters: Channels at half resolution.
         estimator: Larq quantizer of the binary layers.
+        gated: Whether soft gates stand between the branches and their merge.
+        shared_threshold: Whether the branches of a layer use one threshold, not each its own.
+        attention_per_branch: Whether each branch has an attention of its own, computed on it
+            alone, instead of one for all.
         encoder_options: Further arguments of the encoder.
 
     Returns:
@@ -58,10 +65,12 @@ def build(
 
     Raises:
         UnknownNameError: There is no such encoder.
+        TypeError: A switch is neither true nor false.
         ValueError: A choice is unknown or a size is no multiple of 32.
     """
     check_choice("precision", precision, PRECISIONS)
     check_choice("attention", attention, ("none", *PARTS))
+    check_flag("attention_per_branch", attention_per_branch)
     for side in input_shape[:2]:
         if side is not None and (side < 32 or side % 32):
             raise ValueError(f"the input's sides must be multiples of 32, not {input_shape[:2]}.")
@@ -79,6 +88,9 @@ def build(
         upsampling=upsampling,
         precision=precision,
         estimator=estimator,
+        gated=gated,
+        shared_threshold=shared_threshold,
+        attention_per_branch=attention_per_branch,
     )
     x = tf.keras.layers.Conv2D(task.num_outputs, 1, name="head")(x)
     x = tf.keras.layers.UpSampling2D(2, interpolation="bilinear", name="logits", dtype="float32")(x)

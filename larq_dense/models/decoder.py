@@ -27,6 +27,9 @@ def fpn_decoder(
     upsampling: str,
     precision: Precision,
     estimator: str,
+    gated: bool,
+    shared_threshold: bool,
+    attention_per_branch: bool,
 ) -> Tensor:
     """Join an encoder's features from the coarsest to the finest, each stage at twice the size.
 
@@ -44,21 +47,32 @@ def fpn_decoder(
         upsampling: `"subpixel"` or `"nearest"`.
         precision: `"binary"`, `"activations"` or `"float"`.
         estimator: Larq quantizer of the binary convolutions.
+        gated: Whether soft gates stand before the merges.
+        shared_threshold: Whether the branches of a layer use one threshold.
+        attention_per_branch: See `attended_branches`.
 
     Returns:
         Features `[batch, height / 2, width / 2, head_filters]`.
     """
-    common: dict[str, Any] = {"branches": branches, "precision": precision, "estimator": estimator}
+    common: dict[str, Any] = {
+        "branches": branches,
+        "precision": precision,
+        "estimator": estimator,
+        "gated": gated,
+        "shared_threshold": shared_threshold,
+    }
     *laterals, top = features
     x = conv_norm(top, filters, 1, "lateral4", relu=False)
     for stage in reversed(range(4)):
         width = head_filters if stage == 0 else filters
-        maps = ParallelConv2D(filters, name=f"decoder{stage}_conv", **common)(x)
-        merged = GatedMerge(name=f"decoder{stage}_merge")(maps)
-        if attention != "none":
-            merged = BinaryAttention(
-                attention, precision, estimator, name=f"decoder{stage}_attention"
-            )(maps, targets=merged)
+        merged = attended_branches(
+            x,
+            filters,
+            f"decoder{stage}",
+            attention=attention,
+            attention_per_branch=attention_per_branch,
+            **common,
+        )
         x = tf.keras.layers.Add(name=f"decoder{stage}_add")([x, merged])
         up = ParallelUpsampling2D(width, method=upsampling, name=f"decoder{stage}_up", **common)(x)
         lateral = conv_norm(laterals[stage], width, 1, f"lateral{stage}", relu=False)
@@ -67,3 +81,54 @@ def fpn_decoder(
             terms.append(NearestUpsampling2D(name=f"decoder{stage}_shortcut")(x))
         x = tf.keras.layers.Add(name=f"decoder{stage}_join")(terms)
     return x
+
+
+def attended_branches(
+    x: Tensor,
+    filters: int,
+    name: str,
+    *,
+    branches: int,
+    attention: str,
+    precision: Precision,
+    estimator: str = "approx_sign",
+    gated: bool = True,
+    shared_threshold: bool = False,
+    attention_per_branch: bool = False,
+) -> Tensor:
+    """Apply a stage's parallel convolution, attention, gate and merge.
+
+    Args:
+        x: `[batch, height, width, channels]`.
+        filters: Output channels.
+        name: What the layers' names begin with.
+        branches: K.
+        attention: `"none"`, `"spatial"`, `"channel"` or `"both"`.
+        precision: `"binary"`, `"activations"` or `"float"`.
+        estimator: Larq quantizer of the binary convolutions.
+        gated: Whether a soft gate stands before the merge.
+        shared_threshold: Whether the branches use one threshold.
+        attention_per_branch: Whether each branch has an attention of its own, which sees no other
+            branch, instead of one for all.
+
+    Returns:
+        The merged branches, `[batch, height, width, filters]`.
+    """
+
+    def attend(suffix: str = "") -> BinaryAttention:
+        return BinaryAttention(attention, precision, estimator, name=f"{name}_attention{suffix}")
+
+    maps = ParallelConv2D(
+        filters,
+        branches=branches,
+        precision=precision,
+        estimator=estimator,
+        shared_threshold=shared_threshold,
+        name=f"{name}_conv",
+    )(x)
+    merge = GatedMerge(gated=gated, name=f"{name}_merge")
+    if attention == "none":
+        return merge(maps)
+    if attention_per_branch:
+        return merge([attend(f"_{k}")(branch) for k, branch in enumerate(maps)])
+    return attend()(maps, targets=merge(maps))

@@ -171,11 +171,16 @@ def _threshold(layer: layers.Threshold, inputs: Tensor, name: str = "") -> Tenso
 def _parallel_conv(layer: layers.ParallelConv2D, inputs: Any, name: str = "") -> list[Tensor]:
     name = name or layer.name
     sources = as_branches(inputs)
+    thresholds = layer.thresholds
+    if thresholds and layer.shared_threshold:
+        if len(sources) > 1:  # it would take copies, which training pulls apart
+            _refuse(layer)
+        sources, thresholds = [_threshold(thresholds[0], sources[0], f"{name}/threshold")], []
     sources = sources * layer.branches if len(sources) == 1 else sources
     outputs = []
     for k, x in enumerate(sources):
-        if layer.thresholds:
-            x = _threshold(layer.thresholds[k], x, f"{name}/threshold_{k}")
+        if thresholds:
+            x = _threshold(thresholds[k], x, f"{name}/threshold_{k}")
         x = _copy(layer.convolutions[k], x, f"{name}/conv_{k}")
         x = keras.ReLU(name=f"{name}/relu_{k}")(x)
         outputs.append(_norm(layer.norms[k], x, f"{name}/norm_{k}"))

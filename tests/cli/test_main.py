@@ -17,7 +17,7 @@ from larq_dense.cli import main
 from larq_dense.cli.output import print_json, print_table, without_chatter
 from larq_dense.common.errors import DataError
 
-COMMANDS = ("benchmark", "convert", "data", "demo", "evaluate", "predict", "train", "zoo")
+COMMANDS = ("ablate", "benchmark", "convert", "data", "demo", "evaluate", "predict", "train", "zoo")
 
 
 @pytest.fixture

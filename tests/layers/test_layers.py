@@ -61,6 +61,7 @@ def expected_branch(layer: ParallelConv2D, k: int, x: np.ndarray) -> np.ndarray:
     kernel_size=st.sampled_from([1, 2, 3]),
     strides=st.sampled_from([1, 2]),
     precision=st.sampled_from(["binary", "float"]),
+    shared=st.booleans(),
 )
 @few
 def test_parallel_conv(
@@ -71,8 +72,9 @@ def test_parallel_conv(
     kernel_size: int,
     strides: int,
     precision: str,
+    shared: bool,
 ) -> None:
-    layer = ParallelConv2D(3, kernel_size, branches, strides, precision)
+    layer = ParallelConv2D(3, kernel_size, branches, strides, precision, shared_threshold=shared)
     x = inputs(height, 2, height, width, channels)
     layer(x)
     randomize(layer, seed=width)
@@ -86,6 +88,17 @@ def test_branches_start_with_different_thresholds() -> None:
     layer = ParallelConv2D(4, branches=3, spread=0.5)
     layer(inputs(0, 1, 2, 2, 3))
     assert [float(t.tau[0]) for t in layer.thresholds] == [-0.5, 0.0, 0.5]
+
+
+def test_branches_that_share_their_threshold_have_one_that_starts_at_0() -> None:
+    layer = ParallelConv2D(4, branches=3, shared_threshold=True)
+    layer(inputs(0, 1, 2, 2, 3))
+    (tau,) = (variable for variable in layer.trainable_variables if "tau" in variable.name)
+    np.testing.assert_array_equal(tau, np.zeros(3))
+    assert all(threshold.tau is tau for threshold in layer.thresholds)
+    single = ParallelConv2D(4, branches=1, shared_threshold=True)
+    single(inputs(0, 1, 2, 2, 3))
+    assert not single.thresholds
 
 
 def test_one_branch_is_the_plain_binary_layer() -> None:
@@ -144,6 +157,20 @@ def test_gate_and_merge(branches: int, channels: int, seed: int) -> None:
     assert (np.abs(both(xs) - merge(gate(xs))) <= bound).all()
     own = sum(c * x for c, x in zip(coefficients, xs, strict=True))
     np.testing.assert_allclose(both(xs), own, rtol=1e-4, atol=1e-5)
+
+
+@given(branches=st.integers(2, 5), channels=st.integers(1, 7), seed=st.integers(0, 99))
+@few
+def test_a_merge_without_gates(branches: int, channels: int, seed: int) -> None:
+    xs = [inputs(seed + k, 2, 3, 4, channels) for k in range(branches)]
+    layer = GatedMerge(gated=False)
+    np.testing.assert_allclose(layer(xs), np.mean(xs, axis=0), atol=branches * 0.05)
+    (weight,) = layer.trainable_variables
+    values = np.random.default_rng(seed).integers(-64, 64, branches) / 64
+    weight.assign(values)
+    summed = sum(w * x for w, x in zip(values, xs, strict=True))
+    np.testing.assert_allclose(layer(xs), summed, rtol=1e-4, atol=1e-5)
+    assert layer.coefficients().shape == (branches, channels)
 
 
 def test_merge_starts_as_the_mean_and_one_branch_passes_unchanged() -> None:
@@ -216,17 +243,35 @@ def test_a_closed_gate_can_open_again() -> None:
     height=st.integers(1, 4),
     width=st.integers(1, 4),
     precision=st.sampled_from(["binary", "float"]),
+    gated=st.booleans(),
+    shared=st.booleans(),
 )
 @few
 def test_parallel_upsampling(
-    method: str, factor: int, branches: int, height: int, width: int, precision: str
+    method: str,
+    factor: int,
+    branches: int,
+    height: int,
+    width: int,
+    precision: str,
+    gated: bool,
+    shared: bool,
 ) -> None:
-    layer = ParallelUpsampling2D(2, factor, branches=branches, method=method, precision=precision)
+    layer = ParallelUpsampling2D(
+        2,
+        factor,
+        branches=branches,
+        method=method,
+        precision=precision,
+        gated=gated,
+        shared_threshold=shared,
+    )
     x = inputs(width, 2, height, width, 3)
     layer(x)
     randomize(layer, seed=factor)
     large = x.repeat(factor, axis=1).repeat(factor, axis=2) if method == "nearest" else x
     outputs = [expected_branch(layer.conv, k, large) for k in range(branches)]
+    assert bool(layer.merge.gate.weights) == (gated and branches > 1)
     if branches > 1:
         c = layer.merge.coefficients().numpy()
         y = sum(w * b for w, b in zip(c, outputs, strict=True))
@@ -282,6 +327,9 @@ SAMPLES = [
     GatedMerge(0.5),
     ParallelConv2D(4, 1, 2, 2, spread=0.3, estimator="ste_sign"),
     ParallelConv2D(4, precision="float"),
+    ParallelConv2D(4, shared_threshold=True),
+    GatedMerge(gated=False),
+    ParallelUpsampling2D(4, gated=False, shared_threshold=True),
     ParallelUpsampling2D(4, 3, 1, 2, "nearest", spread=0.3),
     BinaryAttention("channel", estimator="ste_sign"),
     BinaryAttention("spatial", "float"),
@@ -302,6 +350,9 @@ def test_config_round_trip(layer: tf.keras.layers.Layer) -> None:
     [
         (TypeError, lambda: ParallelConv2D(4.0)),
         (TypeError, lambda: ParallelConv2D(4, branches=True)),
+        (TypeError, lambda: ParallelConv2D(4, shared_threshold=1)),
+        (TypeError, lambda: GatedMerge(gated="no")),
+        (TypeError, lambda: ParallelUpsampling2D(4, gated=None)),
         (ValueError, lambda: ParallelConv2D(0)),
         (ValueError, lambda: ParallelConv2D(4, branches=0)),
         (ValueError, lambda: ParallelConv2D(4, precision="int8")),

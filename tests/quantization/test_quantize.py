@@ -10,9 +10,10 @@ import tensorflow as tf
 from larq_dense import layers
 from larq_dense.common.errors import ConversionError, DataError
 from larq_dense.models import binary_layers
+from larq_dense.models.decoder import attended_branches
 from larq_dense.models.weights import load_weights, save_weights
 from larq_dense.quantization import calibrate, quantize
-from larq_dense.quantization.elements import FakeQuantize, Scale
+from larq_dense.quantization.elements import FakeQuantize, Int8Threshold, Scale
 from larq_dense.quantization.expand import expand
 
 # Through several layers one flipped sign spreads.
@@ -140,3 +141,34 @@ def test_a_gate_over_other_than_branches_is_named() -> None:
     model = networks.float_network(lambda x: layers.GatedMerge(name="gate")([x, x]))
     with pytest.raises(ConversionError, match="the layer gate"):
         quantize(model, [networks.batch()])
+
+
+def test_a_shared_threshold_stays_one() -> None:
+    model = networks.float_network(networks.simplified)
+    branches = next(x for x in model.layers if isinstance(x, layers.ParallelConv2D))
+    branches.thresholds[0].tau.assign(np.linspace(-1, 1, 32))
+    (threshold,) = (x for x in expand(model).layers if isinstance(x, Int8Threshold))
+    np.testing.assert_array_equal(threshold.tau, branches.thresholds[0].tau)
+
+
+def test_a_shared_threshold_over_several_inputs_is_named() -> None:
+    shared = layers.ParallelConv2D(4, branches=2, shared_threshold=True, name="shared")
+    model = networks.float_network(lambda x: layers.Merge()(shared([x, x])))
+    with pytest.raises(ConversionError, match="the layer shared"):
+        quantize(model, [networks.batch()])
+
+
+def test_attention_of_each_branch_is_named() -> None:
+    def body(x: networks.Tensor) -> networks.Tensor:
+        return attended_branches(
+            x,
+            32,
+            "stage",
+            branches=2,
+            attention="spatial",
+            precision="binary",
+            attention_per_branch=True,
+        )
+
+    with pytest.raises(ConversionError, match="the layer stage_merge"):
+        quantize(networks.float_network(body), [networks.batch()])

@@ -1,0 +1,143 @@
+"""`larq-dense ablate`: arms are trained, interrupted, gone on with, read, and compared."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from larq_dense.cli import main
+from larq_dense.evaluation.ablation import ARMS
+from larq_dense.runtime import xnor
+
+
+def invoke(*arguments: Any) -> Result:
+    return CliRunner().invoke(main, ["ablate", *map(str, arguments)])
+
+
+@pytest.fixture
+def recipe(tiny_run: Path, tmp_path: Path) -> Path:
+    """Return a recipe of 2 steps that begins with a run's weights."""
+    values = yaml.safe_load((tiny_run / "recipe.yaml").read_text())
+    values |= {"batch_size": 2, "epochs": 1, "steps_per_epoch": 2, "init": str(tiny_run)}
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def interrupt_at_step_1(patch: pytest.MonkeyPatch) -> None:
+    from larq_dense.training import logs
+
+    before = logs.ProgressLine.update
+
+    def update(self: Any, state: Any, *rest: Any) -> None:
+        before(self, state, *rest)
+        if state.step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    patch.setattr(logs.ProgressLine, "update", update)
+
+
+def test_arms_are_trained_and_compared(
+    recipe: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One test, for building and tracing the real network takes its time."""
+    runs = tmp_path / "runs"
+    arguments = [recipe, "--data", tiny_data, "--run", runs]
+    with monkeypatch.context() as patch:
+        interrupt_at_step_1(patch)
+        stopped = invoke(*arguments, "--arm", "k1")
+    assert stopped.exit_code == 130
+    last = stopped.stderr.splitlines()[-1]
+    assert "k1-seed0 is saved up to step 1 of 2" in last and "the same command goes on" in last
+    assert not (runs / "ablation.json").exists()
+
+    done = invoke(*arguments, "--arm", "k1", "--seeds", 2)
+    assert done.exit_code == 0, done.stderr
+    assert "goes on after step 1" in done.stderr
+    assert "begins with" not in done.stderr, "no arm takes another network's weights"
+    assert "K = 1" in done.stdout and "±" in done.stdout
+    assert {path.name for path in runs.iterdir()} == {
+        *("k1-seed0", "k1-seed1", "ablation.json", "ablation.md")
+    }
+
+    plot = tmp_path / "new" / "plot.png"
+    both = invoke(*arguments, "--arm", "k1", "--arm", "float", "--plot", plot, "--json")
+    assert both.exit_code == 0, both.stderr
+    assert "arm k1," not in both.stderr, "finished runs are read"
+    assert "arm float, seed 0: run 1 of 1" in both.stderr
+    Image.open(plot).verify()
+    document = json.loads(both.stdout)
+    assert document == json.loads((runs / "ablation.json").read_text())
+    check(document)
+    table = (runs / "ablation.md").read_text()
+    assert "| K = 1 | 2 |" in table and "| full-precision twin | 1 |" in table
+
+    other = invoke(*arguments, "--arm", "k1", "--steps", 3)
+    assert other.exit_code == 1
+    assert "holds a run of another recipe (epochs: 1 there, None now)" in other.stderr
+
+
+def check(document: dict[str, Any]) -> None:
+    binary, twin = document["arms"]
+    assert [binary["arm"], twin["arm"]] == ["k1", "float"]
+    assert [run["seed"] for run in binary["runs"]] == [0, 1]
+    assert document["steps"] == 2
+    for arm in document["arms"]:
+        assert arm["model"] == ARMS[arm["arm"]].settings
+        assert arm["latency"]["median_ms"] > 0
+        (figures,) = arm["sources"].values()
+        values = [run["metrics"]["people/val"]["maxf"] for run in arm["runs"]]
+        assert figures["mean"] == pytest.approx(sum(values) / len(values))
+        assert figures == arm["score"]
+        assert (figures["spread"] is None) == (len(values) == 1)
+    assert binary["complexity"]["binary_macs"] > 0 == twin["complexity"]["binary_macs"]
+    assert document["claims"] == [], "no claim is about these two"
+    if not xnor.available():
+        assert document["attention"] is None
+        return
+    assert document["attention"]["input"] == [16, 16, 32]
+    once, each = document["attention"]["kinds"].values()
+    assert each["ops"] == 64 * once["ops"]
+    assert once["engine"] == "XNOR runtime" and each["engine"] == "TFLite float32"
+    assert all(0 < abs(kind["attention_ms"]) < kind["stage_ms"] for kind in (once, each))
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "code", "said"),
+    [
+        ({}, ["--arm", "k7"], 2, "'k7'"),
+        ({}, ["--seeds", 0], 2, "--seeds"),
+        ({}, ["--plot", "plot.txt"], 1, "cannot draw plot.txt"),
+        ({"quantize": True}, [], 1, "goes on in eight bits"),
+        ({"seed": "none"}, [], 1, "wrong seed"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(
+    changes: dict[str, Any],
+    options: list[Any],
+    code: int,
+    said: str,
+    recipe: Path,
+    tiny_data: Path,
+    tmp_path: Path,
+) -> None:
+    recipe.write_text(yaml.safe_dump({**yaml.safe_load(recipe.read_text()), **changes}))
+    result = invoke(recipe, "--data", tiny_data, "--run", tmp_path / "runs", *options)
+    assert result.exit_code == code
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("Error: ") and said in last
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
+    for name, said in (("nowhere.yaml", "No such file"), ("camvit", "unknown zoo entry 'camvit'")):
+        result = invoke(name, "--data", tmp_path, "--run", tmp_path / "runs")
+        assert result.exit_code == 1
+        assert said in result.stderr

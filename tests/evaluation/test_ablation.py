@@ -1,0 +1,79 @@
+"""The arms, and what is said of their scores."""
+
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from larq_dense.common.errors import LarqDenseError
+from larq_dense.evaluation.ablation import ARMS, CLAIMS, METHOD, Claim, judge, spread
+from larq_dense.evaluation.ablation_plot import plot_ablation
+
+CLAIM = Claim("more is more", "more", "less")
+
+
+def test_an_arm_settles_all_that_any_arm_changes() -> None:
+    for arm in ARMS.values():
+        assert arm.settings.keys() == METHOD.keys()
+    assert ARMS["k3-attention"].settings == METHOD
+    assert len({str(arm.settings) for arm in ARMS.values()}) == len(ARMS)
+
+
+def test_claims_name_arms() -> None:
+    for claim in CLAIMS:
+        assert {claim.arm, claim.against} <= ARMS.keys()
+
+
+def test_spread_is_that_of_a_sample() -> None:
+    assert spread([0.5]) is None
+    assert spread([0.5, 0.7]) == pytest.approx(np.std([0.5, 0.7], ddof=1))
+
+
+@pytest.mark.parametrize(
+    ("more", "less", "least", "said"),
+    [
+        ((0.62, 0.61, 0.63), (0.50, 0.51, 0.52), 0.0, "holds"),
+        ((0.50, 0.51, 0.52), (0.62, 0.61, 0.63), 0.0, "breaks"),
+        ((0.62, 0.50, 0.55), (0.53, 0.51, 0.57), 0.0, "unclear"),
+        ((0.62, 0.61), (0.50, 0.51, 0.52), 0.0, "unclear"),
+        ((0.62,), (0.50,), 0.0, "unclear"),
+        # 0.4 points worse, for certain.
+        ((0.5960, 0.5961, 0.5959), (0.6, 0.6, 0.6), -0.005, "holds"),
+        ((0.5960, 0.5961, 0.5959), (0.6, 0.6, 0.6), -0.002, "breaks"),
+        ((0.5960, 0.5961, 0.5959), (0.6, 0.6, 0.6), -0.004, "unclear"),
+    ],
+)
+def test_the_verdict_follows_the_criteria(
+    more: tuple[float, ...], less: tuple[float, ...], least: float, said: str
+) -> None:
+    claim = Claim("more is more", "more", "less", least)
+    judged = judge(claim, {"more": more, "less": less})
+    assert judged is not None
+    assert judged.verdict == said
+    assert judged.gain == pytest.approx(np.mean(more) - np.mean(less))
+
+
+def test_the_error_is_that_of_a_difference_of_means() -> None:
+    more, less = (0.6, 0.7, 0.65), (0.5, 0.56, 0.53, 0.57)
+    judged = judge(CLAIM, {"more": more, "less": less})
+    assert judged is not None and judged.error is not None
+    errors = [statistics.stdev(each) / len(each) ** 0.5 for each in (more, less)]
+    assert judged.error == pytest.approx(np.hypot(*errors))
+    assert judged.to_dict()["claim"] == "more is more"
+
+
+def test_an_arm_that_was_not_trained_decides_nothing() -> None:
+    assert judge(CLAIM, {"more": (0.6, 0.7, 0.65)}) is None
+
+
+def test_the_plot_is_a_picture(tmp_path: Path) -> None:
+    arms = [
+        {"arm": "a", "complexity": {"ops": 1e8}, "score": {"mean": 0.5, "spread": 0.01}},
+        {"arm": "b", "complexity": {"ops": 4e9}, "score": {"mean": 0.6, "spread": None}},
+    ]
+    plot_ablation(arms, "miou", "two arms", tmp_path / "plot.png")
+    Image.open(tmp_path / "plot.png").verify()
+    with pytest.raises(LarqDenseError, match="cannot draw"):
+        plot_ablation(arms, "miou", "two arms", tmp_path / "plot.txt")

@@ -1,0 +1,150 @@
+"""Networks with parts of the method switched off: they learn, are read back, and convert."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_models as tiny
+
+import larq_dense  # noqa: F401  (before TensorFlow)
+from larq_dense.conversion import convert
+from larq_dense.layers import BinaryAttention, GatedMerge, ParallelConv2D
+from larq_dense.models import binary_layers, build
+from larq_dense.models.decoder import attended_branches
+from larq_dense.models.exact import snap
+from larq_dense.models.weights import load_weights, save_weights
+
+SWITCHES: list[dict[str, bool]] = [
+    {"gated": False},
+    {"shared_threshold": True},
+    {"attention_per_branch": True},
+]
+
+
+class Task:
+    num_outputs = 3
+
+
+def network(**switches: bool) -> tf.keras.Model:
+    tf.keras.utils.set_random_seed(1)
+    return build(
+        Task,
+        input_shape=(tiny.HEIGHT, tiny.WIDTH, 3),
+        decoder_filters=32,
+        encoder_options={"blocks": 1},
+        **switches,
+    )
+
+
+@pytest.fixture(scope="module", params=SWITCHES, ids=lambda switches: next(iter(switches)))
+def switches(request: pytest.FixtureRequest) -> dict[str, bool]:
+    """Return each switch in turn, out of its usual position."""
+    chosen: dict[str, bool] = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def model(switches: dict[str, bool]) -> tf.keras.Model:
+    """Return the network with that switch."""
+    return network(**switches)
+
+
+def kinds(model: tf.keras.Model, kind: type) -> list[Any]:
+    return [layer for layer in model.submodules if isinstance(layer, kind)]
+
+
+def test_a_switch_reaches_all_of_the_decoder(
+    switches: dict[str, bool], model: tf.keras.Model
+) -> None:
+    names = [variable.name for variable in model.variables]
+    assert len(set(names)) == len(names)
+    merges = kinds(model, GatedMerge)
+    parallel = [layer for layer in kinds(model, ParallelConv2D) if layer.branches > 1]
+    assert len(merges) == len(parallel) == 8
+    assert sum(layer.gated for layer in merges) == 8 * switches.get("gated", True)
+    assert sum("theta" in name for name in names) == 8 * switches.get("gated", True)
+    assert sum("tau" in name for name in names) == 8 * (1 if "shared_threshold" in switches else 3)
+    attentions = 4 * (3 if "attention_per_branch" in switches else 1)
+    assert len(kinds(model, BinaryAttention)) == attentions
+
+
+def test_gradients_flow_to_every_variable(model: tf.keras.Model) -> None:
+    x = np.random.default_rng(0).normal(size=(2, *model.input_shape[1:])).astype(np.float32)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(x, training=True) ** 2)
+    variables = model.trainable_variables
+    gradients = tape.gradient(loss, variables)
+    dead = [v.name for v, g in zip(variables, gradients, strict=True) if g is None]
+    assert not dead
+
+
+def test_packed_weights_give_the_same_output(
+    model: tf.keras.Model, switches: dict[str, bool], tmp_path: Path
+) -> None:
+    for variable in model.variables:
+        if "tau" in variable.name:
+            variable.assign(np.random.default_rng(0).uniform(-1, 1, variable.shape))
+    save_weights(model, tmp_path / "w.safetensors")
+    packed = network(**switches)
+    report = load_weights(packed, tmp_path / "w.safetensors")
+    assert not report.missing and not report.unused
+    x = np.random.default_rng(0).normal(size=(1, *model.input_shape[1:])).astype(np.float32)
+    np.testing.assert_array_equal(packed(x), model(x))
+
+
+def test_it_converts_and_all_that_is_binary_stays_so(model: tf.keras.Model) -> None:
+    # Or float32, summed in another order, would flip a sign here and there.
+    snap(model)
+    result = convert(model, tiny.spec(), images=tiny.pictures())
+    assert len(result.audit.layers) == len(binary_layers(model))
+    assert result.parity is not None
+    assert result.parity.same_labels == 1
+
+
+def stage(precision: Any = "binary", **switches: bool) -> tf.keras.Model:
+    tf.keras.utils.set_random_seed(0)
+    inputs = tf.keras.Input((6, 8, 5))
+    outputs = attended_branches(
+        inputs,
+        4,
+        "stage",
+        branches=3,
+        attention="both",
+        precision=precision,
+        attention_per_branch=True,
+        **switches,
+    )
+    return tf.keras.Model(inputs, outputs)
+
+
+PICTURES = np.random.default_rng(1).normal(size=(2, 6, 8, 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize("precision", ["binary", "float"])
+def test_attention_per_branch_sees_its_own_branch_only(precision: str) -> None:
+    model = stage(precision)
+    maps = [branch.numpy() for branch in model.get_layer("stage_conv")(PICTURES)]
+    c = model.get_layer("stage_merge").coefficients().numpy()
+    expected = np.zeros_like(maps[0])
+    for k, branch in enumerate(maps):
+        masks = model.get_layer(f"stage_attention_{k}").masks(branch)
+        expected += c[k] * branch * masks["spatial"].numpy() * masks["channel"].numpy()
+    np.testing.assert_allclose(model(PICTURES), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_saved_and_loaded_by_keras(tmp_path: Path) -> None:
+    model = stage(gated=False, shared_threshold=True)
+    for variable in model.trainable_variables:
+        variable.assign(np.random.default_rng(0).uniform(-1, 1, variable.shape))
+    model.save(tmp_path / "model.keras")
+    again = tf.keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again(PICTURES), model(PICTURES), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["gated", "shared_threshold", "attention_per_branch"])
+def test_a_switch_is_true_or_false(name: str) -> None:
+    wrong: Any = {name: 1}
+    with pytest.raises(TypeError, match=f"{name} must be true or false, not 1"):
+        network(**wrong)
