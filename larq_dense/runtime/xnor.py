@@ -175,7 +175,7 @@ def load(
         num_threads: How many threads the interpreter and the delegate use.
         instruction_set: One of `instruction_sets()`; the fastest where it is not given. The
             environment variable `LARQ_DENSE_XNOR_ISA` says the same for a whole process.
-        fuse: Whether float operators next to LCE's are computed together with them.
+        fuse: Whether float and int8 operators next to LCE's are computed together with them.
 
     Returns:
         An interpreter with its tensors allocated: `ai_edge_litert.interpreter.Interpreter` where

@@ -9,6 +9,31 @@ int32_t clamp_to_int32(int64_t value, int64_t low, int64_t high) {
   return static_cast<int32_t>(value < low ? low : (value > high ? high : value));
 }
 
+// Whether an int8 output lies just between two integers for any dot product, short by `depth`; of
+// those only every `step`-th can be. None may be too large for an int32.
+bool has_tie(int32_t depth, int32_t step, float multiplier, float bias) {
+  const auto bound = [&](float v) {
+    const float least = static_cast<float>(-2 * depth);
+    return v > least ? (v < 0 ? v : 0.0f) : least;
+  };
+  // What lies farther from 0 than this saturates, however it is rounded.
+  constexpr float kReach = 130.0f;
+  int32_t first = -2 * depth, last = 0;
+  if (multiplier != 0) {
+    const int32_t one = static_cast<int32_t>(bound((-kReach - bias) / multiplier));
+    const int32_t other = static_cast<int32_t>(bound((kReach - bias) / multiplier));
+    first = (one < other ? one : other) / step * step;
+    last = one < other ? other : one;
+  }
+  int32_t odd = 0;
+  for (int32_t i = 0; i <= (last - first) / step; ++i) {
+    const float doubled = 2 * (static_cast<float>(first + i * step) * multiplier + bias);
+    const int32_t whole = static_cast<int32_t>(doubled);
+    odd |= static_cast<float>(whole) == doubled ? whole : 0;
+  }
+  return odd & 1;
+}
+
 int32_t floor_half(int32_t value) { return (value - (value & 1)) / 2; }
 
 // out = a ^ b; a null operand is all zeros.
@@ -102,6 +127,8 @@ const char* BinaryConv::configure(const Kernels* kernels, const ConvOptions& opt
   }
   base_ = kind_ == ConvKind::kInt8 ? depth_ : 0;
   fits_int_ = true;
+  has_ties_ = false;
+  zero_point_ = constants.output_zero_point;
   return pack(constants);
 }
 
@@ -134,6 +161,31 @@ const char* BinaryConv::pack(const ConvConstants& constants) {
       const int32_t channels_here = left < kernels_->block ? left : kernels_->block;
       pack_block(constants, segment * segment_channels_ + first, channels_here,
                  static_cast<size_t>(segment) * segment_blocks_ + b);
+    }
+  }
+  return has_few_channels() ? pack_few() : nullptr;
+}
+
+// Whether lanes for channels would mostly lie empty.
+bool BinaryConv::has_few_channels() const {
+  return kind_ == ConvKind::kBits && channels_out_ <= kFewChannels && segments_ == 1 &&
+         singles_ == 0 && options_.horizontal.dilation == 1 &&
+         int64_t{triples_} * options_.horizontal.kernel <= kernels_->few_triples;
+}
+
+// Puts the weights of each channel, which lie in lanes, side by side.
+const char* BinaryConv::pack_few() {
+  const size_t block = static_cast<size_t>(kernels_->block);
+  const size_t words =
+      static_cast<size_t>(triples_) * static_cast<size_t>(options_.horizontal.kernel);
+  const size_t padded = (words + kFewWords - 1) / kFewWords * kFewWords;
+  if (!few_weights_.allocate(3 * padded * static_cast<size_t>(channels_out_))) {
+    return "LceBconv2d: out of memory for the weights";
+  }
+  for (size_t c = 0; c < static_cast<size_t>(channels_out_); ++c) {
+    for (size_t plane = 0; plane < 3; ++plane) {
+      uint32_t* to = few_weights_.data() + (3 * c + plane) * padded;
+      for (size_t i = 0; i < words; ++i) to[i] = weights_[(3 * i + plane) * block + c];
     }
   }
   return nullptr;
@@ -203,6 +255,8 @@ void BinaryConv::pack_block(const ConvConstants& constants, int32_t first_channe
         const double most = 2.0 * static_cast<double>(depth) * __builtin_fabs(multiplier / scale) +
                             __builtin_fabs(static_cast<double>(bias_[slot]));
         fits_int_ = fits_int_ && most < (1 << 30);
+        has_ties_ = has_ties_ || !fits_int_ ||
+                    has_tie(depth_, tap_sums_.size() == 0 ? 2 : 1, multiplier_[slot], bias_[slot]);
         break;
       }
       case ConvKind::kBits: {
@@ -253,6 +307,7 @@ const char* BinaryConv::set_input(const Shape& input) {
       !checked_mul(elements, 4, &elements) || !count_elements(output_, &elements) ||
       !checked_mul(elements, 4, &elements) || elements > PTRDIFF_MAX ||
       !checked_mul(static_cast<size_t>(columns), static_cast<size_t>(column_words_), &words) ||
+      !checked_add(words, kFewWords, &words) ||  // that may be read, but not used
       !checked_mul(words, sizeof(uint32_t), &columns_bytes_) ||
       !checked_round_up(columns_bytes_, kAlignment, &columns_bytes_) ||
       !checked_mul(offset_.size(), 3 * sizeof(int32_t), &offsets_bytes_) ||
@@ -417,102 +472,109 @@ void BinaryConv::run_pixels(int64_t row, int segment, const uint32_t* columns,
   const size_t block_weights = static_cast<size_t>(block) *
                                static_cast<size_t>(options_.horizontal.kernel) *
                                static_cast<size_t>(column_words_);
-  // A depth to space of block n keeps runs of n output pixels together: segment dy of the channels
-  // goes to row n * y + dy, n pixels wide.
-  const int64_t split = target.depth_to_space;
-  const int64_t width = output_.dims[2];
-  const int64_t channels = split == 1 ? channels_out_ : segment_channels_;
-  const int64_t first_channel = split == 1 ? int64_t{segment} * segment_channels_ : 0;
-  const int64_t pixel = (split == 1 ? row : row * split + segment) * width + first;
-
   for (size_t b = 0; b < segment_blocks_; ++b) {
     const size_t index = static_cast<size_t>(segment) * segment_blocks_ + b;
     const int64_t in_segment = static_cast<int64_t>(b) * block;
-    const int64_t channel = first_channel + in_segment;
     const size_t slot = index * static_cast<size_t>(block);
     tile.w = weights_.data() + index * block_weights;
     tile.offset = offsets.halves + slot;
     const int64_t left = segment_channels_ - in_segment;
     tile.channels = static_cast<int>(left < block ? left : block);
+    const int64_t pixel = row * output_.dims[2] + first;
+    const int64_t channel = int64_t{segment} * segment_channels_ + in_segment;
 
-    if (kind_ == ConvKind::kBits && spill == nullptr) {
+    if (spill != nullptr) {
+      FloatOutput output = {};
+      output.out_pixel = channels_out_;
+      output.out = spill + int64_t{first} * channels_out_ + channel;
+      output.multiplier = multiplier_.data() + slot;
+      output.bias = bias_.data() + slot;
+      kernels_->conv_float(tile, output);
+    } else if (kind_ == ConvKind::kBits) {
       BitOutput output;
       output.out_pixel = ptrdiff_t{output_.dims[3]} * 4;
       output.out = static_cast<uint8_t*>(target.out) + pixel * output.out_pixel + channel / 8;
       output.limit = limits_[offsets.odd].data() + slot;
-      kernels_->conv_bits(tile, output);
-    } else if (kind_ == ConvKind::kInt8) {
-      Int8Output output;
-      output.out_pixel = channels_out_;
-      output.out = static_cast<int8_t*>(target.out) + pixel * channels_out_ + channel;
-      output.multiplier = multiplier_.data() + slot;
-      output.bias = bias_.data() + slot;
-      output.clamped = options_.activation != kTfLiteActNone;
-      output.clamp_min = clamp_min_ - base_;
-      output.clamp_max = clamp_max_ - base_;
-      output.fits_int = fits_int_;
-      kernels_->conv_int8(tile, output);
-    } else {
-      FloatOutput output;
-      output.out_pixel = channels;
-      output.multiplier = multiplier_.data() + slot;
-      output.bias = bias_.data() + slot;
-      output.clamped = options_.activation != kTfLiteActNone;
-      output.clamp_min = clamp_min_;
-      output.clamp_max = clamp_max_;
-      output.post = target.post;
-      output.bit_outputs = 0;
-      output.others = 0;
-      if (spill != nullptr) {
-        output.out = spill + int64_t{first} * channels_out_ + channel;
-        output.clamped = false;
-        output.post = false;
+      if (has_few_channels()) {
+        tile.w = few_weights_.data();
+        kernels_->conv_few(tile, output);
       } else {
-        const int64_t place = pixel * channels + channel;
-        output.out = target.out == nullptr ? nullptr : static_cast<float*>(target.out) + place;
-        output.clamped_before = !(target.before_min == -__builtin_inff() &&
-                                  target.before_max == __builtin_inff());
-        output.clamped_after = !(target.after_min == -__builtin_inff() &&
-                                 target.after_max == __builtin_inff());
-        output.before_min = target.before_min;
-        output.before_max = target.before_max;
-        output.others = target.others;
-        for (int j = 0; j < target.others; ++j) {
-          Other& other = output.other[j];
-          other.multiplies = target.other[j].multiplies;
-          other.data = target.other[j].data;
-          const int64_t plain = row * width + first;
-          switch (target.other[j].layout) {
-            case OtherLayout::kPlain:
-              other.pixel = channels_out_;
-              other.data += plain * channels_out_ + int64_t{segment} * segment_channels_ +
-                            in_segment;
-              break;
-            case OtherLayout::kSplit:
-              other.pixel = channels;
-              other.data += place;
-              break;
-            case OtherLayout::kNearest:
-              // A block of channels lies within one pixel of the run.
-              other.pixel = channels / split;
-              other.data += plain * other.pixel + in_segment % other.pixel;
-              break;
-          }
-        }
-        output.after_min = target.after_min;
-        output.after_max = target.after_max;
-        output.bit_outputs = target.bit_outputs;
-        const int64_t bytes = int64_t{words_for(static_cast<int32_t>(channels))} * 4;
-        for (int j = 0; j < target.bit_outputs; ++j) {
-          output.bits[j] =
-              reinterpret_cast<uint8_t*>(target.bits[j]) + pixel * bytes + channel / 8;
-          output.bits_pixel[j] = bytes;
-          output.limit[j] = target.limit[j] + channel;
-        }
+        kernels_->conv_bits(tile, output);
       }
-      kernels_->conv_float(tile, output);
+    } else if (kind_ == ConvKind::kInt8) {
+      run_block(tile, {row, segment, first, in_segment, slot}, target, kernels_->conv_int8);
+    } else {
+      run_block(tile, {row, segment, first, in_segment, slot}, target, kernels_->conv_float);
     }
   }
+}
+
+template <class T>
+void BinaryConv::run_block(const ConvTile& tile, const Place& place, const ConvTarget& target,
+                           void (*kernel)(const ConvTile&, const ConvOutput<T>&)) const {
+  // A depth to space of block n keeps runs of n output pixels together: segment dy of the channels
+  // goes to row n * y + dy, n pixels wide.
+  const int64_t split = target.depth_to_space;
+  const int64_t width = output_.dims[2];
+  const int64_t channels = split == 1 ? channels_out_ : segment_channels_;
+  const int64_t in_all = int64_t{place.segment} * segment_channels_ + place.in_segment;
+  const int64_t channel = split == 1 ? in_all : place.in_segment;
+  const int64_t plain = place.row * width + place.first;
+  const int64_t pixel =
+      split == 1 ? plain : (place.row * split + place.segment) * width + place.first;
+  const int64_t start = pixel * channels + channel;
+
+  const auto is_open = [](float low, float high) {
+    return low == -__builtin_inff() && high == __builtin_inff();
+  };
+  ConvOutput<T> output;
+  output.out = target.out == nullptr ? nullptr : static_cast<T*>(target.out) + start;
+  output.out_pixel = channels;
+  output.multiplier = multiplier_.data() + place.slot;
+  output.bias = bias_.data() + place.slot;
+  output.clamped_below = clamp_min_ > -depth_;
+  output.clamped_above = clamp_max_ < depth_;
+  output.clamp_min = clamp_min_ - base_;
+  output.clamp_max = clamp_max_ - base_;
+  output.fits_int = fits_int_;
+  output.has_ties = has_ties_;
+  output.zero_point = zero_point_;
+  output.post = target.post;
+  output.clamped_before = !is_open(target.before_min, target.before_max);
+  output.clamped_after = !is_open(target.after_min, target.after_max);
+  output.before_min = limit_of<T>(target.before_min);
+  output.before_max = limit_of<T>(target.before_max);
+  output.after_min = limit_of<T>(target.after_min);
+  output.after_max = limit_of<T>(target.after_max);
+  output.others = target.others;
+  for (int j = 0; j < target.others; ++j) {
+    Other<T>& other = output.other[j];
+    other.multiplies = target.other[j].multiplies;
+    other.data = static_cast<const T*>(target.other[j].data);
+    switch (target.other[j].layout) {
+      case OtherLayout::kPlain:
+        other.pixel = channels_out_;
+        other.data += plain * channels_out_ + in_all;
+        break;
+      case OtherLayout::kSplit:
+        other.pixel = channels;
+        other.data += start;
+        break;
+      case OtherLayout::kNearest:
+        // A block of channels lies within one pixel of the run.
+        other.pixel = channels / split;
+        other.data += plain * other.pixel + place.in_segment % other.pixel;
+        break;
+    }
+  }
+  output.bit_outputs = target.bit_outputs;
+  const int64_t bytes = int64_t{words_for(static_cast<int32_t>(channels))} * 4;
+  for (int j = 0; j < target.bit_outputs; ++j) {
+    output.bits[j] = reinterpret_cast<uint8_t*>(target.bits[j]) + pixel * bytes + channel / 8;
+    output.bits_pixel[j] = bytes;
+    output.limit[j] = static_cast<const T*>(target.limit[j]) + channel;
+  }
+  kernel(tile, output);
 }
 
 void BinaryConv::run_segment(int64_t row, int segment, const uint32_t* columns,

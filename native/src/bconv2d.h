@@ -17,6 +17,16 @@ struct ConvOptions {
   int activation = 0;        // TfLiteFusedActivation, applied to the dot product
 };
 
+// A limit as one of the elements; an int8 saturates before an infinite one.
+template <class T>
+T limit_of(float value) {
+  if constexpr (sizeof(T) == 1) {
+    return static_cast<T>(value < -128.0f ? -128.0f : (value > 127.0f ? 127.0f : value));
+  } else {
+    return value;
+  }
+}
+
 enum class ConvKind { kFloat, kBits, kInt8 };
 
 // The constant tensors of the operator; what the output's kind does not need is null.
@@ -38,7 +48,7 @@ enum class OtherLayout {
   kNearest,  // that at 1 / block of its size: each pixel stands for a square of them
 };
 
-// What happens to a float output before it is stored, and where it goes.
+// What happens to a float or int8 output before it is stored, and where it goes.
 struct ConvTarget {
   void* out = nullptr;     // null where only bits are wanted
   int depth_to_space = 1;  // the block size; 1 leaves the picture as it is
@@ -46,14 +56,14 @@ struct ConvTarget {
   float before_min = 0, before_max = 0;
   int others = 0;
   struct {
-    const float* data;
+    const void* data;  // of the output's type
     OtherLayout layout;
     bool multiplies;
   } other[kMaxOthers] = {};
   float after_min = 0, after_max = 0;
   int bit_outputs = 0;
   uint32_t* bits[kMaxBitOutputs] = {};
-  const float* limit[kMaxBitOutputs] = {};  // padded to whole blocks
+  const void* limit[kMaxBitOutputs] = {};  // of its type, too, padded to whole blocks
 };
 
 class BinaryConv {
@@ -84,6 +94,7 @@ class BinaryConv {
 
  private:
   const char* pack(const ConvConstants& constants);
+  const char* pack_few();
   void pack_block(const ConvConstants& constants, int32_t first_channel, int32_t channels,
                   size_t block);
   // What the halved dot products of some pixels begin with (kernels.h).
@@ -100,8 +111,20 @@ class BinaryConv {
                    int32_t* offsets, float* spill) const;
   void run_pixels(int64_t row, int segment, const uint32_t* columns, const Offsets& offsets,
                   int32_t first, int32_t count, const ConvTarget& target, float* spill) const;
+  // Where some pixels of a segment lie, for one block of its channels.
+  struct Place {
+    int64_t row;
+    int segment;
+    int32_t first;         // pixel
+    int64_t in_segment;    // the block's first channel
+    size_t slot;           // of that channel among those prepared
+  };
+  template <class T>
+  void run_block(const ConvTile& tile, const Place& place, const ConvTarget& target,
+                 void (*kernel)(const ConvTile&, const ConvOutput<T>&)) const;
   size_t plane() const { return static_cast<size_t>(columns_) * static_cast<size_t>(triples_); }
   bool misaligned_bits() const;
+  bool has_few_channels() const;
 
   const Kernels* kernels_ = nullptr;
   ConvOptions options_;
@@ -118,8 +141,11 @@ class BinaryConv {
   int32_t base_ = 0;              // dot products count from here: LCE's int8 ones from `depth_`
   int32_t clamp_min_ = 0, clamp_max_ = 0;
   bool fits_int_ = true;          // int8 outputs before they are rounded
+  bool has_ties_ = false;         // one of those may lie between two integers
+  int32_t zero_point_ = 0;        // of int8 outputs
 
   Array<uint32_t> weights_;
+  Array<uint32_t> few_weights_;  // of few channels, side by side
   Array<float> multiplier_, bias_;
   Array<float> float_limit_;   // for bits of groups that do not start on a byte
   Array<int32_t> limits_[2];   // for even and odd dot products

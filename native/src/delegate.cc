@@ -96,7 +96,7 @@ TfLiteStatus invoke_node(TfLiteContext* context, TfLiteNode* tflite_node) {
   return report(context, node->partition.invoke(context, &node->delegate->pool));
 }
 
-// Marks the nodes to claim: all of LCE's, and the float operators that touch a claimed one.
+// Marks the nodes to claim: all of LCE's, and the operators between that touch a claimed one.
 const char* choose_nodes(TfLiteContext* context, const Delegate& delegate,
                          const TfLiteIntArray& plan, Array<bool>* chosen) {
   const size_t count = static_cast<size_t>(plan.size);
@@ -117,6 +117,7 @@ const char* choose_nodes(TfLiteContext* context, const Delegate& delegate,
       }
     }
   };
+  bool any = false;
   for (bool changed = true, first = true; changed; first = false) {
     changed = false;
     for (size_t i = 0; i < count; ++i) {
@@ -130,13 +131,14 @@ const char* choose_nodes(TfLiteContext* context, const Delegate& delegate,
       bool take = false;
       if (first) {
         take = is_lce_node(*registration);
-        candidate[i] = !take && delegate.fuse && is_float_node(*context, *node, *registration);
+        candidate[i] = !take && delegate.fuse && is_glue_node(context, plan, *node, *registration);
       } else if (candidate[i]) {
+        // XNNPACK would round this one's ties otherwise than LCE's interpreter, wherever it stands.
+        take = any && registration->builtin_code == kTfLiteBuiltinResizeBilinear;
         for_tensors(*node, [&](size_t tensor) { take = take || wet[tensor]; });
       }
       if (!take) continue;
-      (*chosen)[i] = true;
-      changed = true;
+      (*chosen)[i] = any = changed = true;
       for_tensors(*node, [&](size_t tensor) { wet[tensor] = true; });
     }
     if (first) changed = true;

@@ -5,7 +5,8 @@
 // parallel branches), a depth to space, and the thresholds that pack the result for the next
 // convolutions. Adds and multiplies that no convolution takes form chains in the same way.
 //
-// A threshold is exact: x + t is negative as a float where x < -t is.
+// A threshold is exact: x + t is negative as a float where x < -t is. Int8 constants are thresholds
+// only, for their sum is saturated before anything else happens to it.
 #include <math.h>
 
 #include "partition.h"
@@ -28,6 +29,22 @@ bool is_unary(OpKind kind) { return kind == OpKind::kClamp || kind == OpKind::kR
 
 bool is_elementwise(OpKind kind) {
   return kind == OpKind::kAdd || kind == OpKind::kMul || is_unary(kind);
+}
+
+// Below what x + threshold - zero, saturated, lies below zero. That nothing does is -128.
+int threshold_limit(int zero, int8_t threshold) {
+  const int limit = zero == -128 ? -128 : 2 * zero - threshold;
+  return limit > -128 ? limit : -128;
+}
+
+// Whether limits can take the place of thresholds: that every int8 lies below is none.
+bool has_limits(const Value& thresholds) {
+  if (thresholds.type != kTfLiteInt8) return true;
+  const int8_t* t = static_cast<const int8_t*>(thresholds.constant);
+  for (size_t i = 0; i < thresholds.bytes; ++i) {
+    if (threshold_limit(thresholds.zero_point, t[i]) > 127) return false;
+  }
+  return true;
 }
 
 bool is_open(float low, float high) { return low == -INFINITY && high == INFINITY; }
@@ -64,8 +81,7 @@ bool Partition::constant_floats(int value, const float** data) const {
 
 // Whether the operator adds constants along the channels and only feeds a quantization: then it is
 // that quantization's threshold.
-bool Partition::is_threshold(int index, const bool* taken, int* source,
-                             const float** constants) const {
+bool Partition::is_threshold(int index, const bool* taken, int* source, int* constants) const {
   const Op& op = ops_[static_cast<size_t>(index)];
   int reader;
   if (op.kind != OpKind::kAdd || !is_open(op.low, op.high) ||
@@ -75,14 +91,44 @@ bool Partition::is_threshold(int index, const bool* taken, int* source,
   }
   for (int k = 0; k < 2; ++k) {
     const Operand operand = operand_of(shape_of(op.inputs[1 - k]), shape_of(op.inputs[k]));
-    if (constant_floats(op.inputs[k], constants) &&
+    if (values_[static_cast<size_t>(op.inputs[k])].place == Value::Place::kConstant &&
         values_[static_cast<size_t>(op.inputs[1 - k])].place != Value::Place::kConstant &&
         (operand == Operand::kChannels || operand == Operand::kScalar)) {
       *source = op.inputs[1 - k];
-      return true;
+      *constants = op.inputs[k];
+      return has_limits(values_[static_cast<size_t>(*constants)]);
     }
   }
   return false;
+}
+
+// Sets below what a channel's bit is 1, where `threshold`, if there is one, is added to the source
+// before the sign is taken.
+const char* Partition::set_limits(int source, int threshold, size_t padded, Step* step) const {
+  const Value& value = values_[static_cast<size_t>(source)];
+  const int32_t channels = value.shape.last();
+  const int j = step->bit_outputs;
+  const Value* constants = threshold < 0 ? nullptr : &values_[static_cast<size_t>(threshold)];
+  const bool scalar =
+      threshold >= 0 && operand_of(value.shape, constants->shape) == Operand::kScalar;
+  const auto constant = [&](int32_t c) { return scalar ? 0 : c % channels; };
+  if (value.type == kTfLiteFloat32) {
+    if (!step->limits[j].allocate(padded)) return kNoMemory;
+    if (threshold < 0) return nullptr;
+    const float* t = static_cast<const float*>(constants->constant);
+    for (int32_t c = 0; c < channels * step->block_size; ++c) {
+      step->limits[j][static_cast<size_t>(c)] = -t[constant(c)];
+    }
+    return nullptr;
+  }
+  if (!step->int8_limits[j].allocate(padded)) return kNoMemory;
+  for (int32_t c = 0; c < channels * step->block_size; ++c) {
+    const int8_t* t = threshold < 0 ? nullptr : static_cast<const int8_t*>(constants->constant);
+    step->int8_limits[j][static_cast<size_t>(c)] =
+        t == nullptr ? static_cast<int8_t>(value.zero_point)
+                     : static_cast<int8_t>(threshold_limit(value.zero_point, t[constant(c)]));
+  }
+  return nullptr;
 }
 
 // Whether a concatenation can stay in its parts, since all that read it can read those.
@@ -122,23 +168,18 @@ const char* Partition::attach_bits(int source, bool* taken, Step* step) {
     if (taken[i]) continue;
     if (op.kind == OpKind::kQuantize && op.inputs[0] == source) {
       // A convolution's kernels always compare with a row of limits.
-      if (is_conv && !step->limits[j].allocate(padded)) return kNoMemory;
+      const char* error = is_conv ? set_limits(source, -1, padded, step) : nullptr;
+      if (error != nullptr) return error;
       step->bits[j] = op.output;
     } else if (op.kind == OpKind::kAdd &&
                (op.inputs[0] == source || op.inputs[1] == source)) {
-      int read, quantize;
-      const float* threshold;
+      int read, quantize, threshold;
       if (!is_threshold(static_cast<int>(i), taken, &read, &threshold) || read != source ||
           !only_consumer(op.output, taken, &quantize)) {
         continue;
       }
-      const Operand operand = operand_of(
-          value.shape, shape_of(op.inputs[0] == source ? op.inputs[1] : op.inputs[0]));
-      if (!step->limits[j].allocate(padded)) return kNoMemory;
-      for (int32_t c = 0; c < channels * step->block_size; ++c) {
-        step->limits[j][static_cast<size_t>(c)] =
-            -threshold[operand == Operand::kScalar ? 0 : c % channels];
-      }
+      const char* error = set_limits(source, threshold, padded, step);
+      if (error != nullptr) return error;
       taken[quantize] = true;
       drop(op.output);
       step->bits[j] = ops_[static_cast<size_t>(quantize)].output;
@@ -212,9 +253,8 @@ bool Partition::extend_conv(int next, bool* taken, Step* step, ConvFusion* fusio
     const float* data;
     if (constant_floats(other, &data) && fusion->stage == ConvFusion::kAffine &&
         step->block_size == 1 && (operand == Operand::kChannels || operand == Operand::kScalar)) {
-      int source;
-      const float* constants;
-      if (is_threshold(next, taken, &source, &constants)) return false;  // exact in attach_bits
+      int source, threshold;
+      if (is_threshold(next, taken, &source, &threshold)) return false;  // exact in attach_bits
       for (int32_t c = 0; c < fusion->channels; ++c) {
         const size_t i = static_cast<size_t>(c);
         const float v = data[operand == Operand::kScalar ? 0 : c];
@@ -226,7 +266,8 @@ bool Partition::extend_conv(int next, bool* taken, Step* step, ConvFusion* fusio
         fusion->stage = ConvFusion::kClamped;
       }
     } else if (operand == Operand::kSame && other != step->output &&
-               fusion->stage != ConvFusion::kClosed && step->links.size() < kMaxOthers) {
+               !(multiply && is_int8(other)) && fusion->stage != ConvFusion::kClosed &&
+               step->links.size() < kMaxOthers) {
       Link* link = step->links.append();
       if (link == nullptr) return false;
       link->op = multiply ? Combination::kMultiply : Combination::kAdd;
@@ -325,7 +366,7 @@ const char* Partition::build_conv(int index, bool* taken) {
   options.horizontal.kernel = filter.shape.dims[2];
   fusion.grouped = constants.filter_words != words_for(options.channels_in);
   int next;
-  while (kind == ConvKind::kFloat && only_consumer(step->output, taken, &next) &&
+  while (kind != ConvKind::kBits && only_consumer(step->output, taken, &next) &&
          extend_conv(next, taken, step, &fusion)) {
   }
 
@@ -333,7 +374,7 @@ const char* Partition::build_conv(int index, bool* taken) {
   if (error == nullptr) error = step->conv.set_input(shape_of(step->input));
   if (error != nullptr) return error;
   if (!(step->conv.output() == produced.shape)) return "LceBconv2d: the shapes disagree";
-  if (kind == ConvKind::kFloat && !fusion.grouped) {
+  if (kind != ConvKind::kBits && !fusion.grouped) {
     error = attach_bits(step->output, taken, step);
     if (error != nullptr) return error;
   }
@@ -349,9 +390,10 @@ bool Partition::extend_chain(int next, bool* taken, Step* step, const char** err
   int other = -1;
   if (!is_unary(op.kind)) {
     other = op.inputs[0] == step->output ? op.inputs[1] : op.inputs[0];
-    int source;
-    const float* constants;
-    if (is_threshold(next, taken, &source, &constants)) return false;
+    int source, threshold;
+    if (is_threshold(next, taken, &source, &threshold)) return false;
+    // Of int8 the second input is the mask.
+    if (op.kind == OpKind::kMul && is_int8(other) && other != op.inputs[1]) return false;
   }
   Link* link = step->links.append();
   if (link == nullptr) {
@@ -409,8 +451,7 @@ const char* Partition::build_chain(int index, bool* taken) {
 
 const char* Partition::build_other(int index, bool* taken) {
   const Op& op = ops_[static_cast<size_t>(index)];
-  int source = op.inputs[0];
-  const float* constants;
+  int source = op.inputs[0], constants;
   const bool threshold = is_threshold(index, taken, &source, &constants);
   if (is_elementwise(op.kind) && !threshold) return build_chain(index, taken);
 
@@ -440,7 +481,7 @@ const char* Partition::build_other(int index, bool* taken) {
     step->input = concat.inputs[0];
   }
   const Value& value = values_[static_cast<size_t>(source)];
-  if (threshold || (op.kind == OpKind::kQuantize && joined && value.type == kTfLiteFloat32)) {
+  if (threshold || (op.kind == OpKind::kQuantize && joined && value.type != kTfLiteBool)) {
     step->kind = StepKind::kQuantize;
     step->output = -1;
     const char* error = attach_bits(source, taken, step);
@@ -471,6 +512,9 @@ const char* Partition::build_other(int index, bool* taken) {
       return nullptr;
     case OpKind::kNearest:
       step->kind = StepKind::kNearest;
+      return nullptr;
+    case OpKind::kBilinear:
+      step->kind = StepKind::kBilinear;
       return nullptr;
     case OpKind::kConcat:
       step->kind = StepKind::kConcat;

@@ -19,6 +19,8 @@ struct Shape {
 // The number of elements; false where a dimension is negative or the product overflows.
 bool count_elements(const Shape& shape, size_t* count);
 
+inline bool is_twice(int32_t large, int32_t small) { return large % 2 == 0 && large / 2 == small; }
+
 inline int32_t words_for(int32_t channels) { return channels / 32 + (channels % 32 != 0); }
 
 // From `first` up to, but without, `end`.

@@ -19,6 +19,7 @@ struct Avx2 {
   using Counts = __m256i;  // a count in each byte
   using Ints = __m256i;
   using Floats = __m256;
+  using Bytes = __m128i;  // all channels of a block
 
   static __m256i first_lanes(int n) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -69,6 +70,11 @@ struct Avx2 {
   static Ints add_int(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
   static Ints min_int(Ints a, Ints b) { return _mm256_min_epi32(a, b); }
   static Ints max_int(Ints a, Ints b) { return _mm256_max_epi32(a, b); }
+  static int32_t sum_lanes(Ints v) {
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    four = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+    return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_srli_epi64(four, 32)));
+  }
   static unsigned less_int(Ints a, Ints b) {
     return static_cast<unsigned>(
         _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(b, a))));
@@ -101,19 +107,34 @@ struct Avx2 {
     const Floats signed_half = _mm256_or_ps(_mm256_and_ps(v, splat_float(-0.0f)), half);
     return _mm256_cvttps_epi32(_mm256_add_ps(v, signed_half));
   }
-  // Bit i: p[i] < limit, of 32 bytes.
-  static uint32_t less_bytes(const int8_t* p, int limit) {
-    const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    return static_cast<uint32_t>(
-        _mm256_movemask_epi8(_mm256_cmpgt_epi8(_mm256_set1_epi8(static_cast<char>(limit)), v)));
+  static Ints round_off_ties(Floats v) { return _mm256_cvtps_epi32(v); }
+
+  static Bytes saturate(const Ints (&v)[kVectors]) {
+    // The packs join halves of registers; the permutation puts those back in order.
+    const __m256i pairs = _mm256_permute4x64_epi64(_mm256_packs_epi32(v[0], v[1]), 0xd8);
+    return _mm_packs_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
   }
-  // The nearest int8.
-  static void store_int8(int8_t* p, Ints v) { store_some_int8(p, v, kLanes); }
-  static void store_some_int8(int8_t* p, Ints v, int n) {
-    const __m128i pairs =
-        _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    const int64_t bytes = _mm_cvtsi128_si64(_mm_packs_epi16(pairs, pairs));
-    memcpy(p, &bytes, static_cast<size_t>(n));
+  static Bytes load_bytes(const int8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+  static void store_bytes(int8_t* p, Bytes v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), v);
+  }
+  static Bytes splat_byte(int8_t v) { return _mm_set1_epi8(v); }
+  static Bytes min_bytes(Bytes a, Bytes b) { return _mm_min_epi8(a, b); }
+  static Bytes max_bytes(Bytes a, Bytes b) { return _mm_max_epi8(a, b); }
+  // saturate(a + b - zero): counted from -128, what b is above or below zero is a byte, too.
+  static Bytes add_bytes(Bytes a, Bytes b, Bytes zero) {
+    const Bytes least = splat_byte(-128);
+    const Bytes from = _mm_xor_si128(zero, least), to = _mm_xor_si128(b, least);
+    const Bytes sum = _mm_adds_epu8(_mm_xor_si128(a, least), _mm_subs_epu8(to, from));
+    return _mm_xor_si128(_mm_subs_epu8(sum, _mm_subs_epu8(from, to)), least);
+  }
+  static Bytes where_not_zero(Bytes mask, Bytes x, Bytes other) {
+    return _mm_blendv_epi8(x, other, _mm_cmpeq_epi8(mask, _mm_setzero_si128()));
+  }
+  static unsigned less_bytes(Bytes a, Bytes b) {
+    return static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpgt_epi8(b, a)));
   }
 };
 

@@ -28,6 +28,7 @@ struct Avx512 {
   using Counts = __m512i;
   using Ints = __m512i;
   using Floats = __m512;
+  using Bytes = __m256i;  // all channels of a block
 
   static __mmask16 first_lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
 
@@ -55,6 +56,7 @@ struct Avx512 {
   static Ints add_int(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
   static Ints min_int(Ints a, Ints b) { return _mm512_min_epi32(a, b); }
   static Ints max_int(Ints a, Ints b) { return _mm512_max_epi32(a, b); }
+  static int32_t sum_lanes(Ints v) { return _mm512_reduce_add_epi32(v); }
   static unsigned less_int(Ints a, Ints b) { return _mm512_cmplt_epi32_mask(a, b); }
 
   static Floats load_floats(const float* p) { return _mm512_loadu_ps(p); }
@@ -84,19 +86,34 @@ struct Avx512 {
         _mm512_ternarylogic_epi32(_mm512_castps_si512(v), sign, half, 0xea);
     return _mm512_cvttps_epi32(_mm512_add_ps(v, _mm512_castsi512_ps(signed_half)));
   }
-  // Bit i: p[i] < limit, of 32 bytes.
-  static uint32_t less_bytes(const int8_t* p, int limit) {
-    const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    return static_cast<uint32_t>(
-        _mm256_movemask_epi8(_mm256_cmpgt_epi8(_mm256_set1_epi8(static_cast<char>(limit)), v)));
+  static Ints round_off_ties(Floats v) {
+    return _mm512_cvt_roundps_epi32(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }
-  // The nearest int8.
-  static void store_int8(int8_t* p, Ints v) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(v));
+
+  static Bytes saturate(const Ints (&v)[kVectors]) {
+    return _mm256_set_m128i(_mm512_cvtsepi32_epi8(v[1]), _mm512_cvtsepi32_epi8(v[0]));
   }
-  static void store_some_int8(int8_t* p, Ints v, int n) {
-    const __m128i bytes = _mm512_cvtsepi32_epi8(v);
-    memcpy(p, &bytes, static_cast<size_t>(n));
+  static Bytes load_bytes(const int8_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static void store_bytes(int8_t* p, Bytes v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+  }
+  static Bytes splat_byte(int8_t v) { return _mm256_set1_epi8(v); }
+  static Bytes min_bytes(Bytes a, Bytes b) { return _mm256_min_epi8(a, b); }
+  static Bytes max_bytes(Bytes a, Bytes b) { return _mm256_max_epi8(a, b); }
+  // saturate(a + b - zero): counted from -128, what b is above or below zero is a byte, too.
+  static Bytes add_bytes(Bytes a, Bytes b, Bytes zero) {
+    const Bytes least = splat_byte(-128);
+    const Bytes from = _mm256_xor_si256(zero, least), to = _mm256_xor_si256(b, least);
+    const Bytes sum = _mm256_adds_epu8(_mm256_xor_si256(a, least), _mm256_subs_epu8(to, from));
+    return _mm256_xor_si256(_mm256_subs_epu8(sum, _mm256_subs_epu8(from, to)), least);
+  }
+  static Bytes where_not_zero(Bytes mask, Bytes x, Bytes other) {
+    return _mm256_blendv_epi8(x, other, _mm256_cmpeq_epi8(mask, _mm256_setzero_si256()));
+  }
+  static unsigned less_bytes(Bytes a, Bytes b) {
+    return static_cast<unsigned>(_mm256_movemask_epi8(_mm256_cmpgt_epi8(b, a)));
   }
 };
 

@@ -110,18 +110,26 @@ struct Tile {
     LARQ_DENSE_END;
   }
 
-  // clamp(dot) * multiplier + bias. Unless something needs the dot products themselves the
-  // multiplier is doubled in place of the halves, which gives the same to the last bit.
+  // clamp(dot) * multiplier + bias. Where dot products and limits are even the multiplier is doubled
+  // in place of the halves, which gives the same to the last bit.
   template <class Output>
   LARQ_DENSE_INLINE void scale(const Output& output, bool odd, typename Isa::Floats (&y)[P][C]) {
-    const bool whole = odd || output.clamped;
+    const bool whole = odd || ((output.clamp_min | output.clamp_max) & 1) != 0;
     if (whole) make_whole(odd);
-    if (output.clamped) {
-      const Ints clamp_min = Isa::splat_int(output.clamp_min);
-      const Ints clamp_max = Isa::splat_int(output.clamp_max);
+    const int shift = whole ? 0 : 1;
+    if (output.clamped_below) {
+      const Ints least = Isa::splat_int(output.clamp_min >> shift);
       LARQ_DENSE_EACH(P, p)
         LARQ_DENSE_EACH(C, c)
-          dot[p][c] = Isa::min_int(Isa::max_int(dot[p][c], clamp_min), clamp_max);
+          dot[p][c] = Isa::max_int(dot[p][c], least);
+        LARQ_DENSE_END;
+      LARQ_DENSE_END;
+    }
+    if (output.clamped_above) {
+      const Ints most = Isa::splat_int(output.clamp_max >> shift);
+      LARQ_DENSE_EACH(P, p)
+        LARQ_DENSE_EACH(C, c)
+          dot[p][c] = Isa::min_int(dot[p][c], most);
         LARQ_DENSE_END;
       LARQ_DENSE_END;
     }
@@ -270,8 +278,8 @@ LARQ_DENSE_INLINE void store_bits(uint8_t* out, ptrdiff_t out_pixel, const unsig
 
 // What follows the multiply-add, for a block of which all channels exist or (kPartial) not.
 template <class Isa, int P, bool kPartial>
-LARQ_DENSE_INLINE void finish_float(const ConvTile& tile, const FloatOutput& output, int first,
-                                    typename Isa::Floats (&y)[P][Isa::kVectors]) {
+LARQ_DENSE_INLINE void finish(const ConvTile& tile, const FloatOutput& output, int first,
+                              typename Isa::Floats (&y)[P][Isa::kVectors]) {
   using Floats = typename Isa::Floats;
   constexpr int C = Isa::kVectors;
   const auto lanes_of = [&](int c) {
@@ -289,7 +297,7 @@ LARQ_DENSE_INLINE void finish_float(const ConvTile& tile, const FloatOutput& out
     };
     if (output.clamped_before) clamp(output.before_min, output.before_max);
     for (int j = 0; j < output.others; ++j) {
-      const Other& other = output.other[j];
+      const Other<float>& other = output.other[j];
       const float* data = other.data + first * other.pixel;
       const bool multiplies = other.multiplies;
       LARQ_DENSE_EACH(P, p)
@@ -328,13 +336,111 @@ LARQ_DENSE_INLINE void finish_float(const ConvTile& tile, const FloatOutput& out
   LARQ_DENSE_END;
 }
 
+// A block's channels, of which there may be fewer.
+template <class Isa>
+LARQ_DENSE_INLINE typename Isa::Bytes load_some_bytes(const int8_t* p, size_t count) {
+  int8_t lanes[kBlock<Isa>] = {};
+  memcpy(lanes, p, count);
+  return Isa::load_bytes(lanes);
+}
+
+template <class Isa>
+LARQ_DENSE_INLINE void store_some_bytes(int8_t* p, typename Isa::Bytes v, size_t count) {
+  int8_t lanes[kBlock<Isa>];
+  Isa::store_bytes(lanes, v);
+  memcpy(p, lanes, count);
+}
+
+// A float's nearest int8, halves away from zero; all channels of a pixel then lie in one register.
 template <class Isa, int P>
-void tile_float(const ConvTile& tile, const FloatOutput& output, int first) {
+LARQ_DENSE_INLINE void round_to_bytes(const Int8Output& output,
+                                      typename Isa::Floats (&y)[P][Isa::kVectors],
+                                      typename Isa::Bytes (&bytes)[P]) {
+  constexpr int C = Isa::kVectors;
+  if (!output.fits_int) {
+    const typename Isa::Floats lowest = Isa::splat_float(-128.0f);
+    const typename Isa::Floats highest = Isa::splat_float(127.0f);
+    LARQ_DENSE_EACH(P, p)
+      LARQ_DENSE_EACH(C, c)
+        y[p][c] = Isa::min(Isa::max(y[p][c], lowest), highest);
+      LARQ_DENSE_END;
+    LARQ_DENSE_END;
+  }
+  if (output.has_ties) {
+    LARQ_DENSE_EACH(P, p)
+      typename Isa::Ints whole[C];
+      LARQ_DENSE_EACH(C, c)
+        whole[c] = Isa::round(y[p][c]);
+      LARQ_DENSE_END;
+      bytes[p] = Isa::saturate(whole);
+    LARQ_DENSE_END;
+  } else {
+    LARQ_DENSE_EACH(P, p)
+      typename Isa::Ints whole[C];
+      LARQ_DENSE_EACH(C, c)
+        whole[c] = Isa::round_off_ties(y[p][c]);
+      LARQ_DENSE_END;
+      bytes[p] = Isa::saturate(whole);
+    LARQ_DENSE_END;
+  }
+}
+
+template <class Isa, int P, bool kPartial>
+LARQ_DENSE_INLINE void finish(const ConvTile& tile, const Int8Output& output, int first,
+                              typename Isa::Floats (&y)[P][Isa::kVectors]) {
+  using Bytes = typename Isa::Bytes;
+  const size_t channels = static_cast<size_t>(tile.channels);
+  Bytes v[P];
+  round_to_bytes<Isa, P>(output, y, v);
+  if (output.post) {
+    const auto clamp = [&](int8_t low, int8_t high) {
+      const Bytes least = Isa::splat_byte(low), most = Isa::splat_byte(high);
+      LARQ_DENSE_EACH(P, p)
+        v[p] = Isa::min_bytes(Isa::max_bytes(v[p], least), most);
+      LARQ_DENSE_END;
+    };
+    if (output.clamped_before) clamp(output.before_min, output.before_max);
+    const Bytes zero = Isa::splat_byte(static_cast<int8_t>(output.zero_point));
+    for (int j = 0; j < output.others; ++j) {
+      const Other<int8_t>& other = output.other[j];
+      const int8_t* data = other.data + first * other.pixel;
+      LARQ_DENSE_EACH(P, p)
+        const int8_t* from = data + p * other.pixel;
+        const Bytes second =
+            kPartial ? load_some_bytes<Isa>(from, channels) : Isa::load_bytes(from);
+        v[p] = Isa::add_bytes(v[p], second, zero);
+      LARQ_DENSE_END;
+    }
+    if (output.clamped_after) clamp(output.after_min, output.after_max);
+    for (int j = 0; j < output.bit_outputs; ++j) {
+      const Bytes limit = Isa::load_bytes(output.limit[j]);
+      unsigned bits[P];
+      LARQ_DENSE_EACH(P, p)
+        bits[p] = Isa::less_bytes(v[p], limit);
+      LARQ_DENSE_END;
+      store_bits<Isa, P>(output.bits[j] + first * output.bits_pixel[j], output.bits_pixel[j], bits,
+                         tile.channels);
+    }
+  }
+  if (output.out == nullptr) return;
+  int8_t* out = output.out + first * output.out_pixel;
+  LARQ_DENSE_EACH(P, p)
+    if (kPartial) {
+      store_some_bytes<Isa>(out + p * output.out_pixel, v[p], channels);
+    } else {
+      Isa::store_bytes(out + p * output.out_pixel, v[p]);
+    }
+  LARQ_DENSE_END;
+}
+
+template <class Isa, int P, class T>
+void tile_elements(const ConvTile& tile, const ConvOutput<T>& output, int first) {
   // A large picture's rows lie outside the caches; the sums take long enough to fetch them.
+  constexpr int kLine = 64 / sizeof(T);
   const auto each_line = [&](auto function) {
     LARQ_DENSE_EACH(P, p)
-      LARQ_DENSE_EACH((kBlock<Isa> + 15) / 16, line)
-        function(first + p, line * 16);
+      LARQ_DENSE_EACH((kBlock<Isa> + kLine - 1) / kLine, line)
+        function(first + p, line * kLine);
       LARQ_DENSE_END;
     LARQ_DENSE_END;
   };
@@ -342,7 +448,7 @@ void tile_float(const ConvTile& tile, const FloatOutput& output, int first) {
     each_line([&](int p, int c) { __builtin_prefetch(output.out + p * output.out_pixel + c, 1); });
   }
   for (int j = 0; j < output.others; ++j) {
-    const Other& other = output.other[j];
+    const Other<T>& other = output.other[j];
     each_line([&](int p, int c) { __builtin_prefetch(other.data + p * other.pixel + c, 0); });
   }
 
@@ -351,9 +457,9 @@ void tile_float(const ConvTile& tile, const FloatOutput& output, int first) {
   typename Isa::Floats y[P][Isa::kVectors];
   sums.scale(output, tile.odd, y);
   if (tile.channels >= kBlock<Isa>) {
-    finish_float<Isa, P, false>(tile, output, first, y);
+    finish<Isa, P, false>(tile, output, first, y);
   } else {
-    finish_float<Isa, P, true>(tile, output, first, y);
+    finish<Isa, P, true>(tile, output, first, y);
   }
 }
 
@@ -371,44 +477,50 @@ void tile_bits(const ConvTile& tile, const BitOutput& output, int first) {
   store_bits<Isa, P>(output.out + first * output.out_pixel, output.out_pixel, bits, tile.channels);
 }
 
-// Stores a block of which all channels exist or (kPartial) not.
-template <class Isa, int P, bool kPartial>
-LARQ_DENSE_INLINE void store_int8(const ConvTile& tile, const Int8Output& output, int first,
-                                  const typename Isa::Floats (&y)[P][Isa::kVectors]) {
-  LARQ_DENSE_EACH(Isa::kVectors, c)
-    const int lanes = tile.channels - c * Isa::kLanes;
-    if (kPartial && lanes <= 0) return;
-    LARQ_DENSE_EACH(P, p)
-      int8_t* out = output.out + (first + p) * output.out_pixel + c * Isa::kLanes;
-      if (kPartial && lanes < Isa::kLanes) {
-        Isa::store_some_int8(out, Isa::round(y[p][c]), lanes);
-      } else {
-        Isa::store_int8(out, Isa::round(y[p][c]));
-      }
-    LARQ_DENSE_END;
-  LARQ_DENSE_END;
+// The halved dot product of one channel and one pixel, whose words lie side by side.
+template <class Isa>
+LARQ_DENSE_INLINE int32_t half_of_one(const ConvTile& tile, const uint32_t* x, const uint32_t* w) {
+  using Words = typename Isa::Words;
+  static const uint32_t kFirst[2 * 16] = {~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u,
+                                          ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u};
+  const int count = tile.triples.count;
+  const ptrdiff_t padded = (count + kFewWords - 1) / kFewWords * kFewWords;
+  typename Isa::Counts sums = Isa::zero_counts(), majorities = Isa::zero_counts();
+  int32_t half = 0;
+  for (int i = 0; i < count; i += Isa::kLanes) {
+    const Words a = Isa::bit_xor(Isa::load(x + i), Isa::load(w + i));
+    const Words parity =
+        Isa::bit_xor(Isa::load(x + tile.plane + i), Isa::load(w + padded + i));
+    Words s = Isa::bit_xor(Isa::load(x + 2 * tile.plane + i), Isa::load(w + 2 * padded + i));
+    Words majority = Isa::select(parity, s, a);
+    if (count - i < Isa::kLanes) {
+      const Words inside = Isa::load(kFirst + 16 - (count - i));
+      const Words nothing = Isa::bit_xor(a, a);
+      s = Isa::select(inside, s, nothing);
+      majority = Isa::select(inside, majority, nothing);
+    }
+    sums = Isa::count(sums, s);
+    if constexpr (Isa::kOneCount) {
+      sums = Isa::count_majority(sums, majority);
+      half -= 64 * Isa::kLanes;
+    } else {
+      majorities = Isa::count(majorities, majority);
+    }
+  }
+  return half + Isa::sum_lanes(Isa::widen(Isa::splat_int(0), sums, majorities));
 }
 
-template <class Isa, int P>
-void tile_int8(const ConvTile& tile, const Int8Output& output, int first) {
-  using Floats = typename Isa::Floats;
-  Tile<Isa, P> sums;
-  sums.run(tile, first);
-  Floats y[P][Isa::kVectors];
-  sums.scale(output, tile.odd, y);
-  if (!output.fits_int) {
-    const Floats lowest = Isa::splat_float(-128.0f);
-    const Floats highest = Isa::splat_float(127.0f);
-    LARQ_DENSE_EACH(P, p)
-      LARQ_DENSE_EACH(Isa::kVectors, c)
-        y[p][c] = Isa::min(Isa::max(y[p][c], lowest), highest);
-      LARQ_DENSE_END;
-    LARQ_DENSE_END;
-  }
-  if (tile.channels >= kBlock<Isa>) {
-    store_int8<Isa, P, false>(tile, output, first, y);
-  } else {
-    store_int8<Isa, P, true>(tile, output, first, y);
+template <class Isa>
+void conv_few(const ConvTile& tile, const BitOutput& output) {
+  const ptrdiff_t weights = 3 * ((tile.triples.count + kFewWords - 1) / kFewWords * kFewWords);
+  for (int p = 0; p < tile.pixels; ++p) {
+    const uint32_t* x = tile.triples.x + p * tile.triples.pixel;
+    unsigned bits = 0;
+    for (int c = 0; c < tile.channels; ++c) {
+      const int32_t half = tile.offset[c] + half_of_one<Isa>(tile, x, tile.w + c * weights);
+      bits |= static_cast<unsigned>(half < output.limit[c]) << c;
+    }
+    output.out[p * output.out_pixel] = static_cast<uint8_t>(bits);
   }
 }
 
@@ -433,9 +545,8 @@ void tile_int8(const ConvTile& tile, const Int8Output& output, int first) {
     function##_rest<Isa, Isa::kPixels - 1>(tile, output, first, tile.pixels - first);       \
   }
 
-LARQ_DENSE_TILES(tile_float)
+LARQ_DENSE_TILES(tile_elements)
 LARQ_DENSE_TILES(tile_bits)
-LARQ_DENSE_TILES(tile_int8)
 
 #undef LARQ_DENSE_TILES
 
@@ -464,19 +575,42 @@ void quantize_float(const float* x, const float* limit, size_t count, uint32_t* 
   }
 }
 
-template <class Isa>
-void quantize_int8(const int8_t* x, int zero_point, size_t count, uint32_t* bits) {
+// Bit i is x[i] < limit(i), whole blocks of which limits(i) gives.
+template <class Isa, class Limit, class Limits>
+LARQ_DENSE_INLINE void quantize_bytes(const int8_t* x, const Limit& limit, const Limits& limits,
+                                      size_t count, uint32_t* bits) {
+  constexpr int block = kBlock<Isa>;
   size_t i = 0;
-  for (; i + 32 <= count; i += 32) *bits++ = Isa::less_bytes(x + i, zero_point);
+  for (; i + 32 <= count; i += 32) {
+    uint32_t word = 0;
+#pragma GCC unroll 4
+    for (int c = 0; c < 32; c += block) {
+      word |= Isa::less_bytes(Isa::load_bytes(x + i + c), limits(i + c)) << c;
+    }
+    *bits++ = word;
+  }
   if (i < count) {
     uint32_t word = 0;
-    for (int b = 0; i < count; ++i, ++b) word |= static_cast<uint32_t>(x[i] < zero_point) << b;
+    for (int b = 0; i < count; ++i, ++b) word |= static_cast<uint32_t>(x[i] < limit(i)) << b;
     *bits = word;
   }
 }
 
+template <class Isa>
+void quantize_int8(const int8_t* x, int zero_point, size_t count, uint32_t* bits) {
+  const int8_t zero = static_cast<int8_t>(zero_point);
+  const typename Isa::Bytes limit = Isa::splat_byte(zero);
+  quantize_bytes<Isa>(x, [&](size_t) { return zero; }, [&](size_t) { return limit; }, count, bits);
+}
+
+template <class Isa>
+void quantize_int8_by(const int8_t* x, const int8_t* limit, size_t count, uint32_t* bits) {
+  quantize_bytes<Isa>(x, [&](size_t i) { return limit[i]; },
+                      [&](size_t i) { return Isa::load_bytes(limit + i); }, count, bits);
+}
+
 template <class Isa, Combination kOp>
-void combine_rows(const Combine& c) {
+void combine_rows(const Combine<float>& c) {
   using Floats = typename Isa::Floats;
   constexpr size_t lanes = Isa::kLanes;
   const Floats low = Isa::splat_float(c.low);
@@ -511,8 +645,8 @@ void combine_rows(const Combine& c) {
 }
 
 template <class Isa>
-void combine(const Combine& given) {
-  Combine c = given;
+void combine(const Combine<float>& given) {
+  Combine<float> c = given;
   const bool whole = c.broadcast == Broadcast::kNone || c.broadcast == Broadcast::kScalar;
   if (whole && c.scale == nullptr) {  // one long row
     c.channels *= c.rows;
@@ -528,6 +662,93 @@ void combine(const Combine& given) {
     case Combination::kRound:
       return combine_rows<Isa, Combination::kRound>(c);
   }
+}
+
+template <class Isa, class Join>
+LARQ_DENSE_INLINE void combine_int8_rows(const Combine<int8_t>& c, const Join& join) {
+  using Bytes = typename Isa::Bytes;
+  constexpr size_t block = kBlock<Isa>;
+  const bool spread = c.broadcast == Broadcast::kRows || c.broadcast == Broadcast::kScalar;
+  for (size_t r = 0; r < c.rows; ++r) {
+    const int8_t* x = c.x + r * c.channels;
+    int8_t* out = c.out + r * c.channels;
+    const int8_t* operand = c.operand;
+    if (c.broadcast == Broadcast::kNone) operand += r * c.channels;
+    if (c.broadcast == Broadcast::kRows) operand += r;
+    const Bytes same = Isa::splat_byte(spread ? *operand : 0);
+    size_t i = 0;
+    for (; i + block <= c.channels; i += block) {
+      const Bytes y = spread ? same : Isa::load_bytes(operand + i);
+      Isa::store_bytes(out + i, join(Isa::load_bytes(x + i), y));
+    }
+    if (i < c.channels) {
+      const size_t rest = c.channels - i;
+      const Bytes y = spread ? same : load_some_bytes<Isa>(operand + i, rest);
+      store_some_bytes<Isa>(out + i, join(load_some_bytes<Isa>(x + i, rest), y), rest);
+    }
+  }
+}
+
+template <class Isa>
+void combine_int8(const Combine<int8_t>& given) {
+  using Bytes = typename Isa::Bytes;
+  Combine<int8_t> c = given;
+  if (c.broadcast == Broadcast::kNone || c.broadcast == Broadcast::kScalar) {  // one long row
+    c.channels *= c.rows;
+    c.rows = 1;
+  }
+  const Bytes low = Isa::splat_byte(c.low), high = Isa::splat_byte(c.high);
+  const Bytes zero = Isa::splat_byte(static_cast<int8_t>(c.zero_point));
+  const auto clamp = [&](Bytes v) { return Isa::min_bytes(Isa::max_bytes(v, low), high); };
+  switch (c.op) {
+    case Combination::kAdd:
+      return combine_int8_rows<Isa>(
+          c, [&](Bytes x, Bytes y) { return clamp(Isa::add_bytes(x, y, zero)); });
+    case Combination::kMultiply:
+      return combine_int8_rows<Isa>(
+          c, [&](Bytes x, Bytes y) { return clamp(Isa::where_not_zero(y, x, zero)); });
+    default:
+      return combine_int8_rows<Isa>(c, [&](Bytes x, Bytes) { return clamp(x); });
+  }
+}
+
+template <class Isa>
+void sum_int8(const int8_t* x, size_t rows, size_t channels, int32_t* sums) {
+  for (size_t r = 0; r < rows; ++r, x += channels) {
+    for (size_t c = 0; c < channels; ++c) sums[c] += x[c];
+  }
+}
+
+template <class Isa>
+void enlarge_int8(const int8_t* row, const int8_t* next, size_t width, size_t channels,
+                  int8_t* out, void* workspace) {
+  const size_t count = width * channels;
+  // The outermost columns stand for those beyond.
+  int16_t* before = static_cast<int16_t*>(workspace);
+  int16_t* sums = before + channels;
+  int16_t* after = sums + channels;
+  for (size_t i = 0; i < count; ++i) sums[i] = static_cast<int16_t>(3 * row[i] + next[i]);
+  memcpy(before, sums, channels * sizeof(int16_t));
+  memcpy(sums + count, sums + count - channels, channels * sizeof(int16_t));
+  const auto sixteenth = [](int16_t v) {
+    return static_cast<int8_t>(static_cast<int16_t>(v + 8 + (v >> 15)) >> 4);
+  };
+  int8_t* left = reinterpret_cast<int8_t*>(sums + count + channels);
+  int8_t* right = left + count + kEnlargeSlack;
+  for (size_t i = 0; i < count; ++i) {
+    left[i] = sixteenth(static_cast<int16_t>(3 * sums[i] + before[i]));
+    right[i] = sixteenth(static_cast<int16_t>(3 * sums[i] + after[i]));
+  }
+  // Eight bytes at a time; what is too much is written over.
+  int8_t* both = right + count + kEnlargeSlack;
+  const auto put = [&](int8_t* to, const int8_t* from) {
+    for (size_t c = 0; c < channels; c += 8) memcpy(to + c, from + c, 8);
+  };
+  for (size_t i = 0; i < count; i += channels) {
+    put(both + 2 * i, left + i);
+    put(both + 2 * i + channels, right + i);
+  }
+  memcpy(out, both, 2 * count);
 }
 
 // What the processor can do at most: nothing but xor, popcount and add, all in registers, on as
@@ -564,12 +785,18 @@ constexpr Kernels make_kernels(const char* name) {
   return Kernels{name,
                  kBlock<Isa>,
                  Isa::kPixels,
-                 tile_float_all<Isa, FloatOutput>,
+                 tile_elements_all<Isa, FloatOutput>,
                  tile_bits_all<Isa, BitOutput>,
-                 tile_int8_all<Isa, Int8Output>,
+                 tile_elements_all<Isa, Int8Output>,
+                 conv_few<Isa>,
+                 Isa::kByteCounts ? kWidenEvery<Isa> * Isa::kLanes : INT32_MAX,
                  quantize_float<Isa>,
                  quantize_int8<Isa>,
+                 quantize_int8_by<Isa>,
                  combine<Isa>,
+                 combine_int8<Isa>,
+                 sum_int8<Isa>,
+                 enlarge_int8<Isa>,
                  limit_loop<Isa>,
                  uint64_t{32} * Isa::kLanes * Isa::kLimitChains};
 }

@@ -19,6 +19,7 @@ struct Neon {
   using Counts = uint8x16_t;  // a count in each byte
   using Ints = int32x4_t;
   using Floats = float32x4_t;
+  using Bytes = int8x8_t;  // all channels of a block
 
   static Words load(const uint32_t* p) { return vld1q_u32(p); }
   // Written out, since GCC makes a load and a copy of it, and the copy takes a vector pipe.
@@ -56,6 +57,7 @@ struct Neon {
     const uint32x4_t bit = {1, 2, 4, 8};
     return vaddvq_u32(vandq_u32(mask, bit));
   }
+  static int32_t sum_lanes(Ints v) { return vaddvq_s32(v); }
   static unsigned less_int(Ints a, Ints b) { return lane_bits(vcltq_s32(a, b)); }
 
   static Floats load_floats(const float* p) { return vld1q_f32(p); }
@@ -80,22 +82,26 @@ struct Neon {
   static Floats round_even(Floats v) { return vrndnq_f32(v); }
   // To nearest, halves away from zero, like std::round.
   static Ints round(Floats v) { return vcvtaq_s32_f32(v); }
-  // Bit i: p[i] < limit, of 32 bytes.
-  static uint32_t less_bytes(const int8_t* p, int limit) {
-    const int8x16_t bound = vdupq_n_s8(static_cast<int8_t>(limit));
-    const uint8x16_t bit = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
-    const uint8x16_t low = vandq_u8(vcltq_s8(vld1q_s8(p), bound), bit);
-    const uint8x16_t high = vandq_u8(vcltq_s8(vld1q_s8(p + 16), bound), bit);
-    const uint8x16_t fours = vpaddq_u8(vpaddq_u8(low, high), vpaddq_u8(low, high));
-    return vgetq_lane_u32(vreinterpretq_u32_u8(vpaddq_u8(fours, fours)), 0);
+  static Ints round_off_ties(Floats v) { return round(v); }
+
+  static Bytes saturate(const Ints (&v)[kVectors]) {
+    return vqmovn_s16(vcombine_s16(vqmovn_s32(v[0]), vqmovn_s32(v[1])));
   }
-  // The nearest int8.
-  static void store_int8(int8_t* p, Ints v) { store_some_int8(p, v, kLanes); }
-  static void store_some_int8(int8_t* p, Ints v, int n) {
-    const int16x4_t halves = vqmovn_s32(v);
-    const int8x8_t bytes = vqmovn_s16(vcombine_s16(halves, halves));
-    const uint32_t word = vget_lane_u32(vreinterpret_u32_s8(bytes), 0);
-    memcpy(p, &word, static_cast<size_t>(n));
+  static Bytes load_bytes(const int8_t* p) { return vld1_s8(p); }
+  static void store_bytes(int8_t* p, Bytes v) { vst1_s8(p, v); }
+  static Bytes splat_byte(int8_t v) { return vdup_n_s8(v); }
+  static Bytes min_bytes(Bytes a, Bytes b) { return vmin_s8(a, b); }
+  static Bytes max_bytes(Bytes a, Bytes b) { return vmax_s8(a, b); }
+  // saturate(a + b - zero)
+  static Bytes add_bytes(Bytes a, Bytes b, Bytes zero) {
+    return vqmovn_s16(vaddw_s8(vsubl_s8(b, zero), a));
+  }
+  static Bytes where_not_zero(Bytes mask, Bytes x, Bytes other) {
+    return vbsl_s8(vtst_s8(mask, mask), x, other);
+  }
+  static unsigned less_bytes(Bytes a, Bytes b) {
+    const uint8x8_t bit = {1, 2, 4, 8, 16, 32, 64, 128};
+    return vaddv_u8(vand_u8(vclt_s8(a, b), bit));
   }
 };
 

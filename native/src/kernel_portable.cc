@@ -20,6 +20,9 @@ struct Portable {
   struct Floats {
     float v[kLanes];
   };
+  struct Bytes {  // all channels of a block
+    int8_t v[kLanes * kVectors];
+  };
 
   static Words load(const uint32_t* p) {
     Words v;
@@ -59,6 +62,7 @@ struct Portable {
   static int32_t max_of(int32_t a, int32_t b) { return a > b ? a : b; }
   static Ints min_int(Ints a, Ints b) { return {{min_of(a.v[0], b.v[0]), min_of(a.v[1], b.v[1])}}; }
   static Ints max_int(Ints a, Ints b) { return {{max_of(a.v[0], b.v[0]), max_of(a.v[1], b.v[1])}}; }
+  static int32_t sum_lanes(Ints v) { return v.v[0] + v.v[1]; }
   static unsigned less_int(Ints a, Ints b) {
     return static_cast<unsigned>(a.v[0] < b.v[0]) | static_cast<unsigned>(a.v[1] < b.v[1]) << 1;
   }
@@ -106,16 +110,45 @@ struct Portable {
     return whole + (rest >= 0.5f) - (rest <= -0.5f);
   }
   static Ints round(Floats v) { return {{round_one(v.v[0]), round_one(v.v[1])}}; }
-  // Bit i: p[i] < limit, of 32 bytes.
-  static uint32_t less_bytes(const int8_t* p, int limit) {
-    uint32_t word = 0;
-    for (int i = 0; i < 32; ++i) word |= static_cast<uint32_t>(p[i] < limit) << i;
-    return word;
+  static Ints round_off_ties(Floats v) { return round(v); }
+
+  static int8_t to_int8(int32_t v) { return static_cast<int8_t>(min_of(max_of(v, -128), 127)); }
+  static Bytes saturate(const Ints (&v)[kVectors]) {
+    return each([&](int i) { return v[i / kLanes].v[i % kLanes]; });
   }
-  // The nearest int8.
-  static void store_int8(int8_t* p, Ints v) { store_some_int8(p, v, kLanes); }
-  static void store_some_int8(int8_t* p, Ints v, int n) {
-    for (int i = 0; i < n; ++i) p[i] = static_cast<int8_t>(min_of(max_of(v.v[i], -128), 127));
+  // function(lane), saturated.
+  template <class Function>
+  static Bytes each(const Function& function) {
+    Bytes bytes;
+    for (int i = 0; i < kLanes * kVectors; ++i) bytes.v[i] = to_int8(function(i));
+    return bytes;
+  }
+  static Bytes load_bytes(const int8_t* p) {
+    return each([&](int i) { return p[i]; });
+  }
+  static void store_bytes(int8_t* p, Bytes v) { memcpy(p, v.v, sizeof v.v); }
+  static Bytes splat_byte(int8_t v) {
+    return each([&](int) { return v; });
+  }
+  static Bytes min_bytes(Bytes a, Bytes b) {
+    return each([&](int i) { return min_of(a.v[i], b.v[i]); });
+  }
+  static Bytes max_bytes(Bytes a, Bytes b) {
+    return each([&](int i) { return max_of(a.v[i], b.v[i]); });
+  }
+  // saturate(a + b - zero)
+  static Bytes add_bytes(Bytes a, Bytes b, Bytes zero) {
+    return each([&](int i) { return a.v[i] + b.v[i] - zero.v[i]; });
+  }
+  static Bytes where_not_zero(Bytes mask, Bytes x, Bytes other) {
+    return each([&](int i) { return mask.v[i] != 0 ? x.v[i] : other.v[i]; });
+  }
+  static unsigned less_bytes(Bytes a, Bytes b) {
+    unsigned bits = 0;
+    for (int i = 0; i < kLanes * kVectors; ++i) {
+      bits |= static_cast<unsigned>(a.v[i] < b.v[i]) << i;
+    }
+    return bits;
   }
 };
 

@@ -43,33 +43,46 @@ struct ConvTile {
 constexpr int kMaxBitOutputs = 4;
 
 // A second operand of a convolution's result, element by element.
+template <class T>
 struct Other {
-  const float* data;
+  const T* data;
   ptrdiff_t pixel;
-  bool multiplies;  // otherwise it is added
+  bool multiplies;  // otherwise it is added; floats only
 };
 constexpr int kMaxOthers = 3;
 
 // y = after(before(clamp(dot) * multiplier + bias) op others), and the bits of y < limit.
-struct FloatOutput {
-  float* out;  // null where only bits are wanted
+//
+// An int8 y is saturate(round(clamp(dot) * multiplier + bias)), the arithmetic of LCE if `dot` is
+// short by the number of inputs; each sum is saturated again.
+template <class T>
+struct ConvOutput {
+  T* out;  // null where only bits are wanted
   ptrdiff_t out_pixel;
   const float* multiplier;
   const float* bias;
-  bool clamped;  // false: the clamp leaves every possible dot product alone
+  bool clamped_below, clamped_above;  // false: the clamp leaves every possible dot product alone
   int32_t clamp_min;
   int32_t clamp_max;
+  bool fits_int;       // of int8: what is rounded is an int32 for certain
+  bool has_ties;       // of int8: what is rounded may lie between two integers
+  int32_t zero_point;  // of int8, the others' as well
   bool post;  // false: nothing of what follows is wanted
   bool clamped_before, clamped_after;  // false: those limits are infinite
-  float before_min, before_max;
+  T before_min, before_max;
   int others;
-  Other other[kMaxOthers];
-  float after_min, after_max;
+  Other<T> other[kMaxOthers];
+  T after_min, after_max;
   int bit_outputs;
   uint8_t* bits[kMaxBitOutputs];
   ptrdiff_t bits_pixel[kMaxBitOutputs];  // bytes
-  const float* limit[kMaxBitOutputs];
+  const T* limit[kMaxBitOutputs];
 };
+using FloatOutput = ConvOutput<float>;
+using Int8Output = ConvOutput<int8_t>;
+
+constexpr int kFewChannels = 4;
+constexpr int kFewWords = 16;
 
 // The sign bit is half < limit.
 struct BitOutput {
@@ -78,35 +91,30 @@ struct BitOutput {
   const int32_t* limit;
 };
 
-// saturate(round(clamp(dot) * multiplier + bias)), the arithmetic of LCE if `dot` is short by the
-// number of inputs.
-struct Int8Output {
-  int8_t* out;
-  ptrdiff_t out_pixel;
-  const float* multiplier;
-  const float* bias;
-  bool clamped;
-  int32_t clamp_min;
-  int32_t clamp_max;
-  bool fits_int;  // what is rounded is an int32 for certain
-};
-
 // How an operand lies against rows of channels.
 enum class Broadcast { kNone, kChannels, kRows, kScalar };
 enum class Combination { kAdd, kMultiply, kFirst, kRound };
 
 // out = clamp(x op (operand * scale)), for rows of channels. kFirst is x, kRound is x rounded to the
 // nearest integer, halves to the even one.
+//
+// An int8 sum is x + operand - zero point, and an int8 product is one with a mask: x where the
+// operand is not 0, else the zero point. Neither has a scale, and nothing of int8 is rounded.
+template <class T>
 struct Combine {
   Combination op;
-  const float* x;
-  const float* operand;
+  const T* x;
+  const T* operand;
   Broadcast broadcast;
   const float* scale;  // one for each channel, or null
-  float low, high;
-  float* out;  // may be x
+  T low, high;
+  int32_t zero_point;
+  T* out;  // may be x
   size_t rows, channels;
 };
+
+// What enlarge_int8 reads and writes beyond each of the three rows in its workspace.
+constexpr size_t kEnlargeSlack = 8;
 
 struct Kernels {
   const char* name;
@@ -115,10 +123,24 @@ struct Kernels {
   void (*conv_float)(const ConvTile&, const FloatOutput&);
   void (*conv_bits)(const ConvTile&, const BitOutput&);
   void (*conv_int8)(const ConvTile&, const Int8Output&);
+  // As conv_bits, for at most `kFewChannels` whose weights lie one after the other, not in lanes:
+  // for each the three planes of a window's words, kept in multiples of `kFewWords`. As many words
+  // of the window are read. Nothing is left over and there is one tap.
+  void (*conv_few)(const ConvTile&, const BitOutput&);
+  int few_triples;  // in a window that conv_few can do
   // Packs `count` floats into words: bit i is x[i] < limit[i], or x[i] < 0 where limit is null.
   void (*quantize_float)(const float* x, const float* limit, size_t count, uint32_t* bits);
   void (*quantize_int8)(const int8_t* x, int zero_point, size_t count, uint32_t* bits);
-  void (*combine)(const Combine&);
+  void (*quantize_int8_by)(const int8_t* x, const int8_t* limit, size_t count, uint32_t* bits);
+  void (*combine)(const Combine<float>&);
+  void (*combine_int8)(const Combine<int8_t>&);
+  // Adds rows of channels to sums of each channel.
+  void (*sum_int8)(const int8_t* x, size_t rows, size_t channels, int32_t* sums);
+  // A row of a picture twice as large: 3 parts of the row at its place and one of the next to it,
+  // and so for the columns, rounded once, halves away from 0. The workspace holds a row of int16
+  // with two more pixels, and four of int8.
+  void (*enlarge_int8)(const int8_t* row, const int8_t* next, size_t width, size_t channels,
+                       int8_t* out, void* workspace);
   // Runs xor, popcount, add on registers only; returns the sum so that nothing is optimized away.
   uint32_t (*limit_loop)(uint64_t iterations);
   uint64_t limit_macs;  // binary multiply-adds of one iteration of limit_loop

@@ -14,16 +14,18 @@ enum class OpKind {
   kMaxPool,
   kAdd,
   kAddN,  // taken apart into adds when a partition reads it
-  kMul,
+  kMul,  // of int8, with a mask as second input
   kClamp,
   kRound,  // to the nearest integer, halves to the even one
   kDepthToSpace,
   kNearest,  // a resize by whole numbers
+  kBilinear,  // a resize to twice the size, of int8
   kConcat,   // along the channels
   kMean,     // over height and width
 };
 
 constexpr int kMaxInputs = 8;
+constexpr int kMaxMeanPixels = 1 << 23;  // whose sum of int8s is an int32
 
 struct Op {
   OpKind kind = OpKind::kQuantize;
@@ -33,7 +35,7 @@ struct Op {
   ConvOptions conv;                      // of a convolution
   Window pool_vertical, pool_horizontal;  // of a pooling
   bool same_padding = false;             // of a pooling
-  float low = 0, high = 0;               // the range that a float operator's activation leaves
+  float low = 0, high = 0;               // the range that an activation leaves, of int8 in steps
   int block_size = 1;                    // of a depth to space
   int axis = 0;                          // of a concatenation
   bool keep_dims = false;                // of a mean
@@ -42,10 +44,10 @@ struct Op {
 // Whether the node is one of LCE's, which nobody else can run.
 bool is_lce_node(const TfLiteRegistration& registration);
 
-// Whether the node is a float operator of TensorFlow Lite that can be computed here, going by the
-// operator, the tensors' types and their shapes.
-bool is_float_node(const TfLiteContext& context, const TfLiteNode& node,
-                   const TfLiteRegistration& registration);
+// Whether the node is an operator of TensorFlow Lite between floats or int8s that can be computed
+// here, going by the operator, the tensors' types, ranges and shapes. `plan` are all nodes.
+bool is_glue_node(TfLiteContext* context, const TfLiteIntArray& plan, const TfLiteNode& node,
+                  const TfLiteRegistration& registration);
 
 // Reads a node's inputs, outputs and options. Returns a sentence where they are malformed.
 const char* read_op(const TfLiteContext& context, const TfLiteNode& node,

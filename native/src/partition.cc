@@ -14,6 +14,8 @@ bool copy_ints(const TfLiteIntArray* from, Array<int>* to) {
 
 const char* kNoMemory = "out of memory";
 
+bool is_glue_type(int type) { return type == kTfLiteFloat32 || type == kTfLiteInt8; }
+
 }  // namespace
 
 void Partition::init(TfLiteContext* context, const TfLiteDelegateParams& params,
@@ -123,6 +125,7 @@ const char* Partition::infer(const TfLiteContext& context, const Op& op) {
   const Value& input = values_[static_cast<size_t>(op.inputs[0])];
   Value& output = values_[static_cast<size_t>(op.output)];
   if (input.shape.rank < 1 && op.input_count == 1) return "an operator on a scalar";
+  const bool alike = is_glue_type(input.type) && output.type == input.type;
   switch (op.kind) {
     case OpKind::kQuantize:
       if ((input.type != kTfLiteFloat32 && input.type != kTfLiteInt8 &&
@@ -200,13 +203,13 @@ const char* Partition::infer(const TfLiteContext& context, const Op& op) {
     case OpKind::kAdd:
     case OpKind::kMul: {
       const Value& second = values_[static_cast<size_t>(op.inputs[1])];
-      if (input.type != kTfLiteFloat32 || second.type != kTfLiteFloat32 ||
-          output.type != kTfLiteFloat32) {
-        return "add, multiply: only float32 is supported here";
+      if (!alike || second.type != input.type) {
+        return "add, multiply: the tensors' types are not supported here";
       }
       if (operand_of(input.shape, second.shape) != Operand::kOther) {
         output.shape = input.shape;
-      } else if (operand_of(second.shape, input.shape) != Operand::kOther) {
+      } else if (operand_of(second.shape, input.shape) != Operand::kOther &&
+                 !(op.kind == OpKind::kMul && input.type == kTfLiteInt8)) {
         output.shape = second.shape;
       } else {
         return "add, multiply: this kind of broadcast is not supported here";
@@ -215,15 +218,12 @@ const char* Partition::infer(const TfLiteContext& context, const Op& op) {
     }
     case OpKind::kClamp:
     case OpKind::kRound:
-      if (input.type != kTfLiteFloat32 || output.type != kTfLiteFloat32) {
-        return "relu or round: only float32 is supported here";
-      }
+      if (!alike) return "relu or round: the tensors' types are not supported here";
       output.shape = input.shape;
       return nullptr;
     case OpKind::kDepthToSpace: {
       const int64_t block = op.block_size;
-      if (input.type != kTfLiteFloat32 || output.type != kTfLiteFloat32 ||
-          input.shape.rank != 4 || input.shape.dims[3] % (block * block) != 0 ||
+      if (!alike || input.shape.rank != 4 || input.shape.dims[3] % (block * block) != 0 ||
           input.shape.dims[1] > INT32_MAX / block || input.shape.dims[2] > INT32_MAX / block) {
         return "depth to space: the shapes or types are not supported here";
       }
@@ -235,11 +235,24 @@ const char* Partition::infer(const TfLiteContext& context, const Op& op) {
     }
     case OpKind::kNearest: {
       Shape wanted;
-      if (input.type != kTfLiteFloat32 || output.type != kTfLiteFloat32 ||
-          input.shape.rank != 4 || !read_shape(context.tensors[output.tensor], &wanted) ||
+      if (!alike || input.shape.rank != 4 ||
+          !read_shape(context.tensors[output.tensor], &wanted) ||
           wanted.rank != 4 || input.shape.dims[1] <= 0 || input.shape.dims[2] <= 0 ||
           wanted.dims[1] % input.shape.dims[1] != 0 || wanted.dims[2] % input.shape.dims[2] != 0) {
         return "nearest neighbour: only whole factors are supported here";
+      }
+      output.shape = input.shape;
+      output.shape.dims[1] = wanted.dims[1];
+      output.shape.dims[2] = wanted.dims[2];
+      return nullptr;
+    }
+    case OpKind::kBilinear: {
+      Shape wanted;
+      if (!alike || input.type != kTfLiteInt8 || input.shape.rank != 4 ||
+          !read_shape(context.tensors[output.tensor], &wanted) || wanted.rank != 4 ||
+          !is_twice(wanted.dims[1], input.shape.dims[1]) ||
+          !is_twice(wanted.dims[2], input.shape.dims[2])) {
+        return "bilinear: only twice the size is supported here";
       }
       output.shape = input.shape;
       output.shape.dims[1] = wanted.dims[1];
@@ -250,7 +263,7 @@ const char* Partition::infer(const TfLiteContext& context, const Op& op) {
       int64_t channels = 0;
       for (int i = 0; i < op.input_count; ++i) {
         const Value& part = values_[static_cast<size_t>(op.inputs[i])];
-        if (part.type != kTfLiteFloat32 || part.shape.rank != 4 || input.shape.rank != 4 ||
+        if (part.type != input.type || part.shape.rank != 4 || input.shape.rank != 4 ||
             part.shape.dims[0] != input.shape.dims[0] ||
             part.shape.dims[1] != input.shape.dims[1] ||
             part.shape.dims[2] != input.shape.dims[2]) {
@@ -258,7 +271,7 @@ const char* Partition::infer(const TfLiteContext& context, const Op& op) {
         }
         channels += part.shape.dims[3];
       }
-      if (output.type != kTfLiteFloat32 || channels > INT32_MAX) {
+      if (!alike || channels > INT32_MAX) {
         return "concatenation: the output is not supported here";
       }
       output.shape = input.shape;
@@ -266,9 +279,12 @@ const char* Partition::infer(const TfLiteContext& context, const Op& op) {
       return nullptr;
     }
     case OpKind::kMean:
-      if (input.type != kTfLiteFloat32 || output.type != kTfLiteFloat32 ||
-          input.shape.rank != 4) {
+      if (!alike || input.shape.rank != 4) {
         return "mean: the shapes or types are not supported here";
+      }
+      if (input.type == kTfLiteInt8 &&
+          int64_t{input.shape.dims[1]} * input.shape.dims[2] > kMaxMeanPixels) {
+        return "mean: the picture is too large";
       }
       output.shape = input.shape;
       output.shape.dims[1] = output.shape.dims[2] = 1;

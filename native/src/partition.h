@@ -46,6 +46,7 @@ enum class StepKind {
   kChain,  // adds, multiplies and clamps, one after the other
   kDepthToSpace,
   kNearest,
+  kBilinear,
   kConcat,
   kMean,
 };
@@ -78,6 +79,7 @@ struct Step {
   int bit_outputs = 0;
   int bits[kMaxBitOutputs] = {-1, -1, -1, -1};
   Array<float> limits[kMaxBitOutputs];  // empty: zero
+  Array<int8_t> int8_limits[kMaxBitOutputs];  // of int8, empty: its zero point
 
   Window vertical, horizontal;  // of a pooling
   int32_t pad_top = 0, pad_left = 0;
@@ -139,11 +141,16 @@ class Partition {
   bool extend_chain(int follower, bool* taken, Step* step, const char** error);
   bool only_consumer(int value, const bool* taken, int* op) const;
   bool constant_floats(int value, const float** data) const;
+  const char* set_limits(int source, int threshold, size_t padded, Step* step) const;
   bool never_joined(int value) const;
-  bool is_threshold(int op, const bool* taken, int* source, const float** constants) const;
+  bool is_threshold(int op, const bool* taken, int* source, int* constants) const;
   const char* scaled_operand(int value, const bool* taken, int* multiply, Array<float>* scale,
                              int* source) const;
   void drop(int value) { values_[static_cast<size_t>(value)].place = Value::Place::kNowhere; }
+  bool is_int8(int value) const {
+    return values_[static_cast<size_t>(value)].type == kTfLiteInt8;
+  }
+  size_t bytes_of(const Step& step) const;  // of an element of its output
   const Shape& shape_of(int value) const { return values_[static_cast<size_t>(value)].shape; }
 
   // plan.cc
@@ -163,15 +170,21 @@ class Partition {
 
   // run.cc
   void run_task(const Step& step, int64_t task, int worker) const;
+  template <class T>
   void run_quantize(const Step& step, int64_t task) const;
   void run_conv(const Step& step, int64_t task, int worker) const;
   void run_pool(const Step& step, int64_t task) const;
+  template <class T>
   void run_chain(const Step& step, int64_t task, int worker) const;
   void run_depth_to_space(const Step& step, int64_t task) const;
   void run_nearest(const Step& step, int64_t task) const;
+  void run_bilinear(const Step& step, int64_t task, int worker) const;
   void run_concat(const Step& step, int64_t task) const;
   void run_mean(const Step& step, int64_t task, int worker) const;
+  void run_mean_of_int8(const Step& step, int64_t task, int worker) const;
   void run_dequantize(const Step& step, int64_t task) const;
+  void pack_bits(const Step& step, int j, const float* x, size_t count, uint32_t* bits) const;
+  void pack_bits(const Step& step, int j, const int8_t* x, size_t count, uint32_t* bits) const;
   void* workspace(int worker) const;
   const void* read(int value) const { return pointers_[static_cast<size_t>(value)]; }
   void* write(int value) const { return pointers_[static_cast<size_t>(value)]; }

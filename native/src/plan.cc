@@ -51,6 +51,16 @@ const char* Partition::size_steps() {
       case StepKind::kNearest:
         step.tasks = int64_t{shape.dims[0]} * shape.dims[1];
         break;
+      case StepKind::kBilinear:
+        step.tasks = int64_t{shape.dims[0]} * shape.dims[1];
+        if (!checked_mul(static_cast<size_t>(shape.dims[2]), static_cast<size_t>(shape.dims[3]),
+                         &scratch) ||
+            !checked_mul(scratch, 6, &scratch) ||
+            !checked_add(scratch, 4 * static_cast<size_t>(shape.dims[3]) + 3 * kEnlargeSlack,
+                         &scratch)) {
+          return kNoMemory;
+        }
+        break;
       case StepKind::kMean:
         step.tasks = int64_t{shape.dims[0]} * step.parts;
         scratch = static_cast<size_t>(shape_of(step.output).last()) * sizeof(float);

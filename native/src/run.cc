@@ -28,12 +28,50 @@ Broadcast broadcast_of(Operand operand) {
   }
 }
 
+void run_combine(const Kernels& kernels, const Combine<float>& combine) {
+  kernels.combine(combine);
+}
+void run_combine(const Kernels& kernels, const Combine<int8_t>& combine) {
+  kernels.combine_int8(combine);
+}
+
 template <class T>
 void unpack(const uint32_t* words, int64_t channels, T positive, T negative, T* out) {
   for (int64_t c = 0; c < channels; ++c) {
     out[c] = (words[c / 32] >> (c % 32)) & 1 ? negative : positive;
   }
 }
+
+// A factor as TensorFlow Lite keeps it, 31 bits and a shift, and its way of multiplying by it: the
+// product is rounded to 32 bits, half up, and then shifted, half away from zero.
+class FixedPoint {
+ public:
+  explicit FixedPoint(double factor) {
+    while (factor >= 1.0 && shift_ < 31) {
+      factor /= 2;
+      ++shift_;
+    }
+    while (factor > 0 && factor < 0.5 && shift_ > -31) {
+      factor *= 2;
+      --shift_;
+    }
+    const double rounded = factor * (int64_t{1} << 31) + 0.5;
+    factor_ = rounded < INT32_MAX ? static_cast<int64_t>(rounded) : int64_t{1} << 31;
+  }
+
+  int32_t times(int32_t x) const {
+    const int left = shift_ > 0 ? shift_ : 0, right = left - shift_;
+    const int64_t wide = static_cast<int32_t>(static_cast<uint32_t>(x) << left) * factor_;
+    const int64_t high = (wide + (int64_t{1} << 30)) >> 31;
+    const int64_t half = right == 0 ? 0 : int64_t{1} << (right - 1);
+    const int64_t size = ((high < 0 ? -high : high) + half) >> right;
+    return static_cast<int32_t>(high < 0 ? -size : size);
+  }
+
+ private:
+  int64_t factor_;
+  int shift_ = 0;
+};
 
 }  // namespace
 
@@ -42,41 +80,47 @@ void* Partition::workspace(int worker) const {
          workspace_stride_ * static_cast<size_t>(worker);
 }
 
-void Partition::run_quantize(const Step& step, int64_t task) const {
-  const Value& input = values_[static_cast<size_t>(step.input)];
-  const int64_t channels = input.shape.last();
-  const int64_t words = shape_of(step.bits[0]).last();
-  const Range rows = rows_of(input.shape, task);
-  // Pixels that fill their words lie side by side, as one long pixel does.
-  const auto pixels_at_once = [&](int64_t width, bool alike) {
-    return alike && width == 32 * words && rows.end > rows.first ? rows.end - rows.first : 1;
-  };
-  if (input.type == kTfLiteFloat32) {
-    int64_t first_word = 0;
-    for (int k = 0; k < step.parts; ++k) {
-      const float* x = static_cast<const float*>(read(step.part[k]));
-      const int64_t width = shape_of(step.part[k]).last();
-      for (int j = 0; j < step.bit_outputs; ++j) {
-        const float* limits = step.limits[j].size() == 0 ? nullptr : step.limits[j].data();
-        uint32_t* bits = static_cast<uint32_t*>(write(step.bits[j])) + first_word;
-        const int64_t pixels = pixels_at_once(width, limits == nullptr);
-        for (int64_t row = rows.first; row < rows.end; row += pixels) {
-          kernels_->quantize_float(x + row * width, limits, static_cast<size_t>(pixels * width),
-                                   bits + row * words);
-        }
-      }
-      first_word += words_for(static_cast<int32_t>(width));
-    }
+size_t Partition::bytes_of(const Step& step) const {
+  return element_size(values_[static_cast<size_t>(step.output)].type);
+}
+
+void Partition::pack_bits(const Step& step, int j, const float* x, size_t count,
+                          uint32_t* bits) const {
+  const float* limits = step.limits[j].size() == 0 ? nullptr : step.limits[j].data();
+  kernels_->quantize_float(x, limits, count, bits);
+}
+
+void Partition::pack_bits(const Step& step, int j, const int8_t* x, size_t count,
+                          uint32_t* bits) const {
+  if (step.int8_limits[j].size() != 0) {
+    kernels_->quantize_int8_by(x, step.int8_limits[j].data(), count, bits);
     return;
   }
   // False is -1, so a bool is an int8 whose zero point is 1.
-  const int zero_point = input.type == kTfLiteBool ? 1 : input.zero_point;
-  const int8_t* x = static_cast<const int8_t*>(read(step.input));
-  uint32_t* bits = static_cast<uint32_t*>(write(step.bits[0]));
-  const int64_t pixels = pixels_at_once(channels, true);
-  for (int64_t row = rows.first; row < rows.end; row += pixels) {
-    kernels_->quantize_int8(x + row * channels, zero_point, static_cast<size_t>(pixels * channels),
-                            bits + row * words);
+  const Value& input = values_[static_cast<size_t>(step.input)];
+  kernels_->quantize_int8(x, input.type == kTfLiteBool ? 1 : input.zero_point, count, bits);
+}
+
+template <class T>
+void Partition::run_quantize(const Step& step, int64_t task) const {
+  const int64_t words = shape_of(step.bits[0]).last();
+  const Range rows = rows_of(shape_of(step.input), task);
+  int64_t first_word = 0;
+  for (int k = 0; k < step.parts; ++k) {
+    const T* x = static_cast<const T*>(read(step.part[k]));
+    const int64_t width = shape_of(step.part[k]).last();
+    for (int j = 0; j < step.bit_outputs; ++j) {
+      const bool alike = step.limits[j].size() == 0 && step.int8_limits[j].size() == 0;
+      // Pixels that fill their words lie side by side, as one long pixel does.
+      const int64_t pixels =
+          alike && width == 32 * words && rows.end > rows.first ? rows.end - rows.first : 1;
+      uint32_t* bits = static_cast<uint32_t*>(write(step.bits[j])) + first_word;
+      for (int64_t row = rows.first; row < rows.end; row += pixels) {
+        pack_bits(step, j, x + row * width, static_cast<size_t>(pixels * width),
+                  bits + row * words);
+      }
+    }
+    first_word += words_for(static_cast<int32_t>(width));
   }
 }
 
@@ -120,15 +164,16 @@ void Partition::run_conv(const Step& step, int64_t task, int worker) const {
   target.others = static_cast<int>(step.links.size());
   for (int j = 0; j < target.others; ++j) {
     const Link& link = step.links[static_cast<size_t>(j)];
-    target.other[j] = {static_cast<const float*>(read(link.value)), link.layout,
-                       link.op == Combination::kMultiply};
+    target.other[j] = {read(link.value), link.layout, link.op == Combination::kMultiply};
   }
   target.after_min = step.after_min;
   target.after_max = step.after_max;
   target.bit_outputs = step.bit_outputs;
   for (int j = 0; j < step.bit_outputs; ++j) {
     target.bits[j] = static_cast<uint32_t*>(write(step.bits[j]));
-    target.limit[j] = step.limits[j].data();
+    target.limit[j] = step.conv.kind() == ConvKind::kInt8
+                          ? static_cast<const void*>(step.int8_limits[j].data())
+                          : step.limits[j].data();
   }
   step.conv.run_row(task, static_cast<const uint32_t*>(read(step.input)), target,
                     workspace(worker));
@@ -161,44 +206,44 @@ void Partition::run_pool(const Step& step, int64_t task) const {
   }
 }
 
+template <class T>
 void Partition::run_chain(const Step& step, int64_t task, int worker) const {
   const Shape& shape = shape_of(step.input);
   const Range rows = rows_of(shape, task);
   const int64_t channels = shape.last();
   const int64_t words = words_for(shape.last());
   const int64_t each = rows_per_block(shape);
-  const float* input = static_cast<const float*>(read(step.input));
+  const T* input = static_cast<const T*>(read(step.input));
   for (int64_t row = rows.first; row < rows.end; row += each) {
     const int64_t count = rows.end - row < each ? rows.end - row : each;
-    Combine combine;
+    Combine<T> combine;
     combine.rows = static_cast<size_t>(count);
     combine.channels = static_cast<size_t>(channels);
+    combine.zero_point = values_[static_cast<size_t>(step.input)].zero_point;
     combine.x = input + row * channels;
-    combine.out = step.output < 0 ? static_cast<float*>(workspace(worker))
-                                  : static_cast<float*>(write(step.output)) + row * channels;
+    combine.out = step.output < 0 ? static_cast<T*>(workspace(worker))
+                                  : static_cast<T*>(write(step.output)) + row * channels;
     for (size_t j = 0; j < step.links.size(); ++j) {
       const Link& link = step.links[j];
       combine.op = link.op;
-      combine.low = link.low;
-      combine.high = link.high;
+      combine.low = limit_of<T>(link.low);
+      combine.high = limit_of<T>(link.high);
       combine.scale = link.scale.size() == 0 ? nullptr : link.scale.data();
       combine.broadcast = link.value < 0 ? Broadcast::kNone : broadcast_of(link.operand);
-      combine.operand =
-          link.value < 0 ? combine.x : static_cast<const float*>(read(link.value));
+      combine.operand = link.value < 0 ? combine.x : static_cast<const T*>(read(link.value));
       if (link.value >= 0 && combine.broadcast == Broadcast::kNone) {
         combine.operand += row * channels;
       } else if (combine.broadcast == Broadcast::kRows) {
         combine.operand += row;
       }
-      kernels_->combine(combine);
+      run_combine(*kernels_, combine);
       combine.x = combine.out;
     }
     for (int j = 0; j < step.bit_outputs; ++j) {
       uint32_t* bits = static_cast<uint32_t*>(write(step.bits[j])) + row * words;
-      const float* limit = step.limits[j].size() == 0 ? nullptr : step.limits[j].data();
       for (int64_t r = 0; r < count; ++r) {
-        kernels_->quantize_float(combine.x + r * channels, limit, static_cast<size_t>(channels),
-                                 bits + r * words);
+        pack_bits(step, j, combine.x + r * channels, static_cast<size_t>(channels),
+                  bits + r * words);
       }
     }
   }
@@ -208,28 +253,43 @@ void Partition::run_nearest(const Step& step, int64_t task) const {
   const Shape& in = shape_of(step.input);
   const Shape& out = shape_of(step.output);
   const int64_t down = out.dims[1] / in.dims[1], across = out.dims[2] / in.dims[2];
-  const int64_t channels = in.dims[3];
-  const size_t bytes = static_cast<size_t>(channels) * sizeof(float);
+  const size_t bytes = static_cast<size_t>(in.dims[3]) * bytes_of(step);
   const size_t row_bytes = bytes * static_cast<size_t>(out.dims[2]);
-  const float* x = static_cast<const float*>(read(step.input)) + task * in.dims[2] * channels;
-  float* first = static_cast<float*>(write(step.output)) + task * down * out.dims[2] * channels;
-  float* y = first;
-  for (int64_t ix = 0; ix < in.dims[2]; ++ix) {
-    for (int64_t k = 0; k < across; ++k, y += channels) memcpy(y, x + ix * channels, bytes);
+  const uint8_t* x = static_cast<const uint8_t*>(read(step.input)) +
+                     static_cast<size_t>(task * in.dims[2]) * bytes;
+  uint8_t* first =
+      static_cast<uint8_t*>(write(step.output)) + static_cast<size_t>(task * down) * row_bytes;
+  uint8_t* y = first;
+  for (int64_t ix = 0; ix < in.dims[2]; ++ix, x += bytes) {
+    for (int64_t k = 0; k < across; ++k, y += bytes) memcpy(y, x, bytes);
   }
-  for (int64_t k = 1; k < down; ++k) memcpy(first + k * out.dims[2] * channels, first, row_bytes);
+  for (int64_t k = 1; k < down; ++k, y += row_bytes) memcpy(y, first, row_bytes);
+}
+
+void Partition::run_bilinear(const Step& step, int64_t task, int worker) const {
+  const Shape& in = shape_of(step.input);
+  const int64_t height = in.dims[1], y = task % height;
+  const size_t width = static_cast<size_t>(in.dims[2]), channels = static_cast<size_t>(in.dims[3]);
+  const int64_t row = static_cast<int64_t>(width * channels);
+  const int8_t* x = static_cast<const int8_t*>(read(step.input)) + task * row;
+  int8_t* out = static_cast<int8_t*>(write(step.output)) + 4 * task * row;
+  const int8_t* above = y > 0 ? x - row : x;
+  const int8_t* below = y + 1 < height ? x + row : x;
+  kernels_->enlarge_int8(x, above, width, channels, out, workspace(worker));
+  kernels_->enlarge_int8(x, below, width, channels, out + 2 * row, workspace(worker));
 }
 
 void Partition::run_concat(const Step& step, int64_t task) const {
-  const int64_t channels = shape_of(step.output).last();
+  const size_t pixel = static_cast<size_t>(shape_of(step.output).last()) * bytes_of(step);
   // Tasks were counted by the first part's channels.
   const Range rows = rows_of(shape_of(step.input), task);
-  float* out = static_cast<float*>(write(step.output));
+  uint8_t* out = static_cast<uint8_t*>(write(step.output));
   for (int k = 0; k < step.parts; ++k) {
-    const int64_t width = shape_of(step.part[k]).last();
-    const float* x = static_cast<const float*>(read(step.part[k]));
+    const size_t width = static_cast<size_t>(shape_of(step.part[k]).last()) * bytes_of(step);
+    const uint8_t* x = static_cast<const uint8_t*>(read(step.part[k]));
     for (int64_t row = rows.first; row < rows.end; ++row) {
-      memcpy(out + row * channels, x + row * width, static_cast<size_t>(width) * sizeof(float));
+      const size_t r = static_cast<size_t>(row);
+      memcpy(out + r * pixel, x + r * width, width);
     }
     out += width;
   }
@@ -261,26 +321,51 @@ void Partition::run_mean(const Step& step, int64_t task, int worker) const {
   for (int64_t c = 0; c < channels; ++c) out[c] /= count;
 }
 
+// The interpreter's own formula, in its own precision.
+void Partition::run_mean_of_int8(const Step& step, int64_t task, int worker) const {
+  const int64_t batch = task / step.parts;
+  const int k = static_cast<int>(task % step.parts);
+  const Value& input = values_[static_cast<size_t>(step.part[k])];
+  const Value& output = values_[static_cast<size_t>(step.output)];
+  const int64_t channels = input.shape.last();
+  const int64_t pixels = int64_t{input.shape.dims[1]} * input.shape.dims[2];
+  const int8_t* x = static_cast<const int8_t*>(read(step.part[k])) + batch * pixels * channels;
+  int8_t* out = static_cast<int8_t*>(write(step.output)) + batch * output.shape.last();
+  for (int j = 0; j < k; ++j) out += shape_of(step.part[j]).last();
+  int32_t* sums = static_cast<int32_t*>(workspace(worker));
+  memset(sums, 0, static_cast<size_t>(channels) * sizeof(int32_t));
+  kernels_->sum_int8(x, static_cast<size_t>(pixels), static_cast<size_t>(channels), sums);
+
+  const float zero = static_cast<float>(input.zero_point) * input.scale / output.scale;
+  const int32_t offset = output.zero_point - static_cast<int32_t>(zero + (zero > 0 ? 0.5f : -0.5f));
+  const FixedPoint scale(input.scale / (static_cast<float>(pixels) * output.scale));
+  for (int64_t c = 0; c < channels; ++c) {
+    const int64_t mean = int64_t{scale.times(sums[c])} + offset;
+    out[c] = static_cast<int8_t>(mean < -128 ? -128 : (mean > 127 ? 127 : mean));
+  }
+}
+
 void Partition::run_depth_to_space(const Step& step, int64_t task) const {
-  const Shape& in = values_[static_cast<size_t>(step.input)].shape;
-  const Shape& out = values_[static_cast<size_t>(step.output)].shape;
+  const Shape& in = shape_of(step.input);
   const int64_t block = step.block_size;
-  const int64_t run = block * out.dims[3];  // channels that stay together
-  const float* x = static_cast<const float*>(read(step.input)) +
-                   task * in.dims[2] * in.dims[3];
-  float* y = static_cast<float*>(write(step.output)) + task * block * out.dims[2] * out.dims[3];
-  for (int64_t dy = 0; dy < block; ++dy) {
-    for (int64_t ix = 0; ix < in.dims[2]; ++ix) {
-      memcpy(y, x + ix * in.dims[3] + dy * run, static_cast<size_t>(run) * sizeof(float));
-      y += run;
+  const size_t pixel = static_cast<size_t>(in.dims[3]) * bytes_of(step);
+  const size_t run = pixel / static_cast<size_t>(block);  // channels that stay together
+  const uint8_t* x = static_cast<const uint8_t*>(read(step.input)) +
+                     static_cast<size_t>(task * in.dims[2]) * pixel;
+  uint8_t* y = static_cast<uint8_t*>(write(step.output)) +
+               static_cast<size_t>(task * in.dims[2]) * pixel;
+  for (int64_t dy = 0; dy < block; ++dy, x += run) {
+    for (size_t ix = 0; ix < static_cast<size_t>(in.dims[2]); ++ix, y += run) {
+      memcpy(y, x + ix * pixel, run);
     }
   }
 }
 
 void Partition::run_task(const Step& step, int64_t task, int worker) const {
+  const bool is_float = values_[static_cast<size_t>(step.input)].type == kTfLiteFloat32;
   switch (step.kind) {
     case StepKind::kQuantize:
-      return run_quantize(step, task);
+      return is_float ? run_quantize<float>(step, task) : run_quantize<int8_t>(step, task);
     case StepKind::kDequantize:
       return run_dequantize(step, task);
     case StepKind::kConv:
@@ -288,15 +373,18 @@ void Partition::run_task(const Step& step, int64_t task, int worker) const {
     case StepKind::kMaxPool:
       return run_pool(step, task);
     case StepKind::kChain:
-      return run_chain(step, task, worker);
+      return is_float ? run_chain<float>(step, task, worker)
+                      : run_chain<int8_t>(step, task, worker);
     case StepKind::kDepthToSpace:
       return run_depth_to_space(step, task);
     case StepKind::kNearest:
       return run_nearest(step, task);
+    case StepKind::kBilinear:
+      return run_bilinear(step, task, worker);
     case StepKind::kConcat:
       return run_concat(step, task);
     case StepKind::kMean:
-      return run_mean(step, task, worker);
+      return is_float ? run_mean(step, task, worker) : run_mean_of_int8(step, task, worker);
   }
 }
 

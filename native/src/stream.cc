@@ -15,6 +15,8 @@ const char* kNoMemory = "out of memory for the order of the work";
 
 // All tensors of a stream keep their place until its end, so it must not get long.
 constexpr size_t kMaxSteps = 4;
+// More turns than any real picture takes are not put in order: that would take gigabytes.
+constexpr size_t kMaxTurns = size_t{1} << 20;
 // Rows that a step stays behind more than it must, so that a turn hardly ever waits.
 constexpr int64_t kSlack = 1;
 // Before a thread that waits for a row lets others have the processor.
@@ -117,7 +119,7 @@ const char* Partition::build_streams() {
       flags += static_cast<size_t>(steps_[end].tasks);
       ++end;
     }
-    if (end - first >= 2) {
+    if (end - first >= 2 && flags <= kMaxTurns) {
       Stream* stream = streams_.append();
       if (stream == nullptr) return kNoMemory;
       stream->first = static_cast<int>(first);

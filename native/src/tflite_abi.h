@@ -29,6 +29,7 @@ enum TfLiteBuiltin {
   kTfLiteBuiltinMul = 18,
   kTfLiteBuiltinRelu = 19,
   kTfLiteBuiltinRelu6 = 21,
+  kTfLiteBuiltinResizeBilinear = 23,
   kTfLiteBuiltinCustom = 32,
   kTfLiteBuiltinMean = 40,
   kTfLiteBuiltinResizeNearestNeighbor = 97,
@@ -159,6 +160,10 @@ struct TfLiteConcatenationParams {
 };
 struct TfLiteReducerParams {
   bool keep_dims;
+};
+struct TfLiteResizeBilinearParams {
+  bool align_corners;
+  bool half_pixel_centers;
 };
 struct TfLiteResizeNearestNeighborParams {
   bool align_corners;

@@ -44,7 +44,7 @@ int constant(MockInterpreter* mock, Bytes* bytes, int type, const std::vector<in
     state = state * 1664525u + 1013904223u;
     word = type == kTfLiteFloat32 ? 0x3f000000u + (state >> 9) : state;
   }
-  return mock->tensor(type, dims, data.data(), count * 4);
+  return mock->tensor(type, dims, data.data(), count * (type == kTfLiteInt8 ? 1 : 4), 0.5f);
 }
 
 std::vector<uint8_t> options(Bytes* bytes, std::vector<std::pair<std::string, int>> entries) {
@@ -80,13 +80,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   last.channels = bytes.number(1, 80);
   last.dims = {bytes.number(1, 2), bytes.number(1, 7), bytes.number(1, 9), last.channels};
   if (bytes.chance(6)) last.dims.resize(bytes.byte() % 5);
-  int type = bytes.chance(8) ? types[bytes.byte() % 6] : kTfLiteFloat32;
-  last.tensor = mock.tensor(type, last.dims, nullptr, 0, 0.5f, bytes.number(-9, 9));
+  // What lies between LCE's operators is of one type; int8s mostly share a range.
+  const int glue = bytes.chance(100) ? kTfLiteInt8 : kTfLiteFloat32;
+  int type = bytes.chance(8) ? types[bytes.byte() % 6] : glue;
+  const auto tensor = [&] {
+    const int zero_point = bytes.chance(3) ? bytes.number(-128, 127) : 0;
+    return mock.tensor(glue, last.dims, nullptr, 0, bytes.chance(3) ? 0.0f : 0.5f, zero_point);
+  };
+  last.tensor = mock.tensor(type, last.dims, nullptr, 0, 0.5f, bytes.chance(40) ? 3 : 0);
   inputs.push_back(last.tensor);
   const Last first = last;
 
   for (int steps = bytes.range(1, 6); steps > 0; --steps) {
-    const int kind = bytes.byte() % 12;
+    const int kind = bytes.byte() % 13;
     const auto dim = [&](size_t i) { return i < last.dims.size() ? last.dims[i] : 1; };
     const int channels_in = last.channels;
     const int words = channels_in / 32 + (channels_in % 32 != 0);
@@ -113,10 +119,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       const int multiplier = constant(&mock, &bytes, kTfLiteFloat32, {out_channels});
       const int bias = constant(&mock, &bytes, kTfLiteFloat32, {out_channels});
       const int threshold = constant(&mock, &bytes, kTfLiteInt32, {out_channels});
-      const int out_type = bytes.chance(40) ? types[bytes.byte() % 6] : kTfLiteFloat32;
+      const int out_type = bytes.chance(40) ? types[bytes.byte() % 6] : glue;
       last.dims = {dim(0), dim(1), dim(2), out_channels};
       last.channels = out_channels;
-      last.tensor = mock.tensor(out_type, last.dims, nullptr, 0, 0.7f, 2);
+      last.tensor = mock.tensor(out_type, last.dims, nullptr, 0, 0.5f, bytes.number(0, 0));
       mock.custom("LceBconv2d", {bits, filter, multiplier, bias, bytes.chance(8) ? -1 : threshold},
                   last.tensor,
                   options(&bytes, {{"channels_in", bytes.chance(6) ? bytes.number(1, 99)
@@ -130,14 +136,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                    {"stride_width", bytes.number(1, 2)}}));
     } else if (kind <= 5) {  // add or multiply
       const int other = bytes.chance(128)
-                            ? constant(&mock, &bytes, kTfLiteFloat32, {last.channels})
+                            ? constant(&mock, &bytes, glue, {last.channels})
                             : (bytes.chance(128) ? first.tensor : last.tensor);
-      const int out = mock.tensor(kTfLiteFloat32, last.dims);
+      const int out = tensor();
       mock.builtin(kind == 4 ? kTfLiteBuiltinAdd : kTfLiteBuiltinMul, {last.tensor, other}, out,
                    bytes.number(0, 3));
       last.tensor = out;
     } else if (kind == 8) {
-      const int out = mock.tensor(kTfLiteFloat32, last.dims);
+      const int out = tensor();
       mock.builtin(kTfLiteBuiltinAddN, {last.tensor, last.tensor, first.tensor}, out, 0);
       last.tensor = out;
     } else if (kind == 9) {
@@ -147,7 +153,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
           !__builtin_mul_overflow(bytes.number(2, 2), last.dims[3], &sum)) {
         last.channels = last.dims[3] = sum;
       }
-      const int out = mock.tensor(kTfLiteFloat32, last.dims);
+      const int out = tensor();
       mock.builtin(kTfLiteBuiltinConcatenation, {last.tensor, other}, out,
                    bytes.chance(200) ? 3 : bytes.number(-1, 3));
       last.tensor = out;
@@ -155,22 +161,38 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       const int32_t axes[2] = {bytes.number(1, 1), bytes.number(2, 2)};
       const int axis = mock.tensor(kTfLiteInt32, {2}, axes, sizeof axes);
       last.dims = {dim(0), 1, 1, dim(3)};
-      const int out = mock.tensor(kTfLiteFloat32, last.dims);
+      const int out = tensor();
       mock.builtin(kTfLiteBuiltinMean, {last.tensor, axis}, out, 1);
       last.tensor = out;
     } else if (kind == 11) {
       const int factor = bytes.number(1, 3);
-      int wide;
-      if (last.dims.size() == 4 && !__builtin_mul_overflow(last.dims[1], factor, &wide)) {
-        last.dims[1] = wide;
+      for (size_t i = 1; i <= 2; ++i) {
+        int wide;
+        if (last.dims.size() == 4 && !__builtin_mul_overflow(last.dims[i], factor, &wide)) {
+          last.dims[i] = wide;
+        }
       }
       const int32_t sizes[2] = {dim(1), dim(2)};
       const int target = mock.tensor(kTfLiteInt32, {2}, sizes, sizeof sizes);
-      const int out = mock.tensor(kTfLiteFloat32, last.dims);
-      mock.builtin(kTfLiteBuiltinResizeNearestNeighbor, {last.tensor, target}, out, 0);
+      const int out = tensor();
+      // Of a bilinear resize: centers of pixels are half.
+      const bool bilinear = bytes.chance(100);
+      mock.builtin(bilinear ? kTfLiteBuiltinResizeBilinear : kTfLiteBuiltinResizeNearestNeighbor,
+                   {last.tensor, target}, out, bilinear ? 256 : 0);
+      last.tensor = out;
+    } else if (kind == 12) {  // a mask, of bits along the channels, and a product with it
+      const std::vector<int> dims = {1, 1, 1, last.channels};
+      const int bits = constant(&mock, &bytes, kTfLiteInt32, {1, 1, 1, words});
+      const float step = bytes.chance(6) ? 0.3f : 0.015625f;
+      const int signs = mock.tensor(glue, dims, nullptr, 0, step, 0);
+      const int mask = mock.tensor(glue, dims, nullptr, 0, step, 0);
+      mock.custom("LceDequantize", {bits}, signs, {});
+      mock.builtin(kTfLiteBuiltinRelu, {signs}, mask, 0);
+      const int out = tensor();
+      mock.builtin(kTfLiteBuiltinMul, {last.tensor, mask}, out, bytes.number(0, 3));
       last.tensor = out;
     } else if (kind == 6) {
-      const int out = mock.tensor(kTfLiteFloat32, last.dims);
+      const int out = tensor();
       const int unary[] = {kTfLiteBuiltinRelu, kTfLiteBuiltinRelu6, kTfLiteBuiltinRound};
       mock.builtin(unary[bytes.byte() % 3], {last.tensor}, out, 0);
       last.tensor = out;
@@ -178,7 +200,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       const int block = bytes.number(1, 2);
       last.channels = block > 0 ? last.channels / block / block : last.channels;
       if (last.dims.size() == 4) last.dims[3] = last.channels;
-      const int out = mock.tensor(kTfLiteFloat32, last.dims);
+      const int out = tensor();
       mock.builtin(kTfLiteBuiltinDepthToSpace, {last.tensor}, out, block);
       last.tensor = out;
     }

@@ -17,7 +17,7 @@ int pick(Random& random, int low, int high) {
 
 struct Case {
   int batch, height, width, channels_in, groups, channels_out, kh, kw, sh, sw, dh, dw;
-  bool same, one, bits, int8;
+  bool same, one, bits, int8, adds;
   int threads;
 
   int out_size(int size, int k, int stride, int dilation, int* pad) const {
@@ -49,7 +49,8 @@ Case random_case(Random& random) {
   c.width = pick(random, 1, 17);
   c.groups = pick(random, 0, 3) == 0 ? pick(random, 2, 3) : 1;
   c.channels_in = c.groups == 1 ? pick(random, 1, 140) : 32 * pick(random, 1, 2) * c.groups;
-  c.channels_out = pick(random, 1, 70) * c.groups;
+  // A convolution to few channels has a kernel of its own.
+  c.channels_out = pick(random, 1, pick(random, 0, 2) == 0 ? 6 : 70) * c.groups;
   c.kh = pick(random, 1, 5);
   c.kw = pick(random, 1, 5);
   c.sh = pick(random, 1, 3);
@@ -61,6 +62,7 @@ Case random_case(Random& random) {
   const int kind = pick(random, 0, 2);
   c.bits = kind == 1;
   c.int8 = kind == 2;
+  c.adds = c.int8 && pick(random, 0, 1);  // another tensor to the result
   c.threads = pick(random, 1, 3);
   return c;
 }
@@ -98,7 +100,7 @@ void run(const Case& c, const char* isa, Random& random) {
 
   MockInterpreter mock;
   const float scale = 1.5f;
-  const int zero_point = -3;
+  const int zero_point = pick(random, 0, 1) ? -3 : 100;
   const int in = mock.tensor(kTfLiteInt32, {c.batch, c.height, c.width, words});
   const int weights = mock.tensor(kTfLiteInt32, {c.channels_out, c.kh, c.kw, group_words},
                                   filter.data(), filter.size() * 4);
@@ -122,7 +124,11 @@ void run(const Case& c, const char* isa, Random& random) {
                         {"padding", c.same ? 0 : 1},
                         {"stride_height", c.sh},
                         {"stride_width", c.sw}}));
-  const TfLiteStatus status = mock.allocate({in}, {out}, isa, c.threads);
+  const std::vector<int> out_dims = {c.batch, oh, ow, c.channels_out};
+  const int other = mock.tensor(kTfLiteInt8, out_dims, nullptr, 0, scale, zero_point);
+  const int sum = c.adds ? mock.tensor(kTfLiteInt8, out_dims, nullptr, 0, scale, zero_point) : out;
+  if (c.adds) mock.builtin(kTfLiteBuiltinAdd, {out, other}, sum, 0);
+  const TfLiteStatus status = mock.allocate({in, other}, {sum}, isa, c.threads);
   if (oh == 0 || ow == 0) {
     check(status == kTfLiteError && !mock.error.empty(), c, isa, "an empty output was accepted");
     return;
@@ -132,6 +138,8 @@ void run(const Case& c, const char* isa, Random& random) {
     return;
   }
   memcpy(mock[in].data, x.data(), x.size() * 4);
+  int8_t* others = static_cast<int8_t*>(mock[other].data);
+  for (size_t i = 0; i < mock[other].bytes; ++i) others[i] = static_cast<int8_t>(random());
   check(mock.invoke() == kTfLiteOk, c, isa, "invoke failed");
 
   for (int n = 0; n < c.batch; ++n) {
@@ -176,8 +184,10 @@ void run(const Case& c, const char* isa, Random& random) {
             const float product = static_cast<float>(depth - dot) *
                                   static_cast<float>(-1.0 * multiplier[s] / scale);
             const float value = roundf(product + static_cast<float>(whole_bias));
-            const float bounded = fminf(fmaxf(value, -128.0f), 127.0f);
-            check(static_cast<int8_t*>(mock[out].data)[element] == static_cast<int8_t>(bounded), c,
+            const auto bounded = [](float v) { return fminf(fmaxf(v, -128.0f), 127.0f); };
+            const float added = static_cast<float>(others[element] - zero_point);
+            const float whole = c.adds ? bounded(bounded(value) + added) : bounded(value);
+            check(static_cast<int8_t*>(mock[sum].data)[element] == static_cast<int8_t>(whole), c,
                   isa, "an int8");
           } else {
             const float product = static_cast<float>(dot) * multiplier[s];
@@ -191,6 +201,67 @@ void run(const Case& c, const char* isa, Random& random) {
   }
 }
 
+// What else the kernels do with int8s, against plain loops.
+void run_bytes(const larq_dense::Kernels& kernels, Random& random) {
+  using larq_dense::Broadcast;
+  using larq_dense::Combination;
+  const size_t rows = static_cast<size_t>(pick(random, 1, 5));
+  const size_t channels = static_cast<size_t>(pick(random, 1, 100));
+  const size_t count = rows * channels;
+  const auto fill = [&](size_t size) {
+    std::vector<int8_t> bytes(size);
+    for (int8_t& b : bytes) {
+      const int kind = pick(random, 0, 9);
+      b = static_cast<int8_t>(kind == 0 ? -128 : (kind == 1 ? 127 : (kind == 2 ? 0 : random())));
+    }
+    return bytes;
+  };
+  const auto expect = [&](bool holds, const char* what) {
+    if (holds) return;
+    ++failures;
+    printf("FAILED %s: %s of %zu rows of %zu\n", kernels.name, what, rows, channels);
+  };
+  std::vector<int8_t> x = fill(count), operand = fill(count);
+  const int zero = fill(1)[0];
+  const Broadcast broadcasts[] = {Broadcast::kNone, Broadcast::kChannels, Broadcast::kRows,
+                                  Broadcast::kScalar};
+  const Combination ops[] = {Combination::kAdd, Combination::kMultiply, Combination::kFirst};
+  const Broadcast broadcast = broadcasts[pick(random, 0, 3)];
+  const Combination op = ops[pick(random, 0, 2)];
+  const int8_t low = static_cast<int8_t>(pick(random, -128, 0));
+  const int8_t high = static_cast<int8_t>(pick(random, 0, 127));
+  std::vector<int8_t> out = x;  // in its place
+  kernels.combine_int8({op, out.data(), operand.data(), broadcast, nullptr, low, high, zero,
+                        out.data(), rows, channels});
+  for (size_t i = 0; i < count; ++i) {
+    const size_t at[] = {i, i % channels, i / channels, 0};
+    const int y = operand[at[static_cast<size_t>(broadcast)]];
+    int v = x[i];
+    if (op == Combination::kAdd) v = x[i] + y - zero;
+    if (op == Combination::kMultiply) v = y != 0 ? x[i] : zero;
+    v = v < low ? low : (v > high ? high : v);
+    expect(out[i] == v, "a combination");
+  }
+
+  const std::vector<int8_t> limit = fill(channels);
+  std::vector<uint32_t> by((channels + 31) / 32), by_zero = by;
+  kernels.quantize_int8_by(x.data(), limit.data(), channels, by.data());
+  kernels.quantize_int8(x.data(), zero, channels, by_zero.data());
+  for (size_t i = 0; i < 32 * by.size(); ++i) {
+    const bool inside = i < channels;
+    expect((by[i / 32] >> (i % 32) & 1) == (inside && x[i] < limit[i]), "a bit by a limit");
+    expect((by_zero[i / 32] >> (i % 32) & 1) == (inside && x[i] < zero), "a bit by the zero point");
+  }
+
+  std::vector<int32_t> sums(channels, 5);
+  kernels.sum_int8(x.data(), rows, channels, sums.data());
+  for (size_t i = 0; i < channels; ++i) {
+    int sum = 5;
+    for (size_t r = 0; r < rows; ++r) sum += x[r * channels + i];
+    expect(sums[i] == sum, "a sum");
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -198,7 +269,10 @@ int main(int argc, char** argv) {
   for (int k = 0; larq_dense::usable_kernels(k) != nullptr; ++k) {
     const char* isa = larq_dense::usable_kernels(k)->name;
     Random random(1234);
-    for (int i = 0; i < cases && failures <= 5; ++i) run(random_case(random), isa, random);
+    for (int i = 0; i < cases && failures <= 5; ++i) {
+      run(random_case(random), isa, random);
+      run_bytes(*larq_dense::usable_kernels(k), random);
+    }
     printf("%s: %d cases\n", isa, cases);
   }
   return failures == 0 ? 0 : 1;

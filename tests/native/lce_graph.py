@@ -28,6 +28,7 @@ _BUILTINS = {
     "ADD_N": 106,
     "CONCATENATION": 2,
     "MEAN": 40,
+    "RESIZE_BILINEAR": 23,
     "RESIZE_NEAREST_NEIGHBOR": 97,
     "ADD": 0,
     "CONV_2D": 3,
@@ -89,8 +90,8 @@ class Graph:
         self.tensors.append(tensor)
         return len(self.tensors) - 1
 
-    def constant(self, data: np.ndarray) -> int:
-        return self.tensor(data.shape, data.dtype, data)
+    def constant(self, data: np.ndarray, **quantization: Any) -> int:
+        return self.tensor(data.shape, data.dtype, data, **quantization)
 
     def input(self, shape: tuple[int, ...], dtype: Any = np.float32, **options: Any) -> int:
         index = self.tensor(shape, dtype, **options)
@@ -138,9 +139,10 @@ class Graph:
         shape: tuple[int, ...],
         dtype: Any = np.float32,
         scale: float | None = None,
+        zero_point: int = 0,
         **options: int,
     ) -> int:
-        output = self.tensor(shape, dtype, scale=scale)
+        output = self.tensor(shape, dtype, scale=scale, zero_point=zero_point)
         operator = schema.OperatorT()
         operator.opcodeIndex = self._code(name)
         operator.inputs = inputs
@@ -151,6 +153,7 @@ class Graph:
             "DEPTH_TO_SPACE": "DepthToSpaceOptions",
             "CONCATENATION": "ConcatenationOptions",
             "MEAN": "ReducerOptions",
+            "RESIZE_BILINEAR": "ResizeBilinearOptions",
             "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
         }.get(name)
         if kind is not None:

@@ -1,10 +1,12 @@
-"""A whole network of ours, converted: the XNOR runtime against Keras."""
+"""Whole networks of ours, converted: the XNOR runtime against Keras, and in int8 against LCE."""
 
 import types
 
+import int8_networks
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny_models
 
 from larq_dense.runtime import xnor
 
@@ -12,6 +14,7 @@ if not xnor.available():
     pytest.skip(str(xnor.why_unavailable()), allow_module_level=True)
 lce = pytest.importorskip("larq_compute_engine")
 
+from larq_dense.conversion.flatbuffer import to_flatbuffer  # noqa: E402
 from larq_dense.models.builder import build  # noqa: E402
 from larq_dense.models.exact import snap  # noqa: E402
 
@@ -37,3 +40,16 @@ def test_a_network_gives_what_keras_gives(seed: int) -> None:
         got = interpreter.run(x)
         # No sign differs, so that only the head's sums do, in their last bits.
         np.testing.assert_allclose(got, expected, atol=2e-6 * np.abs(expected).max())
+
+
+def test_an_int8_network_gives_what_lce_gives() -> None:
+    model = int8_networks.int8_network(int8_networks.everything)
+    shape = (1, tiny_models.HEIGHT, tiny_models.WIDTH, 3)
+    content = to_flatbuffer(model, shape, int8=True)
+    reference = lce.tflite.python.interpreter.Interpreter(content)
+    rng = np.random.default_rng(0)
+    for name in xnor.instruction_sets():
+        interpreter = xnor.load(content, 2, instruction_set=name)
+        x = rng.integers(-128, 128, shape).astype(np.int8)
+        expected = reference.interpreter.predict([x])[0]
+        np.testing.assert_array_equal(interpreter.run(x), expected, err_msg=name)
