@@ -143,12 +143,16 @@ class Ranged(tf.keras.layers.Layer):
 
 @register
 class Scale(Ranged):
-    """`scale · n + offset` with one value a channel: what normalization after a sum of bits is."""
+    """`scale · n + offset` with one value a channel: what normalization after a sum of bits is.
+
+    Sums of bits are large and scales small, of any size; training changes them by a factor, `gain`.
+    """
 
     def build(self, input_shape: Any) -> None:
-        """Make scale and offset."""
+        """Make scale, gain and offset."""
         shape = (input_shape[-1],)
-        self.scale = self.add_weight("scale", shape, initializer="ones")
+        self.scale = self.add_weight("scale", shape, initializer="ones", trainable=False)
+        self.gain = self.add_weight("gain", shape, initializer="ones")
         self.offset = self.add_weight("offset", shape, initializer="zeros")
         self.unit = self.add_weight("unit", shape, initializer="ones", trainable=False)
         super().build(input_shape)
@@ -157,15 +161,17 @@ class Scale(Ranged):
         """Set what the scales are multiples of, and round from now on."""
         super().settle()
         step = 1.0 if self.result is None else float(self.result.step)
-        units = power_of_two_above(np.abs(self.scale.numpy())) * 2.0**-SCALE_BITS
+        scale = np.abs(self.scale.numpy() * self.gain.numpy())
+        units = power_of_two_above(scale) * 2.0**-SCALE_BITS
         self.unit.assign(np.maximum(units, step * 2.0**-FINEST_BITS))
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return the scaled tensor."""
         if not self.rounds:
-            return self.scale * inputs + self.offset
+            return self.gain * self.scale * inputs + self.offset
         unit = self.unit
-        scale = straight_through(lambda x: tf.round(x / unit) * unit, self.scale)
+        exact = self.gain * self.scale
+        scale = straight_through(lambda x: tf.round(x / unit) * unit, exact)
         offset = straight_through(lambda x: (tf.floor(x / unit) + 0.5) * unit, self.offset)
         return scale * inputs + offset
 

@@ -168,6 +168,10 @@ class _Loop:
                 f"the workers do not see the same {self._run_dir}; give them a shared folder."
             )
         with _on_interrupt(self._stop), self._line:
+            if self._recipe.quantize and self._state.best is None:
+                # Rounding alone may cost so little that training only makes it worse.
+                score = self._validate(0)["score"]
+                self._line.print(f"before training: {self._metric} {score:.4f}")
             losses = self._session.losses(self._state.step)
             while not self._state.finished:
                 self._epoch(losses)

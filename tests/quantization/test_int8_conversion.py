@@ -48,10 +48,9 @@ def test_the_file_says_its_steps_as_lce_reads_them() -> None:
 
 
 def test_parity_counts_steps() -> None:
-    model, result = converted("everything")
+    model, result = converted("parallel")
     assert result.parity is not None
-    assert result.parity.same_labels > 0.99
-    assert result.parity.max_steps in (0, 1)
+    assert (result.parity.same_labels, result.parity.max_steps) == (1, 0)
     head = model.get_layer("head")
     head.bias.assign_add([1.0, 0.0, 0.0])
     try:

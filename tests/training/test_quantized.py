@@ -55,6 +55,9 @@ def test_a_run_in_eight_bits_resumes_and_converts(
         np.testing.assert_array_equal(value, weights[1][name])
     before = load_file(tmp_path / "real" / "best.safetensors")
     assert np.any(weights[0]["head/kernel:0"] != before["head/kernel:0"]), "it has learned"
+    spoilt = recipe.replace(optimizer={"learning_rate": 1.0})
+    kept = train(spoilt, data_root, tmp_path / "spoilt", progress=False)
+    assert kept["best_epoch"] == 0, "what training makes worse is not taken"
     model, _ = open_keras(str(tmp_path / "whole"))
     picture = data_root / "bands" / "images" / "p00.jpg"
     converted = convert(model, images=[picture])
