@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from larq_dense.cli.ablation_tables import markdown, print_tables
+from larq_dense.cli.models import load_recipe
 from larq_dense.cli.options import FILE, FOLDER, data_option, json_option
-from larq_dense.cli.output import print_json
+from larq_dense.cli.output import INTERRUPTED, prepare_plot, print_json
 from larq_dense.common.errors import RecipeError
 from larq_dense.evaluation.ablation import ARMS, CLAIMS, judge, spread
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 Runs = dict[str, dict[int, dict[str, Any]]]
 """What `train` returned, by arm and seed."""
-
-# As shells report a process that Ctrl-C ended.
-_INTERRUPTED = 130
 
 
 @click.command()
@@ -78,7 +76,7 @@ def command(
     """
     chosen = _load(recipe, steps)
     if plot is not None:
-        _prepare_plot(plot)
+        prepare_plot(plot)
     from larq_dense.cli.models import import_tensorflow
     from larq_dense.common.files import write_json, write_text
 
@@ -90,7 +88,7 @@ def command(
     except KeyboardInterrupt as stop:
         why = str(stop) or "stopped from the keyboard; the same command goes on."
         click.echo(f"Error: {why}", err=True)
-        ctx.exit(_INTERRUPTED)
+        ctx.exit(INTERRUPTED)
     write_json(folder / "ablation.json", document)
     write_text(folder / "ablation.md", markdown(document))
     if plot is not None:
@@ -112,25 +110,13 @@ def _load(recipe: str, steps: int | None) -> Recipe:
     Raises:
         RecipeError: It goes on in eight bits.
     """
-    from larq_dense import zoo
-    from larq_dense.training import Recipe
-
-    is_file = Path(recipe).suffix in (".yaml", ".yml") or Path(recipe).is_file()
-    chosen = Recipe.load(recipe) if is_file else zoo.find(recipe).recipe()
+    chosen = load_recipe(recipe)
     if chosen.quantize:
         raise RecipeError(f"{recipe} goes on in eight bits; name the recipe that it began with.")
     if steps is not None:
         chosen = chosen.replace(steps=steps, epochs=None)
     # Another network's weights would fit the arms that are like it better than others.
     return chosen.replace(init=None)
-
-
-def _prepare_plot(plot: Path) -> None:
-    from larq_dense.evaluation.plots import check_plot_path
-    from larq_dense.evaluation.report import prepare_folder
-
-    check_plot_path(plot)
-    prepare_folder(plot.parent)
 
 
 def _of_arm(recipe: Recipe, arm: str, seed: int) -> Recipe:

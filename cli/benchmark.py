@@ -9,7 +9,7 @@ import click
 
 from larq_dense.cli.models import is_file, open_int8, open_keras, open_predictor, open_twin
 from larq_dense.cli.options import FILE, json_option
-from larq_dense.cli.output import print_json, print_table
+from larq_dense.cli.output import prepare_plot, print_json, print_table
 from larq_dense.cli.progress import progress
 from larq_dense.common.errors import LarqDenseError
 
@@ -112,7 +112,7 @@ def command(
     if (device is None) != (litert is None):
         raise click.UsageError("--device adb and --litert FILE go together.")
     if plot is not None:
-        _prepare_plot(plot)
+        prepare_plot(plot)
     counts = tuple(dict.fromkeys(threads))
     measured = (
         _measure_here(model, counts, repeats)
@@ -236,14 +236,6 @@ def _forms(model: str) -> _Forms:
         convert(quantized).content if quantized else None,
         keras,
     )
-
-
-def _prepare_plot(plot: Path) -> None:
-    from larq_dense.evaluation.plots import check_plot_path
-    from larq_dense.evaluation.report import prepare_folder
-
-    check_plot_path(plot)
-    prepare_folder(plot.parent)
 
 
 def _random_pictures(spec: "ModelSpec", count: int) -> "list[NDArray[np.float32]]":

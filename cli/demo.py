@@ -72,6 +72,7 @@ def _try_entry(name: str, images: tuple[Path, ...], output: Path, repeats: int) 
     from larq_dense import Predictor, zoo
     from larq_dense.cli.measure import complexity_totals, time_files
     from larq_dense.conversion import convert
+    from larq_dense.evaluation.twins import float_tflite
 
     model = zoo.load(name)
     predictor = Predictor.from_keras(model)
@@ -80,7 +81,13 @@ def _try_entry(name: str, images: tuple[Path, ...], output: Path, repeats: int) 
     click.echo(f"converting {name} and its twin, and timing both", err=True)
     with without_chatter():
         converted = convert(model, images=images)
-        timings = time_files(converted.content, open_twin(name), None, repeats)
+        twin = open_twin(name)
+        timings = time_files(
+            twin.input_shape[1:],
+            repeats,
+            binary_file=converted.content,
+            float_file=float_tflite(twin),
+        )
     assert converted.parity is not None
     converted.save(output / f"{name}.tflite")
     return {

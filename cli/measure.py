@@ -41,7 +41,7 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
     from larq_dense import Predictor, zoo
     from larq_dense.conversion import convert
     from larq_dense.evaluation.machine import describe_machine
-    from larq_dense.evaluation.twins import int8_tflite
+    from larq_dense.evaluation.twins import float_tflite, int8_tflite
 
     import_tensorflow()
     sources = validation_samples(entry, data)
@@ -50,7 +50,13 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
     compared = parity_pictures(pictures)
     converted = convert(model, images=compared)
     calibration = [model.preprocess(path) for path in calibration_pictures(pictures)]
-    timings = time_files(converted.content, twin, int8_tflite(twin, calibration), repeats)
+    timings = time_files(
+        twin.input_shape[1:],
+        repeats,
+        binary_file=converted.content,
+        float_file=float_tflite(twin),
+        int8_file=int8_tflite(twin, calibration),
+    )
     return {
         "machine": describe_machine(),
         "accuracy": accuracy(entry, Predictor.from_keras(model), entry.name, sources, data),
@@ -134,30 +140,23 @@ def complexity_totals(model: "tf.keras.Model") -> dict[str, Any]:
     return complexity(model).totals()
 
 
-def time_files(
-    binary_file: bytes,
-    twin: "tf.keras.Model",
-    int8_file: bytes | None,
-    repeats: int,
-) -> "list[Timing]":
-    """Time a converted file beside its twins on one thread, interleaved, on a grey picture.
+def time_files(input_shape: tuple[int, ...], repeats: int, **files: bytes | None) -> "list[Timing]":
+    """Time a network's files on one thread, interleaved, on a grey picture.
 
     The picture's content does not matter: the work of every layer is the same for any.
+
+    Args:
+        input_shape: `(height, width, 3)`.
+        repeats: Timed runs of each.
+        **files: As `larq_dense.evaluation.benchmark.candidates` calls them.
     """
     import numpy as np
 
     from larq_dense.evaluation.benchmark import candidates, time_interleaved
-    from larq_dense.evaluation.twins import float_tflite
 
-    entrants = candidates(
-        keras=None,
-        binary_file=binary_file,
-        float_file=float_tflite(twin),
-        int8_file=int8_file,
-        threads=[1],
-    )
-    picture = np.zeros((1, *twin.input_shape[1:]), np.float32)
-    return time_interleaved(entrants, picture, repeats, partial(progress, text="timing"))
+    picture = np.zeros((1, *input_shape), np.float32)
+    watch = partial(progress, text="timing")
+    return time_interleaved(candidates([1], **files), picture, repeats, watch)
 
 
 def validation_samples(entry: "Entry", data: Path) -> "list[list[Sample]]":

@@ -1,6 +1,5 @@
 """What is measured of an entry's int8 variant when it is published."""
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +9,12 @@ from larq_dense.cli.measure import (
     conversion,
     convert_command,
     parity_pictures,
+    time_files,
     validation_samples,
 )
 from larq_dense.cli.models import import_tensorflow, open_keras, open_twin
-from larq_dense.cli.progress import progress
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from larq_dense.zoo import Entry
 
 
@@ -39,6 +36,7 @@ def measure_int8(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any
     from larq_dense.conversion import convert
     from larq_dense.evaluation.machine import describe_machine
     from larq_dense.evaluation.memory import peak_bytes
+    from larq_dense.evaluation.twins import int8_tflite
 
     import_tensorflow()
     sources = validation_samples(entry, data)
@@ -49,6 +47,14 @@ def measure_int8(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any
     converted = convert(zoo.load(entry.folder), images=compared)
     files = {"float glue": convert(glued).content, "int8": converted.content}
     calibration = [glued.spec.preprocessing(path) for path in calibration_pictures(pictures)]
+    twin = open_twin(begun_with)
+    timings = time_files(
+        twin.input_shape[1:],
+        repeats,
+        binary_file=files["float glue"],
+        int8_file=int8_tflite(twin, calibration),
+        quantized_file=files["int8"],
+    )
     file = f"{entry.name}_int8.tflite"
     predictor = Predictor.from_tflite(converted.content, spec=converted.spec)
     return {
@@ -61,27 +67,7 @@ def measure_int8(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any
         "memory": {name: peak_bytes(content) for name, content in files.items()},
         "latency": {
             "threads": 1,
-            "milliseconds": _time(files, open_twin(begun_with), calibration, repeats),
+            "milliseconds": {timing.candidate.engine: timing.median for timing in timings},
             "command": f"larq-dense benchmark {entry.name} --threads 1 --repeats {repeats}",
         },
     }
-
-
-def _time(
-    files: dict[str, bytes], twin: "tf.keras.Model", calibration: list[Any], repeats: int
-) -> dict[str, float]:
-    """Time the variant beside the network with float glue and the twin, all on one thread."""
-    import numpy as np
-
-    from larq_dense.evaluation.benchmark import candidates, time_interleaved
-    from larq_dense.evaluation.twins import int8_tflite
-
-    entrants = candidates(
-        [1],
-        binary_file=files["float glue"],
-        int8_file=int8_tflite(twin, calibration),
-        quantized_file=files["int8"],
-    )
-    picture = np.zeros((1, *twin.input_shape[1:]), np.float32)
-    timings = time_interleaved(entrants, picture, repeats, partial(progress, text="timing"))
-    return {timing.candidate.engine: timing.median for timing in timings}

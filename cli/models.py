@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from larq_dense.runtime import ModelSpec, Predictor
     from larq_dense.tasks import Task
+    from larq_dense.training import Recipe
 
 BEST = "best.safetensors"
 
@@ -100,6 +101,21 @@ def open_int8(model: str) -> "tf.keras.Model | None":
         return None
     import_tensorflow()
     return zoo.load(model, precision="int8")
+
+
+def load_recipe(recipe: str) -> "Recipe":
+    """Read a recipe from a file, or from the zoo entry of that name.
+
+    Raises:
+        LarqDenseError: There is neither, or a setting is wrong.
+    """
+    from larq_dense.training import Recipe
+
+    if Path(recipe).suffix in (".yaml", ".yml") or Path(recipe).is_file():
+        return Recipe.load(recipe)
+    from larq_dense import zoo
+
+    return zoo.find(recipe).recipe()
 
 
 def open_twin(model: str) -> "tf.keras.Model":

@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 
+# The exit status by which shells report a process that Ctrl-C ended.
+INTERRUPTED = 130
 _GAP = "  "
 
 
@@ -101,3 +103,16 @@ def _cell(value: object) -> str:
     if value is None or value != value:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def prepare_plot(plot: Path) -> None:
+    """Make sure, before any work, that a plot can be written.
+
+    Raises:
+        LarqDenseError: The suffix is unknown or the folder cannot be written.
+    """
+    from larq_dense.evaluation.plots import check_plot_path
+    from larq_dense.evaluation.report import prepare_folder
+
+    check_plot_path(plot)
+    prepare_folder(plot.parent)

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from larq_dense.cli.models import load_recipe
 from larq_dense.cli.options import FOLDER, data_option, json_option
-from larq_dense.cli.output import print_json, print_table
+from larq_dense.cli.output import INTERRUPTED, print_json, print_table
 from larq_dense.common.errors import DataError
 
 if TYPE_CHECKING:
     from larq_dense.training import Recipe
-
-# As shells report a process that Ctrl-C ended.
-_INTERRUPTED = 130
 
 
 @click.command()
@@ -66,7 +64,7 @@ def command(
       larq-dense evaluate runs/camvid --data ../shared/data/camvid --split val
       larq-dense train runs/camvid --quantize --data ../shared/data --run runs/camvid_int8
     """
-    chosen = _quantized(recipe) if quantize else _load(recipe)
+    chosen = _quantized(recipe) if quantize else load_recipe(recipe)
     if epochs is not None:
         chosen = chosen.replace(epochs=epochs, steps=None)
     if deterministic:
@@ -78,19 +76,8 @@ def command(
         result = train(chosen, data, run_dir, distribute=distribute)
     except Interrupted as stop:
         click.echo(f"Error: {stop}", err=True)
-        ctx.exit(_INTERRUPTED)
+        ctx.exit(INTERRUPTED)
     _print(result, as_json)
-
-
-def _load(recipe: str) -> Recipe:
-    """Read a recipe from a file, or from the zoo entry of that name."""
-    from larq_dense.training import Recipe
-
-    if Path(recipe).suffix in (".yaml", ".yml") or Path(recipe).is_file():
-        return Recipe.load(recipe)
-    from larq_dense import zoo
-
-    return zoo.find(recipe).recipe()
 
 
 def _quantized(trained: str) -> Recipe:
