@@ -11,15 +11,7 @@ from numpy.typing import NDArray
 from larq_dense import layers
 from larq_dense.common.errors import ConversionError
 from larq_dense.layers._base import Tensor, as_branches
-from larq_dense.quantization.elements import (
-    DepthToSpace,
-    Int8Conv2D,
-    Int8DepthwiseConv2D,
-    Int8Threshold,
-    OpenGate,
-    Scale,
-    Sign,
-)
+from larq_dense.quantization.elements import DepthToSpace, OpenGate, Scale, Sign
 
 keras = tf.keras.layers
 Layer = Any
@@ -42,11 +34,12 @@ def expand(model: tf.keras.Model) -> tf.keras.Model:
         ConversionError: A layer has no such form; the sentence names it.
     """
     inputs = tf.keras.Input(model.input_shape[1:], name=model.input_names[0])
-    return tf.keras.Model(inputs, rebuild(model, inputs, _expand), name=model.name)
+    start = keras.Identity(name=f"{inputs.name}_rounded")(inputs)  # where an input is rounded
+    return tf.keras.Model(inputs, _rebuild(model, start), name=f"{model.name}_int8")
 
 
-def rebuild(model: tf.keras.Model, inputs: Tensor, call: Call) -> Any:
-    """Run `call(layer, *arguments, **named)` for each layer of a functional model, in order.
+def _rebuild(model: tf.keras.Model, inputs: Tensor) -> Any:
+    """Expand each layer of a functional model, in order.
 
     Returns:
         What became of the model's output, or the list of its outputs.
@@ -61,7 +54,7 @@ def rebuild(model: tf.keras.Model, inputs: Tensor, call: Call) -> Any:
             if node.is_input or any(id(x) not in made for x in node.keras_inputs):
                 continue
             arguments, named = tf.nest.map_structure(lookup, (node.call_args, node.call_kwargs))
-            outputs = call(layer, *arguments, **named)
+            outputs = _expand(layer, *arguments, **named)
             pairs = zip(tf.nest.flatten(node.outputs), tf.nest.flatten(outputs), strict=True)
             made.update((id(old), new) for old, new in pairs)
     found = [made[id(x)] for x in model.outputs]
@@ -70,7 +63,7 @@ def rebuild(model: tf.keras.Model, inputs: Tensor, call: Call) -> Any:
 
 def _expand(layer: Layer, *arguments: Any, **named: Any) -> Any:
     if isinstance(layer, tf.keras.Model):
-        return rebuild(layer, arguments[0], _expand)
+        return _rebuild(layer, arguments[0])
     if type(layer).__name__ == "TFOpLambda":  # what `x + y` becomes, which Keras does not export
         return _operator(layer, *arguments, **named)
     return _FORMS.get(type(layer), _refuse)(layer, *arguments, **named)
@@ -106,9 +99,9 @@ def _real_conv(layer: Layer, inputs: Tensor) -> Tensor:
     own = ("depth_multiplier",) if depthwise else ("filters", "groups")
     kept = ("name", "kernel_size", "strides", "padding", "dilation_rate", *own)
     config = {key: layer.get_config()[key] for key in kept}
-    copy = (Int8DepthwiseConv2D if depthwise else Int8Conv2D)(**config)
+    copy = (keras.DepthwiseConv2D if depthwise else keras.Conv2D)(**config)
     outputs = copy(inputs)
-    copy.real_kernel.assign(layer.get_weights()[0])
+    _kernel(copy).assign(layer.get_weights()[0])
     if layer.use_bias:
         copy.bias.assign(layer.bias)
     name = tf.keras.activations.serialize(layer.activation)
@@ -123,8 +116,8 @@ def _norm(layer: Layer, inputs: Tensor, name: str = "") -> Tensor:
     offset = -scale * _array(layer.moving_mean)
     offset = offset + _array(layer.beta) if layer.center else offset
     before = inputs.node.layer
-    if isinstance(before, Int8Conv2D | Int8DepthwiseConv2D):
-        kernel = before.real_kernel
+    if type(before) in (keras.Conv2D, keras.DepthwiseConv2D):
+        kernel = _kernel(before)
         shaped = scale.reshape(kernel.shape[2:]) if kernel.shape[-1] != len(scale) else scale
         kernel.assign(_array(kernel) * shaped)
         before.bias.assign(_array(before.bias) * scale + offset)
@@ -134,6 +127,11 @@ def _norm(layer: Layer, inputs: Tensor, name: str = "") -> Tensor:
     copy.scale.assign(scale)
     copy.offset.assign(offset)
     return outputs
+
+
+def _kernel(layer: Layer) -> tf.Variable:
+    """Return an ordinary convolution's kernel; its last axes are the output channels."""
+    return layer.depthwise_kernel if isinstance(layer, keras.DepthwiseConv2D) else layer.kernel
 
 
 def _array(variable: tf.Variable) -> Floats:
@@ -161,13 +159,6 @@ def _sum(terms: list[Tensor], name: str) -> Tensor:
     return total
 
 
-def _threshold(layer: layers.Threshold, inputs: Tensor, name: str = "") -> Tensor:
-    copy = Int8Threshold(name=name or layer.name)
-    outputs = copy(inputs)
-    copy.tau.assign(layer.tau)
-    return outputs
-
-
 def _parallel_conv(layer: layers.ParallelConv2D, inputs: Any, name: str = "") -> list[Tensor]:
     name = name or layer.name
     sources = as_branches(inputs)
@@ -175,12 +166,12 @@ def _parallel_conv(layer: layers.ParallelConv2D, inputs: Any, name: str = "") ->
     if thresholds and layer.shared_threshold:
         if len(sources) > 1:  # it would take copies, which training pulls apart
             _refuse(layer)
-        sources, thresholds = [_threshold(thresholds[0], sources[0], f"{name}/threshold")], []
+        sources, thresholds = [_copy(thresholds[0], sources[0], f"{name}/threshold")], []
     sources = sources * layer.branches if len(sources) == 1 else sources
     outputs = []
     for k, x in enumerate(sources):
         if thresholds:
-            x = _threshold(thresholds[k], x, f"{name}/threshold_{k}")
+            x = _copy(thresholds[k], x, f"{name}/threshold_{k}")
         x = _copy(layer.convolutions[k], x, f"{name}/conv_{k}")
         x = keras.ReLU(name=f"{name}/relu_{k}")(x)
         outputs.append(_norm(layer.norms[k], x, f"{name}/norm_{k}"))
@@ -252,5 +243,5 @@ _FORMS: dict[type, Call] = {
     layers.NearestUpsampling2D: _copy,
     layers.ParallelConv2D: _parallel_conv,
     layers.ParallelUpsampling2D: _upsampling,
-    layers.Threshold: _threshold,
+    layers.Threshold: _copy,
 }

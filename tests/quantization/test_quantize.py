@@ -1,11 +1,13 @@
 """The int8 form of each layer against the layer itself."""
 
 from pathlib import Path
+from typing import Any
 
 import int8_networks as networks
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_model_optimization.quantization import keras as tfmot
 
 from larq_dense import layers
 from larq_dense.common.errors import ConversionError, DataError
@@ -13,8 +15,9 @@ from larq_dense.models import binary_layers
 from larq_dense.models.decoder import attended_branches
 from larq_dense.models.weights import load_weights, save_weights
 from larq_dense.quantization import calibrate, quantize
-from larq_dense.quantization.elements import FakeQuantize, Int8Threshold, Scale
+from larq_dense.quantization.elements import Scale
 from larq_dense.quantization.expand import expand
+from larq_dense.quantization.quantizers import Range
 
 # Through several layers one flipped sign spreads.
 SHALLOW = [name for name in networks.BODIES if name != "everything"]
@@ -60,13 +63,28 @@ def test_rounding_to_a_grid_for_floats_is_gone_and_binary_layers_remain() -> Non
         np.testing.assert_array_equal(one.kernel, other.kernel)
 
 
+def output_of(quantized: tf.keras.Model, name: str) -> Any:
+    return quantized.get_layer(name).quantize_config.output
+
+
+def range_variables(quantized: tf.keras.Model) -> list[tf.Variable]:
+    ends = ("_low:0", "_high:0", "_step:0", "/unit:0")
+    return [v for v in quantized.variables if v.name.endswith(ends) and "optimizer" not in v.name]
+
+
 def test_sums_share_the_range_of_their_terms() -> None:
     quantized = networks.int8_network(networks.residual)
-    (add,) = (layer for layer in quantized.layers if layer.name == "add")
-    consumers = {node.layer for node in add.outbound_nodes}
-    (shared,) = (layer for layer in consumers if isinstance(layer, FakeQuantize))
     # The stem, the branch, and two sums.
-    assert len(shared.inbound_nodes) == 4
+    names = ("stem_conv", "plain/norm_0", "add/1", "add")
+    (shared,) = {output_of(quantized, name) for name in names}
+    assert isinstance(shared, Range)
+    assert output_of(quantized, "head") is not shared
+
+
+def test_every_layer_is_wrapped_by_the_optimization_toolkit() -> None:
+    quantized = networks.int8_network(networks.everything)
+    others = [x for x in quantized.layers if not isinstance(x, tfmot.QuantizeWrapperV2)]
+    assert [type(x) for x in others] == [tf.keras.layers.InputLayer]
 
 
 def test_gradients_reach_every_trained_variable() -> None:
@@ -79,19 +97,20 @@ def test_gradients_reach_every_trained_variable() -> None:
     assert not dead
     still = [v.name for v, g in zip(variables, gradients, strict=True) if not np.any(g)]
     assert not still
-    ranges = [layer for layer in quantized.layers if isinstance(layer, FakeQuantize)]
-    assert not any(layer.trainable_variables for layer in ranges)
+    fixed = {v.name for v in range_variables(quantized)}
+    assert fixed
+    assert not fixed & {v.name for v in variables}
 
 
 def test_training_lowers_the_loss_and_keeps_the_ranges() -> None:
     quantized = networks.int8_network(networks.residual)
-    ranges = [layer for layer in quantized.layers if isinstance(layer, FakeQuantize)]
-    before = [layer.get_weights() for layer in ranges]
+    before = [v.numpy() for v in range_variables(quantized)]
     target = quantized(networks.batch()).numpy() + 1
     quantized.compile(tf.keras.optimizers.Adam(1e-3), "mse")
     losses = quantized.fit(networks.batch(), target, epochs=8, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
-    assert before == [layer.get_weights() for layer in ranges]
+    for old, new in zip(before, range_variables(quantized), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 def test_weights_make_a_round_trip(tmp_path: Path) -> None:
@@ -147,7 +166,7 @@ def test_a_shared_threshold_stays_one() -> None:
     model = networks.float_network(networks.simplified)
     branches = next(x for x in model.layers if isinstance(x, layers.ParallelConv2D))
     branches.thresholds[0].tau.assign(np.linspace(-1, 1, 32))
-    (threshold,) = (x for x in expand(model).layers if isinstance(x, Int8Threshold))
+    (threshold,) = (x for x in expand(model).layers if isinstance(x, layers.Threshold))
     np.testing.assert_array_equal(threshold.tau, branches.thresholds[0].tau)
 
 
