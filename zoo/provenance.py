@@ -120,25 +120,28 @@ def history(entry: "Entry") -> list[Training]:
     met: list[Recipe] = []
     found: list[Training] = []
 
-    def visit(training: Training) -> None:
+    def visit(training: Training, folder: Path) -> None:
         if training.recipe in met:
             return
         met.append(training.recipe)
         for role, source in training.beginnings():
-            visit(Training(role, source, _recipe_of(entry, source)))
+            recipe, home = _recipe_of(folder, source)
+            visit(Training(role, source, recipe), home)
         found.append(training)
 
-    visit(Training("trained on", None, entry.recipe()))
+    visit(Training("trained on", None, entry.recipe()), entry.folder)
     return found[::-1]
 
 
-def _recipe_of(entry: "Entry", source: str) -> "Recipe":
+def _recipe_of(folder: Path, source: str) -> tuple["Recipe", Path]:
+    """Return what an entry or a run followed, and the folder with the recipes before it."""
     from larq_dense.training.recipe import Recipe
     from larq_dense.zoo import entries
 
     if source in entries.names():
-        return entries.find(source).recipe()
-    return Recipe.load(ancestor(entry.folder, source))
+        before = entries.find(source)
+        return before.recipe(), before.folder
+    return Recipe.load(ancestor(folder, source)), folder
 
 
 def ancestor(folder: Path, source: str) -> Path:

@@ -8,7 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from larq_dense.cli import main
-from larq_dense.zoo import entries
+from larq_dense.models.weights import save_weights
+from larq_dense.quantization import quantize
+from larq_dense.zoo import entries, find, load
 from larq_dense.zoo.tables import END, START
 
 
@@ -47,6 +49,29 @@ def test_publish_measures_everything(published: Path) -> None:
     engines = {each["engine"] for each in metrics["latency"]["rows"]}
     assert {"LCE indirect", "TFLite float32", "TFLite int8"} <= engines
     assert all(each["milliseconds"] > 0 for each in metrics["latency"]["rows"])
+
+
+def test_a_variant_is_measured_beside_its_entry(
+    root: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "tiny_int8"
+    recipe = find("tiny").recipe()
+    pictures = [recipe.preprocessing(path) for path in sorted(tiny_data.rglob("images/*.png"))]
+    save_weights(quantize(load("tiny"), pictures), run / "best.safetensors", unpacked=True)
+    recipe.quantized("tiny").save(run / "recipe.yaml")
+    result = zoo("publish", run, "tiny", "--data", tiny_data, "--repeats", "2")
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((root / "tiny" / "int8" / "metrics.json").read_text())
+    (row,) = metrics["accuracy"]
+    assert (row["data"], row["split"], row["images"]) == ("people", "val", 2)
+    assert 0 <= row["metrics"]["maxf"] <= 1
+    assert row["command"].startswith("larq-dense evaluate tiny_int8.tflite ")
+    assert metrics["conversion"]["parity"]["max_steps"] <= 1
+    assert 0 < metrics["memory"]["int8"] < 0.4 * metrics["memory"]["float glue"]
+    times = metrics["latency"]["milliseconds"]
+    assert {"XNOR runtime", "XNOR runtime, int8", "TFLite int8"} <= times.keys()
+    assert all(each > 0 for each in times.values())
+    assert "## In eight bits" in (root / "tiny" / "card.md").read_text()
 
 
 def test_published_command_gives_the_published_figure(root: Path) -> None:

@@ -15,6 +15,7 @@ from larq_dense.training import Recipe
 from larq_dense.zoo import Entry
 from larq_dense.zoo.card import card
 from larq_dense.zoo.markdown import format_metric
+from larq_dense.zoo.provenance import notice
 from larq_dense.zoo.tables import END, START, entries_table, render_readme
 
 FILES = {"recipe.yaml", "metrics.json", "card.md", "weights.safetensors", "weights.sha256"}
@@ -185,6 +186,17 @@ def test_card_tells_what_init_and_teacher_have_seen(
     order = [text.index(f"--run runs/{name}") for name in ("first", "teacher", "tiny")]
     assert order == sorted(order)
     Recipe.load(tiny.folder / "ancestor-teacher.yaml")
+
+
+def test_what_begins_with_an_entry_has_seen_what_that_has(
+    tiny: Entry, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = ancestry(tiny_run, tmp_path, monkeypatch)
+    zoo.publish(last, "tiny", lambda entry: figures(tiny))
+    shutil.rmtree("runs")
+    other = Entry("other", tmp_path / "elsewhere")
+    tiny.recipe().quantized("tiny").save(other.folder / "recipe.yaml")
+    assert "Weizmann horses and ImageNet; they never saw ECSSD" in notice(other)
 
 
 def test_an_ancestor_that_is_gone_is_named(
