@@ -17,13 +17,15 @@ from tensorflow_model_optimization.quantization.keras import quantizers
 from larq_dense.layers._base import Tensor
 
 # A kernel's values are multiples of 4 of 127 and its bias is 2 above such a multiple. TFLite rounds
-# a sum twice, first to its half, then to the output's step; sums of this form round once only.
+# a sum twice, first to its half, then to the output's step; sums of this form round once only, and
+# are no tie unless the output's step is 4 of theirs (`KernelQuantizer.settle`).
 KERNEL_GRID = 4
 LARGEST = 31
 
 # A scale after a binary convolution has 9 bits, one more where training doubles it, and a sum of
 # bits 13, so float32 holds their product, and twice as fine an offset. No scale or offset need be
-# finer than 2^-13 of the output's step.
+# finer than 2^-13 of the output's step, and none may be as coarse as the step, whose halves are
+# ties: channels that never open have such scales.
 SCALE_BITS, FINEST_BITS = 9, 13
 
 # Share of a tensor's values that a range may leave out at either end: a few large ones would make
@@ -151,10 +153,13 @@ class KernelQuantizer(Quantizer):
     """A convolution's kernel on multiples of four steps, with one step an output channel.
 
     Args:
+        source: The range of its input.
+        result: The range of its output, after what is fused with it.
         depthwise: The kernel is `[height, width, channels, multiplier]`.
     """
 
-    def __init__(self, *, depthwise: bool = False) -> None:
+    def __init__(self, source: Range, result: Range, *, depthwise: bool = False) -> None:
+        self._source, self._result = source, result
         self._depthwise = depthwise
 
     def build(self, tensor_shape: Any, name: str, layer: tf.keras.layers.Layer) -> dict[str, Any]:
@@ -170,6 +175,12 @@ class KernelQuantizer(Quantizer):
         """Set the steps by the kernel's largest values."""
         largest = np.abs(exact.numpy()).reshape(-1, self.step.shape[0]).max(axis=0)
         self.step.assign(power_of_two_above(largest / ((LARGEST + 0.5) * KERNEL_GRID)))
+
+    def settle(self) -> None:
+        """Double the steps where every sum would be a tie."""
+        super().settle()
+        tie = KERNEL_GRID * self.step * self._source.step == self._result.step
+        self.step.assign(tf.where(tie, 2 * self.step, self.step))
 
     def round(self, exact: Tensor) -> Tensor:
         """Return the kernel on its grid, in a form that the converter reads the steps from."""
@@ -210,10 +221,12 @@ class FactorQuantizer(Quantizer):
         self.unit.assign(power_of_two_above(np.abs(exact.numpy())) * 2.0**-SCALE_BITS)
 
     def settle(self) -> None:
-        """Make no unit finer than the output needs."""
+        """Make no unit finer than the output needs, or as coarse as its step."""
         super().settle()
         step = 1.0 if self._result is None else self._result.step
-        self.unit.assign(tf.maximum(self.unit, step * 2.0**-FINEST_BITS))
+        coarsest = np.inf if self._result is None else step / 2
+        unit = tf.clip_by_value(self.unit, step * 2.0**-FINEST_BITS, coarsest)
+        self.unit.assign(unit)
 
     def round(self, exact: Tensor) -> Tensor:
         """Return the nearest multiples."""

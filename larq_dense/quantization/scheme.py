@@ -177,7 +177,8 @@ class Scheme(tfmot.QuantizeScheme, tfmot.QuantizeLayoutTransform, tfmot.Quantize
         source = self._range_of(node.keras_inputs[0])
         if isinstance(layer, keras.Conv2D | keras.DepthwiseConv2D):
             depthwise = isinstance(layer, keras.DepthwiseConv2D)
-            kernel = KernelQuantizer(depthwise=depthwise)
+            result = output or self._range_of(self._consumers[id(node.outputs)][0].output)
+            kernel = KernelQuantizer(source, result, depthwise=depthwise)
             bias = OffsetQuantizer(lambda: KERNEL_GRID * kernel.step * source.step)
             name = "depthwise_kernel" if depthwise else "kernel"
             return LayerConfig(output, {name: kernel, "bias": bias})

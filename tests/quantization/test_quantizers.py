@@ -131,6 +131,33 @@ def test_scaled_sums_never_lie_between_two_steps() -> None:
     np.testing.assert_array_equal(scaled, in_double)
 
 
+@pytest.mark.parametrize("scale", [38.6, 1e4])
+def test_a_channel_that_never_opens_is_no_tie_either(scale: float) -> None:
+    result = range_of([-8.0, 8.0])
+    step = float(result.step)
+    layer = Scale(name="scale")
+    layer(np.zeros((1, 1, 1, 1), np.float32))
+    layer.scale.assign([scale])
+    factor = FactorQuantizer(result)
+    factor.build(layer.gain.shape, "gain", tf.keras.layers.Wrapper(layer, name="owner"))
+    factor.observe()
+    rounded(factor, layer.gain)
+    factor.settle()
+    offset = rounded(OffsetQuantizer(lambda: factor.unit), [-0.02]).numpy() / step
+    assert offset % 1 == 0.75
+
+
+def test_a_convolution_whose_output_has_four_of_its_steps_is_no_tie() -> None:
+    source = range_of([-1.0, 1.0])
+    kernel = np.full((1, 1, 1, 2), 0.25, np.float32)
+    alone: Any = settle(built(KernelQuantizer(source, range_of([-9, 9])), kernel.shape), kernel)
+    # 256 steps, each 4 of the sums' own.
+    end = 512 * float(alone.step[0]) * float(source.step)
+    tied: Any = KernelQuantizer(source, range_of([-end, end]))
+    settle(built(tied, kernel.shape), kernel)
+    np.testing.assert_array_equal(tied.step, 2 * alone.step)
+
+
 def test_a_threshold_on_the_inputs_steps_changes_no_sign() -> None:
     source = range_of([-8.0, 8.0])
     x = rounded(source, RANDOM.uniform(-8, 8, (1, 20, 20, 16)))
@@ -144,7 +171,8 @@ def test_a_convolutions_sums_are_2_above_a_multiple_of_4(depthwise: bool) -> Non
     source = range_of([-1.0, 1.0])
     shape = (3, 3, 8, 2) if depthwise else (3, 3, 8, 16)
     kernel, bias = np.float32(RANDOM.normal(0, 1, shape)), np.float32(RANDOM.normal(0, 1, 16))
-    quantizer: Any = settle(built(KernelQuantizer(depthwise=depthwise), shape), kernel)
+    quantizer: Any = built(KernelQuantizer(source, range_of([-9, 9]), depthwise=depthwise), shape)
+    settle(quantizer, kernel)
     step = quantizer.step.numpy()
     unit = KERNEL_GRID * step * float(source.step)
     offset = rounded(OffsetQuantizer(lambda: unit), bias)
