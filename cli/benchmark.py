@@ -222,18 +222,22 @@ def _forms(model: str) -> _Forms:
     from larq_dense.evaluation import complexity
     from larq_dense.evaluation.twins import float_tflite, int8_tflite
     from larq_dense.models import binary_layers
+    from larq_dense.quantization import is_quantized
 
     keras, _ = open_keras(model)
     if not binary_layers(keras):
         raise LarqDenseError(f"{model} is a full-precision network; name its binary counterpart.")
-    twin, quantized = open_twin(model), open_int8(model)
+    twin, file = open_twin(model), convert(keras).content
+    quantized_file = file if is_quantized(keras) else None
+    if quantized_file is None and (variant := open_int8(model)) is not None:
+        quantized_file = convert(variant).content
     return _Forms(
         keras.spec,
         {"binary": complexity(keras).totals(), "float": complexity(twin).totals()},
-        convert(keras).content,
+        file,
         float_tflite(twin),
         int8_tflite(twin, _random_pictures(keras.spec, _PICTURES)),
-        convert(quantized).content if quantized else None,
+        quantized_file,
         keras,
     )
 

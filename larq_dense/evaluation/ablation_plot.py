@@ -1,12 +1,10 @@
 """Accuracy over cost as a picture."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from larq_dense.common.files import write_bytes
-from larq_dense.evaluation.plots import check_plot_path
+from larq_dense.evaluation.plots import check_plot_path, save_figure
 
 
 def plot_ablation(arms: Sequence[Mapping[str, Any]], metric: str, title: str, path: Path) -> None:
@@ -37,6 +35,4 @@ def plot_ablation(arms: Sequence[Mapping[str, Any]], metric: str, title: str, pa
     axes.set_xlabel("million OPs (float MACs + binary MACs / 64)")
     axes.set_ylabel(f"{metric} (mean over sources and seeds; standard deviation over seeds)")
     axes.set_title(title, fontsize=10)
-    file = io.BytesIO()
-    figure.savefig(file, format=path.suffix[1:].lower(), dpi=120)
-    write_bytes(path, file.getvalue())
+    save_figure(figure, path)

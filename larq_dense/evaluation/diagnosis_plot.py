@@ -1,6 +1,5 @@
 """The checks on the method's mechanism as one picture."""
 
-import io
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -8,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from larq_dense.common.files import write_bytes
 from larq_dense.evaluation.attention_masks import MaskUse
 from larq_dense.evaluation.branch_errors import BranchErrors
+from larq_dense.evaluation.plots import save_figure
 
 
 def plot_diagnosis(
@@ -40,9 +39,7 @@ def plot_diagnosis(
     figure.suptitle(title, fontsize=10)
     for draw, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
         draw(axes)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=120)
-    write_bytes(path, file.getvalue())
+    save_figure(figure, path)
 
 
 def _errors(axes: Any, layers: Sequence[BranchErrors]) -> None:

@@ -3,10 +3,14 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import write_bytes
 from larq_dense.evaluation.benchmark import Timing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _COLORS = {
     "binary": "tab:blue",
@@ -25,6 +29,21 @@ def check_plot_path(path: Path) -> None:
     """
     if path.suffix.lower() not in _FORMATS:
         raise LarqDenseError(f"cannot draw {path}: name it {', '.join(_FORMATS[:-1])} or .jpg.")
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure, whole or not at all.
+
+    Args:
+        figure: What was drawn.
+        path: A file whose suffix `check_plot_path` accepts.
+
+    Raises:
+        LarqDenseError: The file cannot be written.
+    """
+    file = io.BytesIO()
+    figure.savefig(file, format=path.suffix[1:].lower(), dpi=120)
+    write_bytes(path, file.getvalue())
 
 
 def plot_timings(timings: Sequence[Timing], title: str, path: Path) -> None:
@@ -57,9 +76,7 @@ def plot_timings(timings: Sequence[Timing], title: str, path: Path) -> None:
     axes.set_title(title, fontsize=10)
     shown = dict.fromkeys(timing.candidate.network for timing in timings)
     axes.legend(handles=[Patch(color=_COLORS[name], label=name) for name in shown])
-    file = io.BytesIO()
-    figure.savefig(file, format=path.suffix[1:].lower(), dpi=120)
-    write_bytes(path, file.getvalue())
+    save_figure(figure, path)
 
 
 def _name(timing: Timing) -> str:
