@@ -84,6 +84,24 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
     }
 
 
+def measure_twin(run: "Entry", data: Path) -> dict[str, Any]:
+    """Measure a full-precision run: accuracy alone, since all else needs no trained weights.
+
+    Args:
+        run: Its folder holds a recipe and the best weights.
+        data: Holds the folders of the recipe's validation sources.
+
+    Raises:
+        LarqDenseError: Data or weights are not what they should be.
+    """
+    from larq_dense.cli.models import open_predictor
+
+    model = str(run.folder)
+    predictor = open_predictor(model).predictor
+    rows = accuracy(run, predictor, model, validation_samples(run, data), data)
+    return {"run": model, "accuracy": rows}
+
+
 def parity_pictures(pictures: Sequence[_Item]) -> list[_Item]:
     """Choose the pictures on which a converted file is compared with Keras."""
     return spread(pictures, _PARITY_PICTURES)

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Go on in eight bits from RECIPE, a trained entry or a run's folder.",
 )
+@click.option(
+    "--twin",
+    is_flag=True,
+    help="Train RECIPE's network in full precision instead, from new weights.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's length.")
 @click.option(
     "--deterministic", is_flag=True, help="Same seed and machine, same weights, bit for bit."
@@ -49,12 +54,16 @@ def command(
     data: Path,
     run_dir: Path,
     quantize: bool,
+    twin: bool,
     epochs: int | None,
     deterministic: bool,
     distribute: str | None,
     as_json: bool,
 ) -> None:
     """Train by RECIPE, a YAML file or a zoo entry's name.
+
+    With --twin all of the recipe stays but the precision, so that the two tell what binarization
+    costs.
 
     Interrupted or killed, the same command goes on where the last checkpoint was.
 
@@ -63,8 +72,13 @@ def command(
       larq-dense train camvid --data ../shared/data --run runs/camvid
       larq-dense evaluate runs/camvid --data ../shared/data/camvid --split val
       larq-dense train runs/camvid --quantize --data ../shared/data --run runs/camvid_int8
+      larq-dense train camvid --twin --data ../shared/data --run runs/camvid_twin
     """
+    if quantize and twin:
+        raise click.UsageError("--quantize and --twin exclude each other.")
     chosen = _quantized(recipe) if quantize else load_recipe(recipe)
+    if twin:
+        chosen = chosen.twin()
     if epochs is not None:
         chosen = chosen.replace(epochs=epochs, steps=None)
     if deterministic:

@@ -91,7 +91,8 @@ def card(name: str) -> None:
 def publish(run: Path, name: str, data: Path, root: Path | None, repeats: int) -> None:
     """Turn the training RUN into the entry NAME: packed weights, metrics, card.
 
-    A run by `larq-dense train --quantize` becomes the entry's int8 variant.
+    A run by `larq-dense train --quantize` becomes the entry's int8 variant; of one by `larq-dense
+    train --twin` only the figures are kept, beside the entry's.
 
     Measures the packed weights on every validation source, converts them with the audit, compares
     the file with Keras, and times it beside its full-precision twin. An entry of that name is
@@ -102,12 +103,14 @@ def publish(run: Path, name: str, data: Path, root: Path | None, repeats: int) -
       larq-dense zoo publish runs/camvid camvid --data ../shared/data
     """
     from larq_dense import zoo
-    from larq_dense.cli.measure import measure_entry
+    from larq_dense.cli.measure import measure_entry, measure_twin
     from larq_dense.cli.measure_int8 import measure_int8
 
     def measure(staged: zoo.Entry) -> dict[str, Any]:
-        chosen = measure_int8 if staged.recipe().quantize else measure_entry
-        return chosen(staged, data, repeats)
+        recipe = staged.recipe()
+        if recipe.model.get("precision", "binary") == "float":
+            return measure_twin(staged, data)
+        return (measure_int8 if recipe.quantize else measure_entry)(staged, data, repeats)
 
     entry = zoo.publish(run, name, measure, root)
     click.echo(f"published {entry.folder}")

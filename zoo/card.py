@@ -35,6 +35,7 @@ def card(entry: Entry) -> str:
         f"**{first[0].upper()}{first[1:]}**",
         _usage(entry.name),
         "## Accuracy\n\n" + _accuracy(metrics["accuracy"]),
+        "## Full precision\n\n" + _twin(entry),
         "## Complexity\n\n" + _complexity(metrics["complexity"]),
         "## Converted\n\n" + _conversion(metrics["conversion"]),
         "## Latency\n\n" + _latency(metrics["latency"], metrics["machine"]),
@@ -70,10 +71,31 @@ def _accuracy(rows: list[dict[str, Any]]) -> str:
     parts = [markdown_table(header, body), f"Measured by\n\n```\n{commands}\n```"]
     if len(rows[0]["per_class"]) > 1:
         parts.append(_per_class(rows))
-    parts.append(
-        "The full-precision twin has not been trained, so no figure of its accuracy stands here."
-    )
     return "\n\n".join(parts)
+
+
+def _twin(entry: Entry) -> str:
+    twin, metric = entry.twin().metrics(), entry.task().main_metric
+    if not twin:
+        return "The twin has not been trained, so no figure of its accuracy stands here."
+    pairs = zip(entry.metrics()["accuracy"], twin["accuracy"], strict=True)
+    body = [
+        [
+            f"{METRIC_TITLES[metric]} on {data_set(ours['data']).title} "
+            f"({split_title(ours['split'], ours['within'])})",
+            *(format_metric(metric, row["metrics"][metric]) for row in (ours, theirs)),
+        ]
+        for ours, theirs in pairs
+    ]
+    commands = [
+        f"larq-dense train {entry.name} --twin --data ../shared/data --run {twin['run']}",
+        *(row["command"] for row in twin["accuracy"]),
+    ]
+    return (
+        f"{markdown_table(['', 'binary', 'full-precision twin'], body)}\n\nThe same network, data "
+        "and length ([recipe](twin/recipe.yaml)), from new weights, by\n\n"
+        + "\n".join(["```", *commands, "```"])
+    )
 
 
 def _per_class(rows: list[dict[str, Any]]) -> str:

@@ -64,6 +64,10 @@ class Entry:
         """Return the entry's variant in eight bits; `is_published` says whether there is one."""
         return Entry(self.name, self.folder / "int8")
 
+    def twin(self) -> "Entry":
+        """Return the full-precision twin, of which figures are kept, but no weights."""
+        return Entry(self.name, self.folder / "twin")
+
     def card(self) -> str:
         """Return the card's text.
 

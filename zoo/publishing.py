@@ -26,14 +26,16 @@ def publish(
 ) -> Entry:
     """Turn a run's best weights into an entry, or into an entry's variant in eight bits.
 
+    Of a full-precision run, the entry's twin, only the figures are kept.
+
     The weights are brought to a grid (`models.exact.snap`) and packed, loaded again from the packed
     file and measured; only then does the entry take its place.
 
     Args:
         run_dir: Holds `recipe.yaml` and `best.safetensors`.
         name: The entry's name; an entry of that name is replaced. A run in eight bits becomes
-            the variant of the entry that there is.
-        measure: Measures the packed entry: what `metrics.json` holds.
+            the variant of the entry that there is, one in full precision its twin.
+        measure: Measures the packed entry, or the twin's run: what `metrics.json` holds.
         root: Folder of entries; the zoo's own if left out.
 
     Returns:
@@ -43,10 +45,17 @@ def publish(
         LarqDenseError: The run or the name is not what it should be, or the folder cannot be
             written.
     """
+    from larq_dense.training.recipe import Recipe
+
     run_dir, root = Path(run_dir), Path(root) if root else entries.ROOT
     target = Entry(name, root / name)
     if not name.isidentifier():
         raise LarqDenseError(f"an entry's name is letters, digits and underscores, not {name!r}.")
+    if not (run_dir / "best.safetensors").is_file():
+        raise LarqDenseError(f"{run_dir} holds no best.safetensors; finish its training first.")
+    recipe = Recipe.load(run_dir / "recipe.yaml").replace(name=name)
+    if recipe.model.get("precision", "binary") != "binary":
+        return _publish_twin(run_dir, recipe, target, measure)
     try:
         root.mkdir(parents=True, exist_ok=True)
         staging = tempfile.TemporaryDirectory(prefix=".publish-", dir=root)
@@ -55,42 +64,58 @@ def publish(
             f"cannot write {root}: {error.strerror}; choose another folder for the entry."
         ) from error
     with staging as folder:
-        staged = _pack(run_dir, Entry(name, Path(folder) / name))
-        quantized = staged.recipe().quantize
-        if quantized and not target.is_published:
+        staged = _pack(run_dir, recipe, Entry(name, Path(folder) / name))
+        if recipe.quantize and not target.is_published:
             raise LarqDenseError(
                 f"there is no entry {name} whose variant {run_dir} could be; publish its float "
                 "weights first."
             )
-        metrics = {"name": name, "version": __version__, "commit": _commit(), **measure(staged)}
-        write_json(staged.folder / "metrics.json", metrics)
-        if quantized:
+        write_json(staged.folder / "metrics.json", _origin(name) | measure(staged))
+        if recipe.quantize:
             _install(staged, target.int8().folder)
-            write_text(target.folder / "card.md", card(target))
         else:
             write_text(staged.folder / "card.md", card(staged))
-            # A variant of the weights before is none of these.
-            shutil.rmtree(target.int8().folder, ignore_errors=True)
+            _drop_what_was_beside(target, recipe)
             _install(staged, target.folder)
+    write_text(target.folder / "card.md", card(target))
     return target
 
 
-def _pack(run_dir: Path, entry: Entry) -> Entry:
+def _drop_what_was_beside(target: Entry, recipe: "Recipe") -> None:
+    """Remove the variant of the weights before, and the twin of another recipe."""
+    shutil.rmtree(target.int8().folder, ignore_errors=True)
+    if target.twin().metrics() and target.twin().recipe() != recipe.twin():
+        shutil.rmtree(target.twin().folder)
+
+
+def _publish_twin(run_dir: Path, recipe: "Recipe", target: Entry, measure: Measure) -> Entry:
+    """Keep the figures of an entry's full-precision twin."""
+    if not target.is_published or recipe != target.recipe().twin():
+        raise LarqDenseError(
+            f"{run_dir} trained a full-precision network, but not the twin of an entry "
+            f"{target.name} by the same recipe; train that by `larq-dense train {target.name} "
+            "--twin`, or use the run as a teacher."
+        )
+    twin = target.twin()
+    metrics = _origin(target.name) | measure(Entry(target.name, run_dir))
+    recipe.save(twin.folder / "recipe.yaml")
+    write_json(twin.folder / "metrics.json", metrics)
+    write_text(target.folder / "card.md", card(target))
+    return target
+
+
+def _origin(name: str) -> dict[str, Any]:
+    """Return what figures are of."""
+    return {"name": name, "version": __version__, "commit": _commit()}
+
+
+def _pack(run_dir: Path, recipe: "Recipe", entry: Entry) -> Entry:
     """Write recipe and packed weights of a run."""
     from larq_dense.models.exact import snap
     from larq_dense.models.weights import load_weights, save_weights
-    from larq_dense.training.recipe import Recipe
 
-    best = run_dir / "best.safetensors"
-    if not best.is_file():
-        raise LarqDenseError(f"{run_dir} holds no best.safetensors; finish its training first.")
-    recipe = Recipe.load(run_dir / "recipe.yaml").replace(name=entry.name)
-    if recipe.model.get("precision", "binary") != "binary":
-        raise LarqDenseError(
-            f"{run_dir} trained a full-precision network; entries are binary. Use it as a teacher."
-        )
     model = recipe.build_model(task=recipe.get_task(run_dir))
-    load_weights(model, best)
+    load_weights(model, run_dir / "best.safetensors")
     if not recipe.quantize:
         snap(model)
     recipe.save(entry.folder / "recipe.yaml")

@@ -22,7 +22,7 @@ def entries_table() -> str:
     header = [
         "entry",
         "measured on",
-        "metric",
+        "metric (float twin's)",
         "OPs (float twin's)",
         "weights",
         "same labels as Keras",
@@ -47,7 +47,7 @@ def _row(entry: Entry, index: int) -> list[str]:
     row = metrics["accuracy"][index]
     value = format_metric(task.main_metric, row["metrics"][task.main_metric])
     where = f"{data_set(row['data']).title} ({split_title(row['split'], row['within'])})"
-    figure = f"{METRIC_TITLES[task.main_metric]} {value}"
+    figure = f"{METRIC_TITLES[task.main_metric]} {value}{_twin(entry, index)}"
     if index:
         return ["", where, figure, "", "", "", ""]
     complexity = metrics["complexity"]
@@ -61,6 +61,14 @@ def _row(entry: Entry, index: int) -> list[str]:
         f"{100 * metrics['conversion']['parity']['same_labels']:.3f} %",
         _milliseconds(metrics["latency"]["rows"]),
     ]
+
+
+def _twin(entry: Entry, index: int) -> str:
+    """Return the full-precision twin's figure in brackets, if there is one."""
+    twin, metric = entry.twin().metrics(), entry.task().main_metric
+    if not twin:
+        return ""
+    return f" ({format_metric(metric, twin['accuracy'][index]['metrics'][metric])})"
 
 
 def _milliseconds(rows: list[dict[str, float]]) -> str:

@@ -170,6 +170,14 @@ class Recipe(Section):
             optimizer={**self.optimizer.model_dump(), **slow, "average": 0.0},
         )
 
+    def twin(self) -> Recipe:
+        """Return the recipe of the full-precision twin: the same, but from new weights.
+
+        A binary network's weights would not fit it.
+        """
+        model = {**self.model, "precision": "float"}
+        return self.replace(model=model, init=None)
+
     def to_dict(self) -> dict[str, Any]:
         """Return every setting as JSON-ready values."""
         return self.model_dump(mode="json")

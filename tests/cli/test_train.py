@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from larq_dense.cli import main
+from larq_dense.cli.models import open_keras
+from larq_dense.models import binary_layers
 
 RECIPE = """\
 name: dots
@@ -121,6 +123,22 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
         assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("arguments", [[], ["camvid"], ["camvid", "--data", ".", "--epochs", "0"]])
+def test_a_twin_is_trained_in_full_precision(folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = invoke(folder / "recipe.yaml", "--twin", "--data", folder, "--run", run)
+    assert done.exit_code == 0, done.output
+    model, _ = open_keras(str(run))
+    assert not binary_layers(model)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["camvid"],
+        ["camvid", "--data", ".", "--epochs", "0"],
+        ["camvid", "--data", ".", "--run", "run", "--twin", "--quantize"],
+    ],
+)
 def test_wrong_usage(arguments: list[str]) -> None:
     assert invoke(*arguments).exit_code == 2

@@ -214,15 +214,6 @@ def test_ancestors_of_the_entry_before_are_gone(tiny: Entry, tiny_run: Path) -> 
     assert not (tiny.folder / "ancestor-old.yaml").exists()
 
 
-def test_a_full_precision_run_is_no_entry(tiny: Entry, tiny_run: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(tiny_run, run)
-    recipe = Recipe.load(run / "recipe.yaml")
-    recipe.replace(model={**recipe.model, "precision": "float"}).save(run / "recipe.yaml")
-    with pytest.raises(LarqDenseError, match="entries are binary"):
-        zoo.publish(run, "tiny", lambda entry: figures(tiny))
-
-
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [("miou", 0.94449, "94.4 %"), ("maxf", 0.80049, "0.800"), ("iou", None, "-")],
