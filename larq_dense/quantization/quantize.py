@@ -15,6 +15,8 @@ from larq_dense.quantization.scheme import LayerConfig, Scheme
 Pictures = Iterable[NDArray[np.float32]]
 
 
+# Autograph would rewrite every layer that is copied, to no effect, for most of the time.
+@tf.autograph.experimental.do_not_convert
 def quantize(model: tf.keras.Model, pictures: Pictures) -> tf.keras.Model:
     """Return the int8 form of a network, to fine-tune and to convert.
 
