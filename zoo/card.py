@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from larq_dense.zoo.entries import Entry, names
+from larq_dense.zoo.entries import Entry
 from larq_dense.zoo.int8 import int8_section
 from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table
 from larq_dense.zoo.provenance import ancestor, data_set, history, notice, seen, split_title, use_of
@@ -152,8 +152,9 @@ def _training(entry: Entry) -> str:
     recipe = entry.recipe()
     length = f"{recipe.epochs} epochs" if recipe.epochs else f"{recipe.steps} steps"
     rows, columns = recipe.crop
-    # What it began with comes first, the earliest before all; entries have cards of their own.
-    runs = [source for _, source, _ in history(entry) if source and source not in names()]
+    # What it began with comes first, the earliest before all. Entries, and the runs that those
+    # began with, stand on cards of their own.
+    runs = [x for _, x, _ in history(entry) if x and ancestor(entry.folder, x).is_file()]
     commands = [
         f"larq-dense train {ancestor(Path('zoo', entry.name), run).as_posix()} "
         f"--data ../shared/data --run {run}"

@@ -197,6 +197,10 @@ def test_what_begins_with_an_entry_has_seen_what_that_has(
     other = Entry("other", tmp_path / "elsewhere")
     tiny.recipe().quantized("tiny").save(other.folder / "recipe.yaml")
     assert "Weizmann horses and ImageNet; they never saw ECSSD" in notice(other)
+    # How to repeat the trainings before stands on the entry's own card.
+    shutil.copy(tiny.folder / "metrics.json", other.folder)
+    assert "--run runs/teacher" in card(tiny)
+    assert "--run runs/teacher" not in card(other)
 
 
 def test_an_ancestor_that_is_gone_is_named(
