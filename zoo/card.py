@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from larq_dense.zoo.entries import Entry
-from larq_dense.zoo.int8 import int8_section
+from larq_dense.zoo.int8 import int8_section, paired_rows
 from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table
 from larq_dense.zoo.provenance import ancestor, data_set, history, notice, seen, split_title, use_of
 
@@ -78,15 +78,7 @@ def _twin(entry: Entry) -> str:
     twin, metric = entry.twin().metrics(), entry.task().main_metric
     if not twin:
         return "The twin has not been trained, so no figure of its accuracy stands here."
-    pairs = zip(entry.metrics()["accuracy"], twin["accuracy"], strict=True)
-    body = [
-        [
-            f"{METRIC_TITLES[metric]} on {data_set(ours['data']).title} "
-            f"({split_title(ours['split'], ours['within'])})",
-            *(format_metric(metric, row["metrics"][metric]) for row in (ours, theirs)),
-        ]
-        for ours, theirs in pairs
-    ]
+    body = paired_rows(metric, entry.metrics()["accuracy"], twin["accuracy"])
     commands = [
         f"larq-dense train {entry.name} --twin --data ../shared/data --run {twin['run']}",
         *(row["command"] for row in twin["accuracy"]),

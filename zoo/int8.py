@@ -1,5 +1,6 @@
 """The int8 variants beside the entries that they come from: in a card and in the README."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from larq_dense.zoo.entries import Entry
@@ -60,17 +61,26 @@ def int8_section(entry: Entry) -> str:
 
 
 def _table(figures: _Figures) -> str:
-    body = []
-    for rows in figures.accuracy:
-        split = split_title(rows.glue["split"], rows.glue["within"])
-        where = f"{data_set(rows.glue['data']).title} ({split})"
-        body.append([f"{METRIC_TITLES[figures.main]} on {where}", *figures.metric(rows)])
+    glue, int8 = zip(*figures.accuracy, strict=True)
+    body = paired_rows(figures.main, glue, int8)
     body += [
         ["bytes of the file", *(f"{size:,}" for size in figures.size)],
         ["bytes of tensors at one time, at most", *(f"{size:,}" for size in figures.memory)],
         ["ms a picture", *(f"{taken:.1f}" for taken in figures.milliseconds)],
     ]
     return markdown_table(["", "float between binary layers", "int8"], body)
+
+
+def paired_rows(metric: str, *measured: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Return a row for each source: what is measured where, and the figure of each network."""
+    return [
+        [
+            f"{METRIC_TITLES[metric]} on {data_set(rows[0]['data']).title} "
+            f"({split_title(rows[0]['split'], rows[0]['within'])})",
+            *(format_metric(metric, row["metrics"][metric]) for row in rows),
+        ]
+        for rows in zip(*measured, strict=True)
+    ]
 
 
 def int8_table(entries: list[Entry]) -> str:

@@ -21,7 +21,6 @@ from larq_dense.quantization.quantizers import (
 )
 
 keras = tf.keras.layers
-Config = tfmot.QuantizeConfig
 
 # What gives values of its inputs, or sums of them: exact only where all have one range.
 _SAME_RANGE = (

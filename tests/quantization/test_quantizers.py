@@ -42,6 +42,15 @@ def range_of(*observed: Any) -> Any:
     return settle(built(Range()), *observed)
 
 
+def factor_of(layer: Scale, result: Any) -> Any:
+    factor = FactorQuantizer(result)
+    factor.build(layer.gain.shape, "gain", tf.keras.layers.Wrapper(layer, name="owner"))
+    factor.observe()
+    rounded(factor, layer.gain)
+    factor.settle()
+    return factor
+
+
 def is_power_of_two(value: float) -> bool:
     return np.log2(value) == round(np.log2(value))
 
@@ -113,12 +122,7 @@ def test_scaled_sums_never_lie_between_two_steps() -> None:
     layer.gain.assign(RANDOM.uniform(0.8, 1.2, 32))
     layer.offset.assign(RANDOM.normal(0, 2, 32))
     exact = layer(sums).numpy()
-    factor = FactorQuantizer(range_of([-20.0, 20.0]))
-    owner = tf.keras.layers.Wrapper(layer, name="owner")
-    factor.build(layer.gain.shape, "gain", owner)
-    factor.observe()
-    rounded(factor, layer.gain)
-    factor.settle()
+    factor = factor_of(layer, range_of([-20.0, 20.0]))
     unit = factor.unit.numpy()
     offset = OffsetQuantizer(lambda: factor.unit)
     layer.factor, layer.offset = rounded(factor, layer.gain), rounded(offset, layer.offset)
@@ -138,11 +142,7 @@ def test_a_channel_that_never_opens_is_no_tie_either(scale: float) -> None:
     layer = Scale(name="scale")
     layer(np.zeros((1, 1, 1, 1), np.float32))
     layer.scale.assign([scale])
-    factor = FactorQuantizer(result)
-    factor.build(layer.gain.shape, "gain", tf.keras.layers.Wrapper(layer, name="owner"))
-    factor.observe()
-    rounded(factor, layer.gain)
-    factor.settle()
+    factor = factor_of(layer, result)
     offset = rounded(OffsetQuantizer(lambda: factor.unit), [-0.02]).numpy() / step
     assert offset % 1 == 0.75
 
