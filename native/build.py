@@ -39,7 +39,13 @@ FLAGS = (
 # Only the kernels of an instruction set are compiled for it; the rest runs on any processor.
 KERNEL_FLAGS: dict[str, dict[str, tuple[str, ...]]] = {
     "x86_64": {
-        "kernel_avx512.cc": ("-mavx512f", "-mavx512vpopcntdq"),
+        "kernel_avx512.cc": (
+            "-mavx512f",
+            "-mavx512bw",
+            "-mavx512vl",
+            "-mavx512vnni",
+            "-mavx512vpopcntdq",
+        ),
         "kernel_avx2.cc": ("-mavx2",),
     },
     "aarch64": {"kernel_neon.cc": ()},

@@ -36,18 +36,28 @@ bool has_tie(int32_t depth, int32_t step, float multiplier, float bias) {
 
 int32_t floor_half(int32_t value) { return (value - (value & 1)) / 2; }
 
-// out = a ^ b; a null operand is all zeros.
-void xor_words(const uint32_t* a, const uint32_t* b, uint32_t* __restrict out, size_t count) {
-  if (a == nullptr || b == nullptr) {
-    const uint32_t* only = a == nullptr ? b : a;
-    if (only == nullptr) {
-      memset(out, 0, count * sizeof(uint32_t));
-    } else {
-      memcpy(out, only, count * sizeof(uint32_t));
+// Three planes of words: the first row's, the first two's parity, that of all. A null row is all
+// zeros.
+void prepare_triples(const uint32_t* a, const uint32_t* b, const uint32_t* c, size_t count,
+                     uint32_t* __restrict out, size_t plane) {
+  uint32_t* __restrict two = out + plane;
+  uint32_t* __restrict three = two + plane;
+  if (a != nullptr && b != nullptr && c != nullptr) {
+    for (size_t i = 0; i < count; ++i) {
+      const uint32_t parity = a[i] ^ b[i];
+      out[i] = a[i];
+      two[i] = parity;
+      three[i] = parity ^ c[i];
     }
     return;
   }
-  for (size_t i = 0; i < count; ++i) out[i] = a[i] ^ b[i];
+  for (size_t i = 0; i < count; ++i) {
+    const uint32_t first = a == nullptr ? 0 : a[i];
+    const uint32_t parity = first ^ (b == nullptr ? 0 : b[i]);
+    out[i] = first;
+    two[i] = parity;
+    three[i] = parity ^ (c == nullptr ? 0 : c[i]);
+  }
 }
 
 // Without the processor's instruction the compiler's builtin would call into its own library.
@@ -413,13 +423,8 @@ void BinaryConv::prepare_row_of_three(const uint32_t* const* rows, uint32_t* col
     const auto source = [&](int y) {
       return rows[y] == nullptr || !inside ? nullptr : rows[y] + x * words;
     };
-    const size_t length = static_cast<size_t>((end - first) * count);
-    uint32_t* one = columns + first * count;
-    uint32_t* two = one + plane();
-    uint32_t* three = two + plane();
-    xor_words(source(0), nullptr, one, length);
-    xor_words(one, source(1), two, length);
-    xor_words(two, source(2), three, length);
+    prepare_triples(source(0), source(1), source(2), static_cast<size_t>((end - first) * count),
+                    columns + first * count, plane());
   };
   if (groups_ == 1 && column_step_ == 1) {
     const int64_t left = pad_left_ < columns_ ? pad_left_ : columns_;
@@ -442,7 +447,7 @@ void BinaryConv::run_pixels(int64_t row, int segment, const uint32_t* columns,
   const int32_t block = kernels_->block;
   // Where the first cache holds all weights, a few pixels are finished before the next, so that the
   // output is written in one stream; else all pixels go through one block of weights.
-  const int32_t some = 4 * kernels_->pixels;
+  const int32_t some = (kind_ == ConvKind::kFloat ? 4 : 16) * kernels_->pixels;
   if (count > some && segment_blocks_ > 1 &&
       weights_.size() / static_cast<size_t>(segments_) * sizeof(uint32_t) <= 24 * 1024) {
     for (int32_t x = 0; x < count; x += some) {
@@ -482,6 +487,8 @@ void BinaryConv::run_pixels(int64_t row, int segment, const uint32_t* columns,
     tile.channels = static_cast<int>(left < block ? left : block);
     const int64_t pixel = row * output_.dims[2] + first;
     const int64_t channel = int64_t{segment} * segment_channels_ + in_segment;
+    const Place place = {row,     output_.dims[2], channels_out_, segment_channels_,
+                         segment, first,           in_segment};
 
     if (spill != nullptr) {
       FloatOutput output = {};
@@ -502,36 +509,21 @@ void BinaryConv::run_pixels(int64_t row, int segment, const uint32_t* columns,
         kernels_->conv_bits(tile, output);
       }
     } else if (kind_ == ConvKind::kInt8) {
-      run_block(tile, {row, segment, first, in_segment, slot}, target, kernels_->conv_int8);
+      run_block(tile, place, slot, target, kernels_->conv_int8);
     } else {
-      run_block(tile, {row, segment, first, in_segment, slot}, target, kernels_->conv_float);
+      run_block(tile, place, slot, target, kernels_->conv_float);
     }
   }
 }
 
 template <class T>
-void BinaryConv::run_block(const ConvTile& tile, const Place& place, const ConvTarget& target,
+void BinaryConv::run_block(const ConvTile& tile, const Place& place, size_t slot,
+                           const ConvTarget& target,
                            void (*kernel)(const ConvTile&, const ConvOutput<T>&)) const {
-  // A depth to space of block n keeps runs of n output pixels together: segment dy of the channels
-  // goes to row n * y + dy, n pixels wide.
-  const int64_t split = target.depth_to_space;
-  const int64_t width = output_.dims[2];
-  const int64_t channels = split == 1 ? channels_out_ : segment_channels_;
-  const int64_t in_all = int64_t{place.segment} * segment_channels_ + place.in_segment;
-  const int64_t channel = split == 1 ? in_all : place.in_segment;
-  const int64_t plain = place.row * width + place.first;
-  const int64_t pixel =
-      split == 1 ? plain : (place.row * split + place.segment) * width + place.first;
-  const int64_t start = pixel * channels + channel;
-
-  const auto is_open = [](float low, float high) {
-    return low == -__builtin_inff() && high == __builtin_inff();
-  };
   ConvOutput<T> output;
-  output.out = target.out == nullptr ? nullptr : static_cast<T*>(target.out) + start;
-  output.out_pixel = channels;
-  output.multiplier = multiplier_.data() + place.slot;
-  output.bias = bias_.data() + place.slot;
+  aim(target, place, &output);
+  output.multiplier = multiplier_.data() + slot;
+  output.bias = bias_.data() + slot;
   output.clamped_below = clamp_min_ > -depth_;
   output.clamped_above = clamp_max_ < depth_;
   output.clamp_min = clamp_min_ - base_;
@@ -539,41 +531,6 @@ void BinaryConv::run_block(const ConvTile& tile, const Place& place, const ConvT
   output.fits_int = fits_int_;
   output.has_ties = has_ties_;
   output.zero_point = zero_point_;
-  output.post = target.post;
-  output.clamped_before = !is_open(target.before_min, target.before_max);
-  output.clamped_after = !is_open(target.after_min, target.after_max);
-  output.before_min = limit_of<T>(target.before_min);
-  output.before_max = limit_of<T>(target.before_max);
-  output.after_min = limit_of<T>(target.after_min);
-  output.after_max = limit_of<T>(target.after_max);
-  output.others = target.others;
-  for (int j = 0; j < target.others; ++j) {
-    Other<T>& other = output.other[j];
-    other.multiplies = target.other[j].multiplies;
-    other.data = static_cast<const T*>(target.other[j].data);
-    switch (target.other[j].layout) {
-      case OtherLayout::kPlain:
-        other.pixel = channels_out_;
-        other.data += plain * channels_out_ + in_all;
-        break;
-      case OtherLayout::kSplit:
-        other.pixel = channels;
-        other.data += start;
-        break;
-      case OtherLayout::kNearest:
-        // A block of channels lies within one pixel of the run.
-        other.pixel = channels / split;
-        other.data += plain * other.pixel + place.in_segment % other.pixel;
-        break;
-    }
-  }
-  output.bit_outputs = target.bit_outputs;
-  const int64_t bytes = int64_t{words_for(static_cast<int32_t>(channels))} * 4;
-  for (int j = 0; j < target.bit_outputs; ++j) {
-    output.bits[j] = reinterpret_cast<uint8_t*>(target.bits[j]) + pixel * bytes + channel / 8;
-    output.bits_pixel[j] = bytes;
-    output.limit[j] = static_cast<const T*>(target.limit[j]) + channel;
-  }
   kernel(tile, output);
 }
 

@@ -1,6 +1,7 @@
 // Binary convolution: weights repacked once, then computed row by row.
 #pragma once
 
+#include "conv_target.h"
 #include "geometry.h"
 #include "kernels.h"
 #include "memory.h"
@@ -17,16 +18,6 @@ struct ConvOptions {
   int activation = 0;        // TfLiteFusedActivation, applied to the dot product
 };
 
-// A limit as one of the elements; an int8 saturates before an infinite one.
-template <class T>
-T limit_of(float value) {
-  if constexpr (sizeof(T) == 1) {
-    return static_cast<T>(value < -128.0f ? -128.0f : (value > 127.0f ? 127.0f : value));
-  } else {
-    return value;
-  }
-}
-
 enum class ConvKind { kFloat, kBits, kInt8 };
 
 // The constant tensors of the operator; what the output's kind does not need is null.
@@ -39,31 +30,6 @@ struct ConvConstants {
   const int32_t* threshold = nullptr;
   float output_scale = 1.0f;  // of an int8 output
   int32_t output_zero_point = 0;
-};
-
-// How a second operand of the result lies.
-enum class OtherLayout {
-  kPlain,    // as the convolution's result, before a depth to space
-  kSplit,    // as what comes out of the depth to space
-  kNearest,  // that at 1 / block of its size: each pixel stands for a square of them
-};
-
-// What happens to a float or int8 output before it is stored, and where it goes.
-struct ConvTarget {
-  void* out = nullptr;     // null where only bits are wanted
-  int depth_to_space = 1;  // the block size; 1 leaves the picture as it is
-  bool post = false;
-  float before_min = 0, before_max = 0;
-  int others = 0;
-  struct {
-    const void* data;  // of the output's type
-    OtherLayout layout;
-    bool multiplies;
-  } other[kMaxOthers] = {};
-  float after_min = 0, after_max = 0;
-  int bit_outputs = 0;
-  uint32_t* bits[kMaxBitOutputs] = {};
-  const void* limit[kMaxBitOutputs] = {};  // of its type, too, padded to whole blocks
 };
 
 class BinaryConv {
@@ -111,16 +77,8 @@ class BinaryConv {
                    int32_t* offsets, float* spill) const;
   void run_pixels(int64_t row, int segment, const uint32_t* columns, const Offsets& offsets,
                   int32_t first, int32_t count, const ConvTarget& target, float* spill) const;
-  // Where some pixels of a segment lie, for one block of its channels.
-  struct Place {
-    int64_t row;
-    int segment;
-    int32_t first;         // pixel
-    int64_t in_segment;    // the block's first channel
-    size_t slot;           // of that channel among those prepared
-  };
   template <class T>
-  void run_block(const ConvTile& tile, const Place& place, const ConvTarget& target,
+  void run_block(const ConvTile& tile, const Place& place, size_t slot, const ConvTarget& target,
                  void (*kernel)(const ConvTile&, const ConvOutput<T>&)) const;
   size_t plane() const { return static_cast<size_t>(columns_) * static_cast<size_t>(triples_); }
   bool misaligned_bits() const;

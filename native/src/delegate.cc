@@ -131,7 +131,8 @@ const char* choose_nodes(TfLiteContext* context, const Delegate& delegate,
       bool take = false;
       if (first) {
         take = is_lce_node(*registration);
-        candidate[i] = !take && delegate.fuse && is_glue_node(context, plan, *node, *registration);
+        candidate[i] = !take && delegate.fuse &&
+                       is_glue_node(context, *delegate.kernels, plan, *node, *registration);
       } else if (candidate[i]) {
         // XNNPACK would round this one's ties otherwise than LCE's interpreter, wherever it stands.
         take = any && registration->builtin_code == kTfLiteBuiltinResizeBilinear;

@@ -19,7 +19,9 @@ const Kernels* usable_kernels(int i) {
 #if defined(__x86_64__)
   // These builtins also ask whether the operating system saves the registers.
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vpopcntdq")) {
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
+      __builtin_cpu_supports("avx512vpopcntdq")) {
     usable[count++] = &kAvx512Kernels;
   }
   if (__builtin_cpu_supports("avx2")) usable[count++] = &kAvx2Kernels;

@@ -156,8 +156,10 @@ bool Partition::never_joined(int value) const {
 const char* Partition::attach_bits(int source, bool* taken, Step* step) {
   const Value& value = values_[static_cast<size_t>(source)];
   const int32_t channels = value.shape.last();
-  const bool is_conv = step->kind == StepKind::kConv;
-  const size_t padded = is_conv ? step->conv.padded_segment() : static_cast<size_t>(channels);
+  const bool is_conv = step->kind == StepKind::kConv || step->kind == StepKind::kConv2d;
+  size_t padded = static_cast<size_t>(channels);
+  if (step->kind == StepKind::kConv) padded = step->conv.padded_segment();
+  if (step->kind == StepKind::kConv2d) padded = step->conv2d.padded_channels();
   // Of a picture split by depth to space, a run of channels holds several pixels, whose bits are
   // side by side only where they fill whole words.
   if (step->block_size != 1 && channels % 32 != 0) return nullptr;
@@ -382,6 +384,31 @@ const char* Partition::build_conv(int index, bool* taken) {
   return nullptr;
 }
 
+const char* Partition::build_conv2d(TfLiteContext* context, int index, bool* taken) {
+  const Op& op = ops_[static_cast<size_t>(index)];
+  Op tensors = op;
+  for (int i = 0; i < 3; ++i) tensors.inputs[i] = values_[static_cast<size_t>(op.inputs[i])].tensor;
+  tensors.output = values_[static_cast<size_t>(op.output)].tensor;
+  Conv2dConstants constants;
+  if (!read_conv2d(context->tensors, tensors, &constants)) return "Conv2D: malformed constants";
+  Step* step = steps_.append();
+  if (step == nullptr) return kNoMemory;
+  step->kind = StepKind::kConv2d;
+  step->op = index;
+  step->input = op.inputs[0];
+  step->output = op.output;
+  step->before_min = op.low;
+  step->before_max = op.high;
+  step->after_min = -INFINITY;
+  step->after_max = INFINITY;
+  taken[index] = true;
+  const char* error = step->conv2d.configure(kernels_, op.conv2d, constants);
+  if (error == nullptr) error = step->conv2d.set_input(shape_of(step->input));
+  if (error == nullptr) error = attach_bits(step->output, taken, step);
+  step->post = !is_open(op.low, op.high) || step->bit_outputs > 0;
+  return error;
+}
+
 // Adds an operator to a chain. False, without an error, where it does not fit.
 bool Partition::extend_chain(int next, bool* taken, Step* step, const char** error) {
   const Op& op = ops_[static_cast<size_t>(next)];
@@ -527,7 +554,7 @@ const char* Partition::build_other(int index, bool* taken) {
   }
 }
 
-const char* Partition::build_steps() {
+const char* Partition::build_steps(TfLiteContext* context) {
   steps_.clear();
   for (size_t v = 0; v < values_.size(); ++v) {
     if (values_[v].producer >= 0 && !values_[v].escapes) values_[v].place = Value::Place::kArena;
@@ -537,8 +564,10 @@ const char* Partition::build_steps() {
   // From the last to the first: in a sum of branches the last convolution then adds what the
   // others left, and goes on to what follows the sum.
   for (size_t i = ops_.size(); i-- > 0;) {
-    if (ops_[i].kind != OpKind::kConv) continue;
-    const char* error = build_conv(static_cast<int>(i), taken.data());
+    const int index = static_cast<int>(i);
+    const char* error = nullptr;
+    if (ops_[i].kind == OpKind::kConv) error = build_conv(index, taken.data());
+    if (ops_[i].kind == OpKind::kConv2d) error = build_conv2d(context, index, taken.data());
     if (error != nullptr) return error;
   }
   for (size_t i = 0; i < ops_.size(); ++i) {

@@ -15,6 +15,8 @@ struct Avx2 {
   static constexpr bool kByteCounts = true;
   // Half of the 16 registers would hold counts of majorities; here one count serves for both.
   static constexpr bool kOneCount = true;
+  static constexpr bool kMasksBytes = false;
+  static constexpr int kBytePixels = 0;
   using Words = __m256i;
   using Counts = __m256i;  // a count in each byte
   using Ints = __m256i;

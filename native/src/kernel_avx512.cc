@@ -1,4 +1,4 @@
-// AVX-512 with VPOPCNTDQ (Ice Lake, Zen 4 and later): 16 output channels in a register.
+// AVX-512 with VPOPCNTDQ and VNNI (Ice Lake, Zen 4 and later): 16 output channels in a register.
 
 // GCC 12's header reads a variable of itself to mean "undefined" and then warns about that.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -24,11 +24,14 @@ struct Avx512 {
   static constexpr bool kHoldsWeights = false;
   static constexpr bool kByteCounts = false;
   static constexpr bool kOneCount = false;
+  static constexpr bool kMasksBytes = true;
+  static constexpr int kBytePixels = 4;
   using Words = __m512i;
   using Counts = __m512i;
   using Ints = __m512i;
   using Floats = __m512;
   using Bytes = __m256i;  // all channels of a block
+  using Quads = __m512i;  // four bytes of each channel
 
   static __mmask16 first_lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
 
@@ -90,11 +93,29 @@ struct Avx512 {
     return _mm512_cvt_roundps_epi32(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }
 
+  static Quads load_quads(const int8_t* p) { return _mm512_loadu_si512(p); }
+  static Quads splat_quad(const uint8_t* p) {
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return _mm512_set1_epi32(four);
+  }
+  static Ints add_dots(Ints sum, Quads x, Quads w) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));  // in place, as in `count`
+    return sum;
+  }
+
   static Bytes saturate(const Ints (&v)[kVectors]) {
     return _mm256_set_m128i(_mm512_cvtsepi32_epi8(v[1]), _mm512_cvtsepi32_epi8(v[0]));
   }
   static Bytes load_bytes(const int8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static __mmask32 first_bytes(size_t n) { return static_cast<__mmask32>((uint64_t{1} << n) - 1); }
+  static Bytes load_first_bytes(const int8_t* p, size_t n) {
+    return _mm256_maskz_loadu_epi8(first_bytes(n), p);
+  }
+  static void store_first_bytes(int8_t* p, Bytes v, size_t n) {
+    _mm256_mask_storeu_epi8(p, first_bytes(n), v);
   }
   static void store_bytes(int8_t* p, Bytes v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);

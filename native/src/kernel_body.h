@@ -278,12 +278,12 @@ LARQ_DENSE_INLINE void store_bits(uint8_t* out, ptrdiff_t out_pixel, const unsig
 
 // What follows the multiply-add, for a block of which all channels exist or (kPartial) not.
 template <class Isa, int P, bool kPartial>
-LARQ_DENSE_INLINE void finish(const ConvTile& tile, const FloatOutput& output, int first,
+LARQ_DENSE_INLINE void finish(int channels, const FloatOutput& output, int first,
                               typename Isa::Floats (&y)[P][Isa::kVectors]) {
   using Floats = typename Isa::Floats;
   constexpr int C = Isa::kVectors;
   const auto lanes_of = [&](int c) {
-    const int lanes = tile.channels - c * Isa::kLanes;
+    const int lanes = channels - c * Isa::kLanes;
     return lanes < 0 ? 0 : (lanes < Isa::kLanes ? lanes : Isa::kLanes);
   };
   if (output.post) {
@@ -319,7 +319,7 @@ LARQ_DENSE_INLINE void finish(const ConvTile& tile, const FloatOutput& output, i
         LARQ_DENSE_END;
       LARQ_DENSE_END;
       store_bits<Isa, P>(output.bits[j] + first * output.bits_pixel[j], output.bits_pixel[j], bits,
-                         tile.channels);
+                         channels);
     }
   }
   if (output.out == nullptr) return;
@@ -339,16 +339,24 @@ LARQ_DENSE_INLINE void finish(const ConvTile& tile, const FloatOutput& output, i
 // A block's channels, of which there may be fewer.
 template <class Isa>
 LARQ_DENSE_INLINE typename Isa::Bytes load_some_bytes(const int8_t* p, size_t count) {
-  int8_t lanes[kBlock<Isa>] = {};
-  memcpy(lanes, p, count);
-  return Isa::load_bytes(lanes);
+  if constexpr (Isa::kMasksBytes) {
+    return Isa::load_first_bytes(p, count);
+  } else {
+    int8_t lanes[kBlock<Isa>] = {};
+    memcpy(lanes, p, count);
+    return Isa::load_bytes(lanes);
+  }
 }
 
 template <class Isa>
 LARQ_DENSE_INLINE void store_some_bytes(int8_t* p, typename Isa::Bytes v, size_t count) {
-  int8_t lanes[kBlock<Isa>];
-  Isa::store_bytes(lanes, v);
-  memcpy(p, lanes, count);
+  if constexpr (Isa::kMasksBytes) {
+    Isa::store_first_bytes(p, v, count);
+  } else {
+    int8_t lanes[kBlock<Isa>];
+    Isa::store_bytes(lanes, v);
+    memcpy(p, lanes, count);
+  }
 }
 
 // A float's nearest int8, halves away from zero; all channels of a pixel then lie in one register.
@@ -386,10 +394,10 @@ LARQ_DENSE_INLINE void round_to_bytes(const Int8Output& output,
 }
 
 template <class Isa, int P, bool kPartial>
-LARQ_DENSE_INLINE void finish(const ConvTile& tile, const Int8Output& output, int first,
+LARQ_DENSE_INLINE void finish(int channels, const Int8Output& output, int first,
                               typename Isa::Floats (&y)[P][Isa::kVectors]) {
   using Bytes = typename Isa::Bytes;
-  const size_t channels = static_cast<size_t>(tile.channels);
+  const size_t some = static_cast<size_t>(channels);
   Bytes v[P];
   round_to_bytes<Isa, P>(output, y, v);
   if (output.post) {
@@ -407,7 +415,7 @@ LARQ_DENSE_INLINE void finish(const ConvTile& tile, const Int8Output& output, in
       LARQ_DENSE_EACH(P, p)
         const int8_t* from = data + p * other.pixel;
         const Bytes second =
-            kPartial ? load_some_bytes<Isa>(from, channels) : Isa::load_bytes(from);
+            kPartial ? load_some_bytes<Isa>(from, some) : Isa::load_bytes(from);
         v[p] = Isa::add_bytes(v[p], second, zero);
       LARQ_DENSE_END;
     }
@@ -419,14 +427,14 @@ LARQ_DENSE_INLINE void finish(const ConvTile& tile, const Int8Output& output, in
         bits[p] = Isa::less_bytes(v[p], limit);
       LARQ_DENSE_END;
       store_bits<Isa, P>(output.bits[j] + first * output.bits_pixel[j], output.bits_pixel[j], bits,
-                         tile.channels);
+                         channels);
     }
   }
   if (output.out == nullptr) return;
   int8_t* out = output.out + first * output.out_pixel;
   LARQ_DENSE_EACH(P, p)
     if (kPartial) {
-      store_some_bytes<Isa>(out + p * output.out_pixel, v[p], channels);
+      store_some_bytes<Isa>(out + p * output.out_pixel, v[p], some);
     } else {
       Isa::store_bytes(out + p * output.out_pixel, v[p]);
     }
@@ -457,9 +465,9 @@ void tile_elements(const ConvTile& tile, const ConvOutput<T>& output, int first)
   typename Isa::Floats y[P][Isa::kVectors];
   sums.scale(output, tile.odd, y);
   if (tile.channels >= kBlock<Isa>) {
-    finish<Isa, P, false>(tile, output, first, y);
+    finish<Isa, P, false>(tile.channels, output, first, y);
   } else {
-    finish<Isa, P, true>(tile, output, first, y);
+    finish<Isa, P, true>(tile.channels, output, first, y);
   }
 }
 
@@ -524,10 +532,74 @@ void conv_few(const ConvTile& tile, const BitOutput& output) {
   }
 }
 
-// Calls `run<P>` for full tiles and then once for the pixels left over.
-#define LARQ_DENSE_TILES(function)                                                          \
+// C vectors of channels of a convolution of bytes; the block's others do not exist.
+template <class Isa, int P, int C>
+LARQ_DENSE_INLINE void sum_bytes(const ByteTile& tile, int first,
+                                 typename Isa::Ints (&sums)[P][C]) {
+  LARQ_DENSE_EACH(C, c)
+    const typename Isa::Ints offset = Isa::load_ints(tile.offset + c * Isa::kLanes);
+    LARQ_DENSE_EACH(P, p)
+      sums[p][c] = offset;
+    LARQ_DENSE_END;
+  LARQ_DENSE_END;
+  const ptrdiff_t pixel = tile.pixel;
+  const uint8_t* row = tile.x + first * pixel;
+  const int8_t* w = tile.w;
+  for (int y = 0; y < tile.rows; ++y, row += tile.row) {
+    const uint8_t* x = row;
+    for (int i = 0; i < tile.quads; ++i, x += 4, w += 4 * kBlock<Isa>) {
+      typename Isa::Quads weights[C];
+      LARQ_DENSE_EACH(C, c)
+        weights[c] = Isa::load_quads(w + 4 * c * Isa::kLanes);
+      LARQ_DENSE_END;
+      LARQ_DENSE_EACH(P, p)
+        const typename Isa::Quads quad = Isa::splat_quad(x + p * pixel);
+        LARQ_DENSE_EACH(C, c)
+          sums[p][c] = Isa::add_dots(sums[p][c], quad, weights[c]);
+        LARQ_DENSE_END;
+      LARQ_DENSE_END;
+    }
+  }
+}
+
+template <class Isa, int P, int C>
+LARQ_DENSE_INLINE void tile_some_bytes(const ByteTile& tile, const Int8Output& output, int first) {
+  typename Isa::Ints sums[P][C];
+  sum_bytes<Isa, P, C>(tile, first, sums);
+  typename Isa::Floats y[P][Isa::kVectors];
+  LARQ_DENSE_EACH(Isa::kVectors, c)
+    const typename Isa::Floats multiplier = Isa::load_floats(output.multiplier + c * Isa::kLanes);
+    const typename Isa::Floats bias = Isa::load_floats(output.bias + c * Isa::kLanes);
+    LARQ_DENSE_EACH(P, p)
+      if constexpr (c < C) {
+        y[p][c] = Isa::add(Isa::mul(Isa::to_floats(sums[p][c]), multiplier), bias);
+      } else {
+        y[p][c] = bias;
+      }
+    LARQ_DENSE_END;
+  LARQ_DENSE_END;
+  if (tile.channels >= kBlock<Isa>) {
+    finish<Isa, P, false>(tile.channels, output, first, y);
+  } else {
+    finish<Isa, P, true>(tile.channels, output, first, y);
+  }
+}
+
+template <class Isa, int P>
+void tile_bytes(const ByteTile& tile, const Int8Output& output, int first) {
+  tile_some_bytes<Isa, P, Isa::kVectors>(tile, output, first);
+}
+
+// Of no more channels than one vector holds.
+template <class Isa, int P>
+void tile_few_bytes(const ByteTile& tile, const Int8Output& output, int first) {
+  tile_some_bytes<Isa, P, 1>(tile, output, first);
+}
+
+// Calls `function<P>` for full tiles of `pixels` and then once for the pixels left over.
+#define LARQ_DENSE_TILES(function, TileType, pixels_at_once)                                \
   template <class Isa, int P, class Output>                                                 \
-  void function##_rest(const ConvTile& tile, const Output& output, int first, int rest) {   \
+  void function##_rest(const TileType& tile, const Output& output, int first, int rest) {   \
     if constexpr (P > 0) {                                                                  \
       if (rest == P) {                                                                      \
         function<Isa, P>(tile, output, first);                                              \
@@ -537,18 +609,39 @@ void conv_few(const ConvTile& tile, const BitOutput& output) {
     }                                                                                       \
   }                                                                                         \
   template <class Isa, class Output>                                                        \
-  void function##_all(const ConvTile& tile, const Output& output) {                         \
+  void function##_all(const TileType& tile, const Output& output) {                         \
+    constexpr int pixels = Isa::pixels_at_once;                                             \
     int first = 0;                                                                          \
-    for (; first + Isa::kPixels <= tile.pixels; first += Isa::kPixels) {                    \
-      function<Isa, Isa::kPixels>(tile, output, first);                                     \
+    for (; first + pixels <= tile.pixels; first += pixels) {                                \
+      function<Isa, pixels>(tile, output, first);                                           \
     }                                                                                       \
-    function##_rest<Isa, Isa::kPixels - 1>(tile, output, first, tile.pixels - first);       \
+    function##_rest<Isa, pixels - 1>(tile, output, first, tile.pixels - first);             \
   }
 
-LARQ_DENSE_TILES(tile_elements)
-LARQ_DENSE_TILES(tile_bits)
+LARQ_DENSE_TILES(tile_elements, ConvTile, kPixels)
+LARQ_DENSE_TILES(tile_bits, ConvTile, kPixels)
+LARQ_DENSE_TILES(tile_bytes, ByteTile, kBytePixels)
+LARQ_DENSE_TILES(tile_few_bytes, ByteTile, kBytePixels * Isa::kVectors)
 
 #undef LARQ_DENSE_TILES
+
+template <class Isa>
+void conv_bytes(const ByteTile& tile, const Int8Output& output) {
+  if (tile.channels <= Isa::kLanes) {
+    tile_few_bytes_all<Isa>(tile, output);
+  } else {
+    tile_bytes_all<Isa>(tile, output);
+  }
+}
+
+template <class Isa>
+constexpr auto byte_kernel() -> void (*)(const ByteTile&, const Int8Output&) {
+  if constexpr (Isa::kBytePixels > 0) {
+    return conv_bytes<Isa>;
+  } else {
+    return nullptr;
+  }
+}
 
 template <class Isa>
 void quantize_float(const float* x, const float* limit, size_t count, uint32_t* bits) {
@@ -714,8 +807,50 @@ void combine_int8(const Combine<int8_t>& given) {
 
 template <class Isa>
 void sum_int8(const int8_t* x, size_t rows, size_t channels, int32_t* sums) {
-  for (size_t r = 0; r < rows; ++r, x += channels) {
-    for (size_t c = 0; c < channels; ++c) sums[c] += x[c];
+  // So many channels at once that the sums stay in registers, in 16 bits while they fit.
+  constexpr size_t lanes = 32, fits = 255;
+  using Bytes = int8_t __attribute__((vector_size(lanes)));
+  using Shorts = int16_t __attribute__((vector_size(2 * lanes)));
+  size_t c = 0;
+  for (; c + lanes <= channels; c += lanes) {
+    const int8_t* from = x + c;
+    for (size_t first = 0; first < rows; first += fits) {
+      const size_t end = rows - first < fits ? rows : first + fits;
+      Shorts some = {};
+      for (size_t r = first; r < end; ++r, from += channels) {
+        Bytes bytes;
+        memcpy(&bytes, from, lanes);
+        some += __builtin_convertvector(bytes, Shorts);
+      }
+      for (size_t i = 0; i < lanes; ++i) sums[c + i] += some[i];
+    }
+  }
+  for (; c < channels; ++c) {
+    for (size_t r = 0; r < rows; ++r) sums[c] += x[r * channels + c];
+  }
+}
+
+// Puts pixels of two rows in turn, `kBytes` at a time; what is too much of a pixel is written over
+// by the next, but for the last ones.
+template <size_t kBytes>
+LARQ_DENSE_INLINE void interleave(const int8_t* left, const int8_t* right, size_t count,
+                                  size_t channels, int8_t* out) {
+  const size_t reach = (channels + kBytes - 1) / kBytes * kBytes;
+  const auto put = [&](int8_t* to, const int8_t* from) {
+    if (channels <= kBytes) {
+      memcpy(to, from, kBytes);
+    } else {
+      for (size_t c = 0; c < channels; c += kBytes) memcpy(to + c, from + c, kBytes);
+    }
+  };
+  size_t i = 0;
+  for (; 2 * i + channels + reach <= 2 * count; i += channels) {
+    put(out + 2 * i, left + i);
+    put(out + 2 * i + channels, right + i);
+  }
+  for (; i < count; i += channels) {
+    memcpy(out + 2 * i, left + i, channels);
+    memcpy(out + 2 * i + channels, right + i, channels);
   }
 }
 
@@ -739,16 +874,14 @@ void enlarge_int8(const int8_t* row, const int8_t* next, size_t width, size_t ch
     left[i] = sixteenth(static_cast<int16_t>(3 * sums[i] + before[i]));
     right[i] = sixteenth(static_cast<int16_t>(3 * sums[i] + after[i]));
   }
-  // Eight bytes at a time; what is too much is written over.
-  int8_t* both = right + count + kEnlargeSlack;
-  const auto put = [&](int8_t* to, const int8_t* from) {
-    for (size_t c = 0; c < channels; c += 8) memcpy(to + c, from + c, 8);
-  };
-  for (size_t i = 0; i < count; i += channels) {
-    put(both + 2 * i, left + i);
-    put(both + 2 * i + channels, right + i);
+  switch (channels) {
+    case 1:
+      return interleave<1>(left, right, count, 1, out);
+    case 2:
+      return interleave<2>(left, right, count, 2, out);
+    default:
+      return interleave<8>(left, right, count, channels, out);
   }
-  memcpy(out, both, 2 * count);
 }
 
 // What the processor can do at most: nothing but xor, popcount and add, all in registers, on as
@@ -790,6 +923,7 @@ constexpr Kernels make_kernels(const char* name) {
                  tile_elements_all<Isa, Int8Output>,
                  conv_few<Isa>,
                  Isa::kByteCounts ? kWidenEvery<Isa> * Isa::kLanes : INT32_MAX,
+                 byte_kernel<Isa>(),
                  quantize_float<Isa>,
                  quantize_int8<Isa>,
                  quantize_int8_by<Isa>,

@@ -15,6 +15,8 @@ struct Neon {
   static constexpr bool kHoldsWeights = true;
   static constexpr bool kByteCounts = true;
   static constexpr bool kOneCount = false;
+  static constexpr bool kMasksBytes = false;
+  static constexpr int kBytePixels = 0;
   using Words = uint32x4_t;
   using Counts = uint8x16_t;  // a count in each byte
   using Ints = int32x4_t;

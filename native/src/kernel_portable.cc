@@ -12,6 +12,8 @@ struct Portable {
   static constexpr bool kHoldsWeights = false;
   static constexpr bool kByteCounts = true;
   static constexpr bool kOneCount = false;
+  static constexpr bool kMasksBytes = false;
+  static constexpr int kBytePixels = 0;
   using Words = uint64_t;
   using Counts = uint64_t;  // a count in each byte
   struct Ints {

@@ -91,6 +91,21 @@ struct BitOutput {
   const int32_t* limit;
 };
 
+// A run of output pixels of one row, for one block of output channels, of an ordinary convolution of
+// bytes. Each row of a pixel's window is one run of bytes; what its last quad has too much meets
+// weights of 0.
+struct ByteTile {
+  const uint8_t* x;  // the first pixel's window; the bytes are int8 plus 128
+  ptrdiff_t pixel;   // bytes from one output pixel's window to the next
+  ptrdiff_t row;     // bytes from one row of the window to the next
+  int rows;
+  int quads;         // four bytes each, in a row of the window
+  const int8_t* w;   // rows x quads x block x 4
+  const int32_t* offset;  // for each channel
+  int pixels;
+  int channels;      // of the block that exist
+};
+
 // How an operand lies against rows of channels.
 enum class Broadcast { kNone, kChannels, kRows, kScalar };
 enum class Combination { kAdd, kMultiply, kFirst, kRound };
@@ -113,7 +128,7 @@ struct Combine {
   size_t rows, channels;
 };
 
-// What enlarge_int8 reads and writes beyond each of the three rows in its workspace.
+// What enlarge_int8 reads and writes beyond each of the two rows of int8 in its workspace.
 constexpr size_t kEnlargeSlack = 8;
 
 struct Kernels {
@@ -128,6 +143,8 @@ struct Kernels {
   // of the window are read. Nothing is left over and there is one tap.
   void (*conv_few)(const ConvTile&, const BitOutput&);
   int few_triples;  // in a window that conv_few can do
+  // Null where the interpreter's own convolutions are as good.
+  void (*conv_bytes)(const ByteTile&, const Int8Output&);
   // Packs `count` floats into words: bit i is x[i] < limit[i], or x[i] < 0 where limit is null.
   void (*quantize_float)(const float* x, const float* limit, size_t count, uint32_t* bits);
   void (*quantize_int8)(const int8_t* x, int zero_point, size_t count, uint32_t* bits);
@@ -138,7 +155,7 @@ struct Kernels {
   void (*sum_int8)(const int8_t* x, size_t rows, size_t channels, int32_t* sums);
   // A row of a picture twice as large: 3 parts of the row at its place and one of the next to it,
   // and so for the columns, rounded once, halves away from 0. The workspace holds a row of int16
-  // with two more pixels, and four of int8.
+  // with two more pixels, and two of int8.
   void (*enlarge_int8)(const int8_t* row, const int8_t* next, size_t width, size_t channels,
                        int8_t* out, void* workspace);
   // Runs xor, popcount, add on registers only; returns the sum so that nothing is optimized away.

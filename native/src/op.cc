@@ -79,6 +79,8 @@ bool input_count_fits(OpKind kind, int count) {
   switch (kind) {
     case OpKind::kConv:
       return count == 5;
+    case OpKind::kConv2d:
+      return count == 3;
     case OpKind::kAdd:
     case OpKind::kMul:
     case OpKind::kNearest:
@@ -97,6 +99,9 @@ bool builtin_kind(int code, OpKind* kind) {
   switch (code) {
     case kTfLiteBuiltinAdd:
       *kind = OpKind::kAdd;
+      return true;
+    case kTfLiteBuiltinConv2d:
+      *kind = OpKind::kConv2d;
       return true;
     case kTfLiteBuiltinMul:
       *kind = OpKind::kMul;
@@ -150,6 +155,18 @@ bool read_builtin(const TfLiteNode& node, int code, Op* op) {
     case OpKind::kAddN:
     case OpKind::kRound:
       return true;
+    case OpKind::kConv2d: {
+      const auto* options = static_cast<const TfLiteConvParams*>(node.builtin_data);
+      if (options == nullptr || options->stride_width <= 0 || options->stride_height <= 0 ||
+          options->dilation_width != 1 || options->dilation_height != 1 ||
+          (options->padding != kTfLitePaddingSame && options->padding != kTfLitePaddingValid)) {
+        return false;
+      }
+      op->conv2d.vertical.stride = options->stride_height;
+      op->conv2d.horizontal.stride = options->stride_width;
+      op->conv2d.same_padding = options->padding == kTfLitePaddingSame;
+      return activation_limits(options->activation, &op->low, &op->high);
+    }
     case OpKind::kConcat: {
       if (node.builtin_data == nullptr) return false;
       const auto* options = static_cast<const TfLiteConcatenationParams*>(node.builtin_data);
@@ -264,6 +281,13 @@ bool can_be_int8(TfLiteContext* context, const TfLiteIntArray& plan, const Op& o
       return alike(0) && alike(1);
     case OpKind::kMul:
       return alike(0) && is_mask(context, plan, op.inputs[1]);
+    case OpKind::kConv2d: {
+      const TfLiteTensor& input = context->tensors[op.inputs[0]];
+      Conv2dConstants constants;
+      return input.type == kTfLiteInt8 && same_range(input, input) &&
+             same_range(output, output) && read_conv2d(context->tensors, op, &constants) &&
+             rounds_safely(constants);
+    }
     case OpKind::kConcat:
       for (int i = 0; i < op.input_count; ++i) {
         if (!alike(i)) return false;
@@ -332,8 +356,42 @@ bool is_lce_node(const TfLiteRegistration& registration) {
   return registration.custom_name != nullptr && custom_kind(registration.custom_name, &kind);
 }
 
-bool is_glue_node(TfLiteContext* context, const TfLiteIntArray& plan, const TfLiteNode& node,
-                  const TfLiteRegistration& registration) {
+bool read_conv2d(const TfLiteTensor* tensors, const Op& op, Conv2dConstants* constants) {
+  const TfLiteTensor& input = tensors[op.inputs[0]];
+  const TfLiteTensor& filter = tensors[op.inputs[1]];
+  const TfLiteTensor& bias = tensors[op.inputs[2]];
+  const TfLiteTensor& output = tensors[op.output];
+  Shape* shape = &constants->filter_shape;
+  Shape biases;
+  size_t size;
+  const auto* range = static_cast<const TfLiteAffineParams*>(filter.quantization_params);
+  if (!is_constant(filter) || filter.type != kTfLiteInt8 || !read_shape(filter, shape) ||
+      shape->rank != 4 || !count_elements(*shape, &size) || size == 0 || filter.bytes < size ||
+      !is_constant(bias) || bias.type != kTfLiteInt32 || !read_shape(bias, &biases) ||
+      biases.rank != 1 || biases.dims[0] != shape->dims[0] ||
+      bias.bytes < sizeof(int32_t) * static_cast<size_t>(biases.dims[0]) ||
+      filter.quantization_type != kTfLiteAffineQuantization || range == nullptr ||
+      range->scale == nullptr ||
+      (range->scale->size != 1 &&
+       (range->scale->size != shape->dims[0] || range->dimension != 0))) {
+    return false;
+  }
+  for (int i = 0; range->zero_point != nullptr && i < range->zero_point->size; ++i) {
+    if (range->zero_point->data[i] != 0) return false;
+  }
+  constants->filter = static_cast<const int8_t*>(filter.data);
+  constants->bias = static_cast<const int32_t*>(bias.data);
+  constants->scales = range->scale->data;
+  constants->scale_count = range->scale->size;
+  constants->input_scale = input.params.scale;
+  constants->input_zero_point = input.params.zero_point;
+  constants->output_scale = output.params.scale;
+  constants->output_zero_point = output.params.zero_point;
+  return true;
+}
+
+bool is_glue_node(TfLiteContext* context, const Kernels& kernels, const TfLiteIntArray& plan,
+                  const TfLiteNode& node, const TfLiteRegistration& registration) {
   Op op;
   if (registration.custom_name != nullptr ||
       read_op(*context, node, registration, &op) != nullptr) {
@@ -355,6 +413,8 @@ bool is_glue_node(TfLiteContext* context, const TfLiteIntArray& plan, const TfLi
     case OpKind::kClamp:
     case OpKind::kRound:
       return true;
+    case OpKind::kConv2d:
+      return is_int8 && kernels.conv_bytes != nullptr && first.rank == 4 && output.rank == 4;
     case OpKind::kDepthToSpace:
       return first.rank == 4;
     case OpKind::kAddN:

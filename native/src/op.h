@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bconv2d.h"
+#include "conv2d.h"
 #include "geometry.h"
 #include "tflite_abi.h"
 
@@ -11,6 +12,7 @@ enum class OpKind {
   kQuantize,
   kDequantize,
   kConv,
+  kConv2d,  // an ordinary convolution, of int8
   kMaxPool,
   kAdd,
   kAddN,  // taken apart into adds when a partition reads it
@@ -32,7 +34,8 @@ struct Op {
   int inputs[kMaxInputs] = {-1, -1, -1, -1, -1, -1, -1, -1};
   int input_count = 0;
   int output = -1;
-  ConvOptions conv;                      // of a convolution
+  ConvOptions conv;                      // of a binary convolution
+  Conv2dOptions conv2d;                  // of an ordinary one
   Window pool_vertical, pool_horizontal;  // of a pooling
   bool same_padding = false;             // of a pooling
   float low = 0, high = 0;               // the range that an activation leaves, of int8 in steps
@@ -46,14 +49,16 @@ bool is_lce_node(const TfLiteRegistration& registration);
 
 // Whether the node is an operator of TensorFlow Lite between floats or int8s that can be computed
 // here, going by the operator, the tensors' types, ranges and shapes. `plan` are all nodes.
-bool is_glue_node(TfLiteContext* context, const TfLiteIntArray& plan, const TfLiteNode& node,
-                  const TfLiteRegistration& registration);
+bool is_glue_node(TfLiteContext* context, const Kernels& kernels, const TfLiteIntArray& plan,
+                  const TfLiteNode& node, const TfLiteRegistration& registration);
 
 // Reads a node's inputs, outputs and options. Returns a sentence where they are malformed.
 const char* read_op(const TfLiteContext& context, const TfLiteNode& node,
                     const TfLiteRegistration& registration, Op* op);
 
 bool is_constant(const TfLiteTensor& tensor);
+// The constants of an ordinary convolution whose tensors are of the right kinds and sizes.
+bool read_conv2d(const TfLiteTensor* tensors, const Op& op, Conv2dConstants* constants);
 // Whether a mean's axes are height and width.
 bool is_over_pixels(const TfLiteTensor& axes);
 bool read_shape(const TfLiteTensor& tensor, Shape* shape);

@@ -186,6 +186,24 @@ const char* Partition::infer(const TfLiteContext& context, const Op& op) {
       output.shape.dims[3] = output.type == kTfLiteInt32 ? words_for(channels) : channels;
       return nullptr;
     }
+    case OpKind::kConv2d: {
+      const Value& filter = values_[static_cast<size_t>(op.inputs[1])];
+      Window vertical = op.conv2d.vertical, horizontal = op.conv2d.horizontal;
+      vertical.kernel = filter.shape.dims[1];
+      horizontal.kernel = filter.shape.dims[2];
+      int32_t padding;
+      output.shape = input.shape;
+      output.shape.dims[3] = filter.shape.dims[0];
+      if (input.type != kTfLiteInt8 || output.type != kTfLiteInt8 || input.shape.rank != 4 ||
+          filter.shape.rank != 4 || input.shape.dims[3] != filter.shape.dims[3] ||
+          !slide(vertical, op.conv2d.same_padding, input.shape.dims[1], &output.shape.dims[1],
+                 &padding) ||
+          !slide(horizontal, op.conv2d.same_padding, input.shape.dims[2], &output.shape.dims[2],
+                 &padding)) {
+        return "Conv2D: the shapes or types are not supported here";
+      }
+      return nullptr;
+    }
     case OpKind::kMaxPool: {
       if (input.type != kTfLiteInt32 || output.type != kTfLiteInt32 || input.shape.rank != 4) {
         return "LceBMaxPool2d: the tensors must be bitpacked with 4 dimensions";
@@ -356,7 +374,7 @@ const char* Partition::prepare(TfLiteContext* context) {
       return "a tensor is empty or its size overflows";
     }
   }
-  const char* error = build_steps();
+  const char* error = build_steps(context);
   if (error == nullptr) error = resize_outputs(context);
   if (error == nullptr) error = size_steps();
   if (error == nullptr) error = build_streams();

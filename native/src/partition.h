@@ -42,6 +42,7 @@ enum class StepKind {
   kQuantize,
   kDequantize,
   kConv,
+  kConv2d,
   kMaxPool,
   kChain,  // adds, multiplies and clamps, one after the other
   kDepthToSpace,
@@ -85,6 +86,7 @@ struct Step {
   int32_t pad_top = 0, pad_left = 0;
 
   BinaryConv conv;
+  Conv2d conv2d;
   bool post = false;
   float before_min = 0, before_max = 0;
   float after_min = 0, after_max = 0;
@@ -132,8 +134,9 @@ class Partition {
   const char* resize_outputs(TfLiteContext* context);
 
   // fuse.cc
-  const char* build_steps();
+  const char* build_steps(TfLiteContext* context);
   const char* build_conv(int op, bool* taken);
+  const char* build_conv2d(TfLiteContext* context, int op, bool* taken);
   const char* build_chain(int op, bool* taken);
   const char* build_other(int op, bool* taken);
   const char* attach_bits(int source, bool* taken, Step* step);
@@ -173,6 +176,7 @@ class Partition {
   template <class T>
   void run_quantize(const Step& step, int64_t task) const;
   void run_conv(const Step& step, int64_t task, int worker) const;
+  ConvTarget target_of(const Step& step) const;
   void run_pool(const Step& step, int64_t task) const;
   template <class T>
   void run_chain(const Step& step, int64_t task, int worker) const;

@@ -44,6 +44,10 @@ const char* Partition::size_steps() {
         step.tasks = step.conv.rows();
         scratch = step.conv.workspace_bytes();
         break;
+      case StepKind::kConv2d:
+        step.tasks = step.conv2d.rows();
+        scratch = step.conv2d.workspace_bytes();
+        break;
       case StepKind::kMaxPool:
         step.tasks = int64_t{shape.dims[0]} * shape_of(step.output).dims[1];
         break;
@@ -55,8 +59,8 @@ const char* Partition::size_steps() {
         step.tasks = int64_t{shape.dims[0]} * shape.dims[1];
         if (!checked_mul(static_cast<size_t>(shape.dims[2]), static_cast<size_t>(shape.dims[3]),
                          &scratch) ||
-            !checked_mul(scratch, 6, &scratch) ||
-            !checked_add(scratch, 4 * static_cast<size_t>(shape.dims[3]) + 3 * kEnlargeSlack,
+            !checked_mul(scratch, 4, &scratch) ||
+            !checked_add(scratch, 4 * static_cast<size_t>(shape.dims[3]) + 2 * kEnlargeSlack,
                          &scratch)) {
           return kNoMemory;
         }

@@ -154,7 +154,7 @@ void Partition::run_dequantize(const Step& step, int64_t task) const {
   }
 }
 
-void Partition::run_conv(const Step& step, int64_t task, int worker) const {
+ConvTarget Partition::target_of(const Step& step) const {
   ConvTarget target;
   target.out = step.output < 0 ? nullptr : write(step.output);
   target.depth_to_space = step.block_size;
@@ -171,12 +171,21 @@ void Partition::run_conv(const Step& step, int64_t task, int worker) const {
   target.bit_outputs = step.bit_outputs;
   for (int j = 0; j < step.bit_outputs; ++j) {
     target.bits[j] = static_cast<uint32_t*>(write(step.bits[j]));
-    target.limit[j] = step.conv.kind() == ConvKind::kInt8
+    target.limit[j] = step.int8_limits[j].size() != 0
                           ? static_cast<const void*>(step.int8_limits[j].data())
                           : step.limits[j].data();
   }
-  step.conv.run_row(task, static_cast<const uint32_t*>(read(step.input)), target,
-                    workspace(worker));
+  return target;
+}
+
+void Partition::run_conv(const Step& step, int64_t task, int worker) const {
+  if (step.kind == StepKind::kConv2d) {
+    step.conv2d.run_row(task, static_cast<const int8_t*>(read(step.input)), target_of(step),
+                        workspace(worker));
+  } else {
+    step.conv.run_row(task, static_cast<const uint32_t*>(read(step.input)), target_of(step),
+                      workspace(worker));
+  }
 }
 
 void Partition::run_pool(const Step& step, int64_t task) const {
@@ -369,6 +378,7 @@ void Partition::run_task(const Step& step, int64_t task, int worker) const {
     case StepKind::kDequantize:
       return run_dequantize(step, task);
     case StepKind::kConv:
+    case StepKind::kConv2d:
       return run_conv(step, task, worker);
     case StepKind::kMaxPool:
       return run_pool(step, task);

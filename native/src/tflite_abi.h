@@ -25,6 +25,7 @@ enum TfLiteAllocationType { kTfLiteMmapRo = 1, kTfLiteDynamic = 4, kTfLitePersis
 enum TfLiteBuiltin {
   kTfLiteBuiltinAdd = 0,
   kTfLiteBuiltinConcatenation = 2,
+  kTfLiteBuiltinConv2d = 3,
   kTfLiteBuiltinDepthToSpace = 5,
   kTfLiteBuiltinMul = 18,
   kTfLiteBuiltinRelu = 19,
@@ -47,6 +48,20 @@ enum TfLiteFusedActivation {
 struct TfLiteIntArray {
   int size;
   int data[1];  // `size` entries follow
+};
+
+struct TfLiteFloatArray {
+  int size;
+  float data[1];  // `size` entries follow
+};
+
+enum { kTfLiteAffineQuantization = 1 };
+
+// What a tensor's `quantization_params` are of that type: one range, or one for each channel.
+struct TfLiteAffineParams {
+  TfLiteFloatArray* scale;
+  TfLiteIntArray* zero_point;
+  int32_t dimension;
 };
 
 struct TfLiteQuantizationParams {
@@ -147,6 +162,15 @@ struct TfLiteDelegate {
 struct TfLiteAddParams {
   int activation;
   bool pot_scale_int16;
+};
+enum TfLitePadding { kTfLitePaddingSame = 1, kTfLitePaddingValid = 2 };
+struct TfLiteConvParams {
+  int padding;
+  int stride_width;
+  int stride_height;
+  int activation;
+  int dilation_width;
+  int dilation_height;
 };
 struct TfLiteMulParams {
   int activation;

@@ -201,6 +201,82 @@ void run(const Case& c, const char* isa, Random& random) {
   }
 }
 
+// An ordinary convolution of int8, with the bits of its result, against the definition.
+void run_conv2d(const larq_dense::Kernels& kernels, Random& random) {
+  Case c = random_case(random);
+  c.dh = c.dw = c.groups = 1;
+  c.channels_in = pick(random, 1, 40);
+  c.channels_out = pick(random, 1, 80);
+  int pad_top, pad_left;
+  const int oh = c.out_size(c.height, c.kh, c.sh, 1, &pad_top);
+  const int ow = c.out_size(c.width, c.kw, c.sw, 1, &pad_left);
+  if (oh == 0 || ow == 0) return;
+  const size_t window = static_cast<size_t>(c.kh * c.kw * c.channels_in);
+  const size_t channels = static_cast<size_t>(c.channels_out);
+  std::vector<int8_t> filter(channels * window);
+  for (int8_t& w : filter) w = static_cast<int8_t>(4 * pick(random, -32, 31));
+  std::vector<int32_t> bias(channels);
+  std::vector<float> scales(channels);
+  for (size_t o = 0; o < channels; ++o) {
+    bias[o] = 4 * pick(random, -3000, 3000) + 2;
+    const int shift = pick(random, 0, 14);
+    scales[o] = 1.0f / static_cast<float>(1 << (shift == 2 ? 3 : shift));
+  }
+
+  MockInterpreter mock;
+  const int zero_in = pick(random, -128, 127), zero_out = pick(random, -128, 127);
+  const int activation = pick(random, 0, 1);
+  const std::vector<int> out_dims = {c.batch, oh, ow, c.channels_out};
+  const int in = mock.tensor(kTfLiteInt8, {c.batch, c.height, c.width, c.channels_in}, nullptr, 0,
+                             0.5f, zero_in);
+  const int weights = mock.tensor(kTfLiteInt8, {c.channels_out, c.kh, c.kw, c.channels_in},
+                                  filter.data(), filter.size());
+  mock.set_scales(weights, scales);
+  const int b = mock.tensor(kTfLiteInt32, {c.channels_out}, bias.data(), bias.size() * 4);
+  const int out = mock.tensor(kTfLiteInt8, out_dims, nullptr, 0, 0.5f, zero_out);
+  const int out_words = (c.channels_out + 31) / 32;
+  const int bits = mock.tensor(kTfLiteInt32, {c.batch, oh, ow, out_words});
+  mock.builtin(kTfLiteBuiltinConv2d, {in, weights, b}, out,
+               {c.same ? kTfLitePaddingSame : kTfLitePaddingValid, c.sw, c.sh, activation, 1, 1});
+  mock.custom("LceQuantize", {out}, bits, {});
+  const bool wanted = pick(random, 0, 3) != 0;  // or its bits alone
+  const std::vector<int> outputs = wanted ? std::vector<int>{out, bits} : std::vector<int>{bits};
+  if (mock.allocate({in}, outputs, kernels.name, c.threads) != kTfLiteOk) {
+    check(false, c, kernels.name, mock.error.c_str());
+    return;
+  }
+  int8_t* x = static_cast<int8_t*>(mock[in].data);
+  for (size_t i = 0; i < mock[in].bytes; ++i) x[i] = static_cast<int8_t>(random());
+  check(mock.invoke() == kTfLiteOk, c, kernels.name, "invoke failed");
+  const int8_t* got = static_cast<int8_t*>(mock[out].data);
+  const uint32_t* words = static_cast<uint32_t*>(mock[bits].data);
+
+  for (int pixel = 0; pixel < c.batch * oh * ow; ++pixel) {
+    const int n = pixel / (oh * ow), y = pixel / ow % oh, xx = pixel % ow;
+    for (int o = 0; o < c.channels_out; ++o) {
+      int sum = bias[static_cast<size_t>(o)];
+      for (size_t i = 0; i < window; ++i) {
+        const int channel = static_cast<int>(i) % c.channels_in;
+        const int tap = static_cast<int>(i) / c.channels_in;
+        const int iy = y * c.sh + tap / c.kw - pad_top, ix = xx * c.sw + tap % c.kw - pad_left;
+        if (iy < 0 || iy >= c.height || ix < 0 || ix >= c.width) continue;
+        const int at = ((n * c.height + iy) * c.width + ix) * c.channels_in + channel;
+        sum += (x[at] - zero_in) * filter[static_cast<size_t>(o) * window + i];
+      }
+      double value = zero_out + nearbyint(sum * static_cast<double>(scales[static_cast<size_t>(o)]));
+      value = fmin(fmax(value, activation == 1 ? fmax(zero_out, -128) : -128), 127);
+      const int element = pixel * c.channels_out + o;
+      if (wanted) check(got[element] == static_cast<int>(value), c, kernels.name, "a sum of bytes");
+      const uint32_t word = words[pixel * out_words + o / 32];
+      check((word >> (o % 32) & 1) == (value < zero_out), c, kernels.name, "its bit");
+      if (o == c.channels_out - 1 && o % 32 != 31) {
+        check(word >> (o % 32 + 1) == 0, c, kernels.name, "the padding of its word");
+      }
+      if (failures > 5) return;
+    }
+  }
+}
+
 // What else the kernels do with int8s, against plain loops.
 void run_bytes(const larq_dense::Kernels& kernels, Random& random) {
   using larq_dense::Broadcast;
@@ -253,6 +329,19 @@ void run_bytes(const larq_dense::Kernels& kernels, Random& random) {
     expect((by_zero[i / 32] >> (i % 32) & 1) == (inside && x[i] < zero), "a bit by the zero point");
   }
 
+  // A picture's row at twice its size.
+  const std::vector<int8_t> next = fill(count);
+  std::vector<int8_t> large(2 * count);
+  std::vector<uint8_t> workspace(4 * count + 4 * channels + 2 * larq_dense::kEnlargeSlack);
+  kernels.enlarge_int8(x.data(), next.data(), rows, channels, large.data(), workspace.data());
+  for (size_t i = 0; i < 2 * count; ++i) {
+    const size_t at = i / channels, from = at / 2 * channels + i % channels;
+    const bool edge = at % 2 == 0 ? at == 0 : at + 1 == 2 * rows;
+    const size_t beside = edge ? from : (at % 2 == 0 ? from - channels : from + channels);
+    const int sum = 3 * (3 * x[from] + next[from]) + 3 * x[beside] + next[beside];
+    expect(large[i] == (sum < 0 ? -((8 - sum) / 16) : (sum + 8) / 16), "an enlarged byte");
+  }
+
   std::vector<int32_t> sums(channels, 5);
   kernels.sum_int8(x.data(), rows, channels, sums.data());
   for (size_t i = 0; i < channels; ++i) {
@@ -269,9 +358,11 @@ int main(int argc, char** argv) {
   for (int k = 0; larq_dense::usable_kernels(k) != nullptr; ++k) {
     const char* isa = larq_dense::usable_kernels(k)->name;
     Random random(1234);
+    const larq_dense::Kernels& kernels = *larq_dense::usable_kernels(k);
     for (int i = 0; i < cases && failures <= 5; ++i) {
       run(random_case(random), isa, random);
-      run_bytes(*larq_dense::usable_kernels(k), random);
+      run_bytes(kernels, random);
+      if (kernels.conv_bytes != nullptr) run_conv2d(kernels, random);
     }
     printf("%s: %d cases\n", isa, cases);
   }

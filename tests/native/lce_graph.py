@@ -69,9 +69,10 @@ class Graph:
         shape: tuple[int, ...],
         dtype: Any,
         data: np.ndarray | None = None,
-        scale: float | None = None,
+        scale: float | list[float] | None = None,
         zero_point: int = 0,
     ) -> int:
+        """Add a tensor; more than one scale are those along its first dimension."""
         tensor = schema.TensorT()
         tensor.shape = list(shape)
         tensor.type = _TYPES[np.dtype(dtype)]
@@ -84,8 +85,8 @@ class Graph:
             self.buffers.append(buffer)
         if scale is not None:
             quantization = schema.QuantizationParametersT()
-            quantization.scale = [scale]
-            quantization.zeroPoint = [zero_point]
+            quantization.scale = scale if isinstance(scale, list) else [scale]
+            quantization.zeroPoint = [zero_point] * len(quantization.scale)
             tensor.quantization = quantization
         self.tensors.append(tensor)
         return len(self.tensors) - 1
@@ -165,14 +166,22 @@ class Graph:
         self.operators.append(operator)
         return output
 
-    def convolution(self, inputs: list[int], output: int, stride: int) -> int:
-        """Add an ordinary convolution with SAME padding, for comparisons."""
+    def convolution(
+        self,
+        inputs: list[int],
+        output: int,
+        stride: int,
+        padding: str = "SAME",
+        activation: str = "NONE",
+    ) -> int:
+        """Add an ordinary convolution."""
         operator = schema.OperatorT()
         operator.opcodeIndex = self._code("CONV_2D")
         operator.inputs = inputs
         operator.outputs = [output]
         options = schema.Conv2DOptionsT()
-        options.padding = 0
+        options.padding = 0 if padding == "SAME" else 1
+        options.fusedActivationFunction = ACTIVATIONS[activation]
         options.strideH = options.strideW = stride
         options.dilationHFactor = options.dilationWFactor = 1
         operator.builtinOptions = options

@@ -55,6 +55,9 @@ class MockInterpreter {
     for (TfLiteTensor& tensor : tensors_) {
       free(tensor.dims);
       free(tensor.data);
+      if (tensor.quantization_params == nullptr) continue;
+      free(static_cast<TfLiteAffineParams*>(tensor.quantization_params)->scale);
+      free(tensor.quantization_params);
     }
   }
 
@@ -77,6 +80,18 @@ class MockInterpreter {
     return static_cast<int>(tensors_.size()) - 1;
   }
 
+  // Gives a tensor a scale for each of its first dimension.
+  void set_scales(int tensor, const std::vector<float>& scales) {
+    auto* params = static_cast<TfLiteAffineParams*>(calloc(1, sizeof(TfLiteAffineParams)));
+    params->scale =
+        static_cast<TfLiteFloatArray*>(malloc(sizeof(int) + sizeof(float) * (scales.size() + 1)));
+    params->scale->size = static_cast<int>(scales.size());
+    for (size_t i = 0; i < scales.size(); ++i) params->scale->data[i] = scales[i];
+    TfLiteTensor& t = tensors_[static_cast<size_t>(tensor)];
+    t.quantization_type = kTfLiteAffineQuantization;
+    t.quantization_params = params;
+  }
+
   void custom(const char* name, const std::vector<int>& inputs, int output,
               const std::vector<uint8_t>& options) {
     Node& node = add(inputs, output);
@@ -87,11 +102,15 @@ class MockInterpreter {
     node.node.custom_initial_data_size = static_cast<int>(node.options.size());
   }
 
-  void builtin(int code, const std::vector<int>& inputs, int output, int option) {
+  void builtin(int code, const std::vector<int>& inputs, int output,
+               const std::vector<int>& options) {
     Node& node = add(inputs, output);
     node.registration.builtin_code = code;
-    node.builtin_option[0] = option;
+    for (size_t i = 0; i < options.size(); ++i) node.builtin_option[i] = options[i];
     node.node.builtin_data = node.builtin_option;
+  }
+  void builtin(int code, const std::vector<int>& inputs, int output, int option) {
+    builtin(code, inputs, output, std::vector<int>{option});
   }
 
   // Delegates the graph as the interpreter does; `inputs` and `outputs` are the graph's own.
@@ -140,7 +159,7 @@ class MockInterpreter {
     TfLiteNode node = {};
     TfLiteRegistration registration = {};
     std::vector<uint8_t> options;
-    int builtin_option[4] = {};
+    int builtin_option[8] = {};
     std::unique_ptr<TfLiteIntArray, void (*)(void*)> inputs{nullptr, free};
     std::unique_ptr<TfLiteIntArray, void (*)(void*)> outputs{nullptr, free};
   };

@@ -30,7 +30,7 @@ RANGES = st.tuples(
     st.sampled_from([0.25, 0.5, 0.3]), st.sampled_from([-128, -127, -60, 0, 7, 126, 127])
 )
 STEPS = ["conv", "residual", "thresholds", "thresholds", "constant", "add", "clamp", "mask"]
-STEPS += ["branches", "d2s", "nearest", "concat"]
+STEPS += ["branches", "d2s", "nearest", "concat", "conv2d", "conv2d"]
 MASK = {"scale": 2.0**-6, "zero_point": 0}
 
 
@@ -87,6 +87,23 @@ class Net:
             activation=activation,
             **self.range,
         )
+
+    def conv2d(self, x: int, channels: int, kernel: int, stride: int = 1, **options: str) -> int:
+        """Add an ordinary convolution that rounds alike in every kernel, by powers of two."""
+        n, h, w, depth = self.shape(x)
+        weights = 4 * self.rng.integers(-31, 32, (channels, kernel, kernel, depth))
+        bias = 4 * self.rng.integers(-500, 500, channels) + 2
+        # Sums spread over the range and somewhat beyond.
+        size = 70 * 40 * np.sqrt(weights[0].size) / 60
+        scales = 2.0 ** -(self.rng.integers(0, 2, channels) + np.ceil(np.log2(size)))
+        one = self.range["scale"]
+        filters = self.graph.constant(weights.astype(np.int8), scale=scales.tolist())
+        biases = self.graph.constant(bias.astype(np.int32), scale=(one * scales).tolist())
+        if options.get("padding") == "VALID":
+            h, w = h - kernel + 1, w - kernel + 1
+        shape = (n, -(-h // stride), -(-w // stride), channels)
+        output = self.graph.tensor(shape, np.int8, **self.range)
+        return self.graph.convolution([x, filters, biases], output, stride, **options)
 
     def depth_to_space(self, x: int, block: int) -> int:
         n, h, w, c = self.shape(x)
@@ -172,6 +189,8 @@ def nets(draw: st.DrawFn) -> tuple[Net, list[int]]:
             up = net.add(net.add(net.conv(x, 128, 3), net.conv(x, 128, 3)), net.conv(x, 128, 3))
             up = net.add(net.depth_to_space(up, 2), net.input(n, 2 * h, 2 * w, 32))
             new = net.add(up, net.nearest(net.conv(x, 32, 1), 2))
+        elif step == "conv2d" and net.range["scale"] != 0.3:
+            new = net.conv2d(x, draw(st.integers(1, 80)), draw(st.sampled_from([1, 2, 3])))
         elif step == "d2s" and c % 4 == 0 and h * w < 80:
             new = net.depth_to_space(x, 2)
         elif step == "nearest" and h * w < 80:
@@ -242,6 +261,30 @@ def test_enlarging_gives_what_lce_gives(
     large = net.builtin("RESIZE_BILINEAR", [x, target], *shape, halfPixelCenters=True)
     # Not fused it is XNNPACK's, which rounds halves up.
     net.check([large], (True,), threads)
+
+
+@SETTINGS
+@given(
+    st.integers(0, 2**32 - 1),
+    RANGES.filter(lambda drawn: drawn[0] != 0.3),
+    st.tuples(st.integers(1, 2), st.integers(3, 9), st.integers(3, 9), st.integers(1, 70)),
+    st.tuples(st.integers(1, 80), st.integers(1, 3), st.integers(1, 3)),
+    st.sampled_from(["SAME", "VALID"]),
+    st.sampled_from(["NONE", "RELU", "RELU6"]),
+    st.integers(1, 3),
+)
+def test_ordinary_convolutions_give_what_lce_gives(
+    seed: int,
+    given_range: tuple[float, int],
+    size: tuple[int, int, int, int],
+    filters: tuple[int, int, int],
+    padding: str,
+    activation: str,
+    threads: int,
+) -> None:
+    net = Net(seed, *given_range)
+    x = net.conv2d(net.input(*size), *filters, padding=padding, activation=activation)
+    net.check([x, net.conv(x, 16, 1)], (True, False), threads)
 
 
 def test_what_needs_rounding_stays_with_the_interpreter() -> None:

@@ -1,0 +1,73 @@
+// Ordinary convolution of int8 by int8 weights, for those whose rounding is beyond doubt.
+//
+// TensorFlow Lite's kernels scale a sum by multiplying integers, XNNPACK's by multiplying floats,
+// and they round halves differently. Where each factor is a power of two and no sum lies between
+// two outputs all agree, so that it does not matter which of them runs; only such are computed here.
+#pragma once
+
+#include "conv_target.h"
+#include "geometry.h"
+#include "kernels.h"
+#include "memory.h"
+
+namespace larq_dense {
+
+struct Conv2dOptions {
+  Window vertical, horizontal;  // the kernels' sizes are the filter's
+  bool same_padding = false;
+};
+
+// The constant tensors, and what integers stand for.
+struct Conv2dConstants {
+  const int8_t* filter = nullptr;  // [channels_out, height, width, channels_in]
+  Shape filter_shape;
+  const int32_t* bias = nullptr;  // [channels_out]
+  const float* scales = nullptr;  // of the filter's channels, or of all of them
+  int scale_count = 0;
+  float input_scale = 0, output_scale = 0;
+  int32_t input_zero_point = 0, output_zero_point = 0;
+
+  float multiplier(int32_t channel) const;  // from a sum to steps of the output
+};
+
+// Whether every sum is exact and no output a matter of rounding.
+bool rounds_safely(const Conv2dConstants& constants);
+
+class Conv2d {
+ public:
+  // Repacks the weights, which must round safely. An error is a sentence.
+  const char* configure(const Kernels* kernels, const Conv2dOptions& options,
+                        const Conv2dConstants& constants);
+
+  // Sets the input's size, [batch, height, width, channels].
+  const char* set_input(const Shape& input);
+
+  const Shape& output() const { return output_; }
+  int64_t rows() const { return int64_t{output_.dims[0]} * output_.dims[1]; }
+  size_t workspace_bytes() const { return workspace_bytes_; }  // for each thread
+  // The output's channels, rounded up to whole blocks: what `limit` must be padded to.
+  size_t padded_channels() const { return multiplier_.size(); }
+
+  // Computes output row `row` of all rows of the batch.
+  void run_row(int64_t row, const int8_t* input, const ConvTarget& target, void* workspace) const;
+
+ private:
+  void pack(const Conv2dConstants& constants);
+  void prepare_row(int64_t row, const int8_t* input, uint8_t* window) const;
+
+  const Kernels* kernels_ = nullptr;
+  Conv2dOptions options_;
+  int32_t channels_in_ = 0, channels_out_ = 0;
+  int32_t quads_ = 0;  // of four bytes, in a row of a pixel's window
+  int32_t input_zero_point_ = 0, output_zero_point_ = 0;
+  Array<int8_t> weights_;
+  Array<int32_t> offset_;
+  Array<float> multiplier_, bias_;
+
+  Shape input_, output_;
+  int32_t pad_top_ = 0, pad_left_ = 0;
+  size_t row_bytes_ = 0;  // of the input, padded
+  size_t workspace_bytes_ = 0;
+};
+
+}  // namespace larq_dense
