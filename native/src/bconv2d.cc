@@ -36,30 +36,6 @@ bool has_tie(int32_t depth, int32_t step, float multiplier, float bias) {
 
 int32_t floor_half(int32_t value) { return (value - (value & 1)) / 2; }
 
-// Three planes of words: the first row's, the first two's parity, that of all. A null row is all
-// zeros.
-void prepare_triples(const uint32_t* a, const uint32_t* b, const uint32_t* c, size_t count,
-                     uint32_t* __restrict out, size_t plane) {
-  uint32_t* __restrict two = out + plane;
-  uint32_t* __restrict three = two + plane;
-  if (a != nullptr && b != nullptr && c != nullptr) {
-    for (size_t i = 0; i < count; ++i) {
-      const uint32_t parity = a[i] ^ b[i];
-      out[i] = a[i];
-      two[i] = parity;
-      three[i] = parity ^ c[i];
-    }
-    return;
-  }
-  for (size_t i = 0; i < count; ++i) {
-    const uint32_t first = a == nullptr ? 0 : a[i];
-    const uint32_t parity = first ^ (b == nullptr ? 0 : b[i]);
-    out[i] = first;
-    two[i] = parity;
-    three[i] = parity ^ (c == nullptr ? 0 : c[i]);
-  }
-}
-
 // Without the processor's instruction the compiler's builtin would call into its own library.
 int32_t count_bits(uint32_t v) {
   v -= (v >> 1) & 0x55555555u;
@@ -423,8 +399,9 @@ void BinaryConv::prepare_row_of_three(const uint32_t* const* rows, uint32_t* col
     const auto source = [&](int y) {
       return rows[y] == nullptr || !inside ? nullptr : rows[y] + x * words;
     };
-    prepare_triples(source(0), source(1), source(2), static_cast<size_t>((end - first) * count),
-                    columns + first * count, plane());
+    kernels_->prepare_triples(source(0), source(1), source(2),
+                              static_cast<size_t>((end - first) * count), columns + first * count,
+                              plane());
   };
   if (groups_ == 1 && column_step_ == 1) {
     const int64_t left = pad_left_ < columns_ ? pad_left_ : columns_;

@@ -15,15 +15,21 @@ bool is_power_of_two(float v) {
   return v > 0 && v < __builtin_inff() && (bits & 0x7fffff) == 0 && bits >= 0x00800000;
 }
 
-size_t filter_row(const Shape& filter) {
-  return static_cast<size_t>(filter.dims[2]) * static_cast<size_t>(filter.dims[3]);
-}
-
-size_t filter_size(const Shape& filter) {
-  return static_cast<size_t>(filter.dims[1]) * filter_row(filter);
-}
+// Up to here a sum of bytes times quarters of weights is exact in 16 bits.
+constexpr int kMostQuarters = 255;
 
 }  // namespace
+
+size_t Conv2dConstants::row_size() const {
+  const size_t columns = static_cast<size_t>(filter_shape.dims[2]);
+  return depthwise ? columns : columns * static_cast<size_t>(filter_shape.dims[3]);
+}
+
+int8_t Conv2dConstants::weight(int32_t channel, size_t row, size_t i) const {
+  const size_t at = row * row_size() + i, c = static_cast<size_t>(channel);
+  return depthwise ? filter[at * static_cast<size_t>(filter_shape.dims[3]) + c]
+                   : filter[c * static_cast<size_t>(filter_shape.dims[1]) * row_size() + at];
+}
 
 float Conv2dConstants::multiplier(int32_t channel) const {
   return input_scale * scales[scale_count == 1 ? 0 : channel] / output_scale;
@@ -31,19 +37,24 @@ float Conv2dConstants::multiplier(int32_t channel) const {
 
 bool rounds_safely(const Conv2dConstants& c) {
   if (!is_power_of_two(c.input_scale) || !is_power_of_two(c.output_scale)) return false;
-  const size_t size = filter_size(c.filter_shape);
-  for (int32_t channel = 0; channel < c.filter_shape.dims[0]; ++channel) {
+  for (int32_t channel = 0; channel < c.channels_out(); ++channel) {
     const float multiplier = c.multiplier(channel);
     // A sum is 2 beyond a multiple of 4, which is a half only of 4.
     if (!is_power_of_two(multiplier) || multiplier == 0.25f || multiplier > 1.0f) return false;
-    const int8_t* weights = c.filter + static_cast<size_t>(channel) * size;
-    int64_t most = c.bias[channel] < 0 ? -int64_t{c.bias[channel]} : int64_t{c.bias[channel]};
+    int64_t weights = 0;
     int any = 0;
-    for (size_t i = 0; i < size; ++i) {
-      any |= weights[i];
-      most += int64_t{255} * (weights[i] < 0 ? -weights[i] : weights[i]);
+    for (size_t y = 0; y < static_cast<size_t>(c.filter_shape.dims[1]); ++y) {
+      for (size_t i = 0; i < c.row_size(); ++i) {
+        const int8_t weight = c.weight(channel, y, i);
+        any |= weight;
+        weights += weight < 0 ? -weight : weight;
+      }
     }
-    if ((any & 3) != 0 || (c.bias[channel] & 3) != 2 || most >= kMostExact) return false;
+    const int64_t bias = c.bias[channel];
+    if ((any & 3) != 0 || (bias & 3) != 2 || (c.depthwise && weights / 4 > kMostQuarters) ||
+        255 * weights + (bias < 0 ? -bias : bias) >= kMostExact) {
+      return false;
+    }
   }
   return true;
 }
@@ -55,47 +66,56 @@ const char* Conv2d::configure(const Kernels* kernels, const Conv2dOptions& optio
   const Shape& filter = constants.filter_shape;
   options_.vertical.kernel = filter.dims[1];
   options_.horizontal.kernel = filter.dims[2];
-  channels_out_ = filter.dims[0];
+  channels_out_ = constants.channels_out();
   channels_in_ = filter.dims[3];
   input_zero_point_ = constants.input_zero_point;
   output_zero_point_ = constants.output_zero_point;
   const size_t block = static_cast<size_t>(kernels->block);
-  const size_t quads = (filter_row(filter) + 3) / 4;
+  const size_t quads = (constants.row_size() + 3) / 4;
+  const size_t in_row = options.depthwise ? constants.row_size() : 4 * quads;
   size_t channels, weights;
   if (!checked_round_up(static_cast<size_t>(channels_out_), block, &channels) ||
       channels > INT32_MAX || quads > INT32_MAX / 4 ||
-      !checked_mul(4 * quads, static_cast<size_t>(filter.dims[1]), &weights) ||
+      !checked_mul(in_row, static_cast<size_t>(filter.dims[1]), &weights) ||
       !checked_mul(weights, channels, &weights)) {
     return "Conv2D: the filter's size overflows";
   }
   quads_ = static_cast<int32_t>(quads);
-  if (!weights_.allocate(weights) || !offset_.allocate(channels) ||
-      !multiplier_.allocate(channels) || !bias_.allocate(channels)) {
+  if (!(options.depthwise ? quarters_.allocate(weights) : weights_.allocate(weights)) ||
+      !offset_.allocate(channels) || !multiplier_.allocate(channels) ||
+      !bias_.allocate(channels)) {
     return "Conv2D: out of memory for the weights";
   }
   pack(constants);
   return nullptr;
 }
 
-// For each block of channels and row of the window, four weights of each channel after the other.
+// For each block of channels and row of the window, four weights of each channel after the other, or
+// of a depthwise one a quarter of each.
 void Conv2d::pack(const Conv2dConstants& constants) {
   const size_t block = static_cast<size_t>(kernels_->block);
-  const size_t row = filter_row(constants.filter_shape);
-  const size_t size = filter_size(constants.filter_shape);
-  const size_t rows = size / row, quads = static_cast<size_t>(quads_);
+  const size_t row = constants.row_size(), quads = static_cast<size_t>(quads_);
+  const size_t rows = static_cast<size_t>(options_.vertical.kernel);
   for (size_t c = 0; c < static_cast<size_t>(channels_out_); ++c) {
-    const int8_t* from = constants.filter + c * size;
-    int8_t* to = weights_.data() + (c / block * rows * quads * block + c % block) * 4;
+    const size_t first = c / block * rows, lane = c % block;
     int32_t sum = 0;
     for (size_t y = 0; y < rows; ++y) {
       for (size_t i = 0; i < row; ++i) {
-        to[(y * quads + i / 4) * block * 4 + i % 4] = from[y * row + i];
-        sum += from[y * row + i];
+        const int8_t weight = constants.weight(static_cast<int32_t>(c), y, i);
+        sum += weight;
+        if (options_.depthwise) {
+          quarters_[((first + y) * row + i) * block + lane] = weight / 4;
+        } else {
+          weights_[(((first + y) * quads + i / 4) * block + lane) * 4 + i % 4] = weight;
+        }
       }
     }
-    // The bytes are 128 more than the int8s, of which the zero point is to be taken away.
-    offset_[c] = constants.bias[c] - sum * (128 + input_zero_point_);
-    multiplier_[c] = constants.multiplier(static_cast<int32_t>(c));
+    // What the zero point stands for is to be taken away. Bytes are 128 more than int8s; of a
+    // depthwise one's int8s the sums are quarters.
+    const int32_t bias = constants.bias[c];
+    const float multiplier = constants.multiplier(static_cast<int32_t>(c));
+    offset_[c] = bias - sum * (input_zero_point_ + (options_.depthwise ? 0 : 128));
+    multiplier_[c] = multiplier;
     bias_[c] = static_cast<float>(output_zero_point_);
   }
 }
@@ -120,7 +140,8 @@ const char* Conv2d::set_input(const Shape& input) {
   size_t elements;
   if (!count_elements(output_, &elements) ||
       !checked_mul(columns, static_cast<size_t>(channels_in_), &row_bytes_) ||
-      !checked_round_up(row_bytes_ + 3, kAlignment, &row_bytes_) ||
+      !checked_round_up(row_bytes_ + static_cast<size_t>(kernels_->block), kAlignment,
+                        &row_bytes_) ||
       !checked_mul(row_bytes_, static_cast<size_t>(options_.vertical.kernel),
                    &workspace_bytes_) ||
       workspace_bytes_ > size_t{256} << 20) {
@@ -129,7 +150,8 @@ const char* Conv2d::set_input(const Shape& input) {
   return nullptr;
 }
 
-// Copies the rows of the input that a row of the output is made of, padded, as bytes.
+// Copies the rows of the input that a row of the output is made of, padded; as bytes, but for a
+// depthwise one.
 void Conv2d::prepare_row(int64_t row, const int8_t* input, uint8_t* window) const {
   const int64_t height = input_.dims[1], width = input_.dims[2];
   const int64_t picture = row / output_.dims[1] * height;
@@ -139,7 +161,8 @@ void Conv2d::prepare_row(int64_t row, const int8_t* input, uint8_t* window) cons
                           options_.horizontal.kernel;
   const int64_t left = pad_left_ < columns ? pad_left_ : columns;
   const int64_t rest = columns - left < width ? columns - left : width;
-  const uint8_t zero = static_cast<uint8_t>(input_zero_point_ + 128);
+  const uint8_t zero =
+      static_cast<uint8_t>(input_zero_point_ + (options_.depthwise ? 0 : 128));
   for (int64_t y = 0; y < options_.vertical.kernel; ++y, window += row_bytes_) {
     if (top + y < 0 || top + y >= height) {
       memset(window, zero, row_bytes_);
@@ -149,8 +172,45 @@ void Conv2d::prepare_row(int64_t row, const int8_t* input, uint8_t* window) cons
     uint8_t* to = window + static_cast<size_t>(left) * pixel;
     const size_t inside = static_cast<size_t>(rest) * pixel;
     memset(window, zero, static_cast<size_t>(left) * pixel);
-    for (size_t i = 0; i < inside; ++i) to[i] = static_cast<uint8_t>(from[i]) ^ 0x80;
+    if (options_.depthwise) {
+      memcpy(to, from, inside);
+    } else {
+      kernels_->to_bytes(from, inside, to);
+    }
     memset(to + inside, zero, static_cast<size_t>(window + row_bytes_ - (to + inside)));
+  }
+}
+
+void Conv2d::run_block(int32_t first, const uint8_t* window, const Int8Output& output) const {
+  const int32_t block = kernels_->block;
+  const ptrdiff_t pixel = ptrdiff_t{options_.horizontal.stride} * channels_in_;
+  const int channels = channels_out_ - first < block ? channels_out_ - first : block;
+  const int rows = options_.vertical.kernel, taps = options_.horizontal.kernel;
+  if (options_.depthwise) {
+    DepthTile tile;
+    tile.x = reinterpret_cast<const int8_t*>(window) + first;
+    tile.pixel = pixel;
+    tile.row = static_cast<ptrdiff_t>(row_bytes_);
+    tile.tap = channels_in_;
+    tile.rows = rows;
+    tile.taps = taps;
+    tile.w = quarters_.data() + ptrdiff_t{first} * rows * taps;
+    tile.offset = offset_.data() + first;
+    tile.pixels = output_.dims[2];
+    tile.channels = channels;
+    kernels_->conv_depth(tile, output);
+  } else {
+    ByteTile tile;
+    tile.x = window;
+    tile.pixel = pixel;
+    tile.row = static_cast<ptrdiff_t>(row_bytes_);
+    tile.rows = rows;
+    tile.quads = quads_;
+    tile.w = weights_.data() + ptrdiff_t{4} * first * quads_ * rows;
+    tile.offset = offset_.data() + first;
+    tile.pixels = output_.dims[2];
+    tile.channels = channels;
+    kernels_->conv_bytes(tile, output);
   }
 }
 
@@ -166,26 +226,14 @@ void Conv2d::run_row(int64_t row, const int8_t* input, const ConvTarget& target,
   }
   uint8_t* window = static_cast<uint8_t*>(workspace);
   prepare_row(row, input, window);
-  ByteTile tile;
-  tile.x = window;
-  tile.pixel = ptrdiff_t{options_.horizontal.stride} * channels_in_;
-  tile.row = static_cast<ptrdiff_t>(row_bytes_);
-  tile.rows = options_.vertical.kernel;
-  tile.quads = quads_;
-  tile.pixels = output_.dims[2];
-  const int32_t block = kernels_->block;
-  const ptrdiff_t weights = ptrdiff_t{4} * block * quads_ * tile.rows;
-  for (int32_t first = 0; first < channels_out_; first += block) {
-    tile.w = weights_.data() + first / block * weights;
-    tile.offset = offset_.data() + first;
-    tile.channels = channels_out_ - first < block ? channels_out_ - first : block;
+  for (int32_t first = 0; first < channels_out_; first += kernels_->block) {
     Int8Output output = {};
     aim(target, {row, width, channels_out_, channels_out_, 0, 0, first}, &output);
     output.multiplier = multiplier_.data() + first;
     output.bias = bias_.data() + first;
     output.fits_int = true;
     output.zero_point = output_zero_point_;
-    kernels_->conv_bytes(tile, output);
+    run_block(first, window, output);
   }
 }
 

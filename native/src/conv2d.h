@@ -1,4 +1,5 @@
-// Ordinary convolution of int8 by int8 weights, for those whose rounding is beyond doubt.
+// Ordinary and depthwise convolution of int8 by int8 weights, for those whose rounding is beyond
+// doubt.
 //
 // TensorFlow Lite's kernels scale a sum by multiplying integers, XNNPACK's by multiplying floats,
 // and they round halves differently. Where each factor is a power of two and no sum lies between
@@ -15,18 +16,25 @@ namespace larq_dense {
 struct Conv2dOptions {
   Window vertical, horizontal;  // the kernels' sizes are the filter's
   bool same_padding = false;
+  bool depthwise = false;
 };
 
 // The constant tensors, and what integers stand for.
 struct Conv2dConstants {
-  const int8_t* filter = nullptr;  // [channels_out, height, width, channels_in]
+  // [channels_out, height, width, channels_in], of a depthwise one [1, height, width, channels]
+  const int8_t* filter = nullptr;
   Shape filter_shape;
+  bool depthwise = false;
   const int32_t* bias = nullptr;  // [channels_out]
   const float* scales = nullptr;  // of the filter's channels, or of all of them
   int scale_count = 0;
   float input_scale = 0, output_scale = 0;
   int32_t input_zero_point = 0, output_zero_point = 0;
 
+  int32_t channels_out() const { return depthwise ? filter_shape.last() : filter_shape.dims[0]; }
+  // Bytes of a row of a pixel's window that one output channel is made of.
+  size_t row_size() const;
+  int8_t weight(int32_t channel, size_t row, size_t i) const;
   float multiplier(int32_t channel) const;  // from a sum to steps of the output
 };
 
@@ -54,6 +62,7 @@ class Conv2d {
  private:
   void pack(const Conv2dConstants& constants);
   void prepare_row(int64_t row, const int8_t* input, uint8_t* window) const;
+  void run_block(int32_t first, const uint8_t* window, const Int8Output& output) const;
 
   const Kernels* kernels_ = nullptr;
   Conv2dOptions options_;
@@ -61,6 +70,7 @@ class Conv2d {
   int32_t quads_ = 0;  // of four bytes, in a row of a pixel's window
   int32_t input_zero_point_ = 0, output_zero_point_ = 0;
   Array<int8_t> weights_;
+  Array<int16_t> quarters_;  // of a depthwise one's weights
   Array<int32_t> offset_;
   Array<float> multiplier_, bias_;
 

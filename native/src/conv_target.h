@@ -38,6 +38,7 @@ struct ConvTarget {
   float after_min = 0, after_max = 0;
   int bit_outputs = 0;
   uint32_t* bits[kMaxBitOutputs] = {};
+  int32_t bit_words[kMaxBitOutputs] = {};  // from one pixel to the next
   const void* limit[kMaxBitOutputs] = {};  // of its type, too, padded to whole blocks
 };
 
@@ -99,8 +100,8 @@ void aim(const ConvTarget& target, const Place& place, ConvOutput<T>* output) {
     }
   }
   output->bit_outputs = target.bit_outputs;
-  const int64_t bytes = int64_t{words_for(static_cast<int32_t>(channels))} * 4;
   for (int j = 0; j < target.bit_outputs; ++j) {
+    const int64_t bytes = split * target.bit_words[j] * 4;
     output->bits[j] = reinterpret_cast<uint8_t*>(target.bits[j]) + pixel * bytes + channel / 8;
     output->bits_pixel[j] = bytes;
     output->limit[j] = static_cast<const T*>(target.limit[j]) + channel;

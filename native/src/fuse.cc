@@ -151,6 +151,58 @@ bool Partition::never_joined(int value) const {
   return true;
 }
 
+int Partition::readers_of_kind(int value, OpKind kind) const {
+  int count = 0;
+  for (size_t i = 0; i < ops_.size(); ++i) {
+    for (int k = 0; ops_[i].kind == kind && k < ops_[i].input_count; ++k) {
+      count += ops_[i].inputs[k] == value;
+    }
+  }
+  return count;
+}
+
+// Whether the operator packs a concatenation of convolutions, each of which can write its own bits.
+bool Partition::quantized_in_parts(int quantize) const {
+  const Op& op = ops_[static_cast<size_t>(quantize)];
+  if (op.kind != OpKind::kQuantize || !never_joined(op.inputs[0]) ||
+      readers_of_kind(op.inputs[0], OpKind::kQuantize) > kMaxBitOutputs) {
+    return false;
+  }
+  const Op& concat = ops_[static_cast<size_t>(values_[static_cast<size_t>(op.inputs[0])].producer)];
+  for (int i = 0; i < concat.input_count; ++i) {
+    const Value& part = values_[static_cast<size_t>(concat.inputs[i])];
+    if (part.producer < 0 || readers_of_kind(concat.inputs[i], OpKind::kConcat) != 1) return false;
+    const Op& conv = ops_[static_cast<size_t>(part.producer)];
+    if (conv.kind != OpKind::kConv ||
+        shape_of(conv.inputs[1]).last() != words_for(conv.conv.channels_in)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Lets a convolution write its part of the bits of a concatenation.
+const char* Partition::attach_joined_bits(int part, bool* taken, Step* step) {
+  for (size_t i = 0; i < ops_.size() && step->bit_outputs < kMaxBitOutputs; ++i) {
+    if (!quantized_in_parts(static_cast<int>(i))) continue;
+    const int joined = ops_[i].inputs[0];
+    const Op& concat = ops_[static_cast<size_t>(values_[static_cast<size_t>(joined)].producer)];
+    int32_t words = 0;
+    for (int k = 0; k < concat.input_count; ++k) {
+      if (concat.inputs[k] == part) {
+        const char* error = set_limits(part, -1, step->conv.padded_segment(), step);
+        if (error != nullptr) return error;
+        taken[i] = true;
+        step->bits[step->bit_outputs] = ops_[i].output;
+        step->first_word[step->bit_outputs++] = words;
+        break;
+      }
+      words += words_for(shape_of(concat.inputs[k]).last());
+    }
+  }
+  return nullptr;
+}
+
 // Lets the step also write the bits for the quantizations of `source`, directly or after an add of
 // constants, and drops the floats where nobody else reads them.
 const char* Partition::attach_bits(int source, bool* taken, Step* step) {
@@ -377,7 +429,8 @@ const char* Partition::build_conv(int index, bool* taken) {
   if (error != nullptr) return error;
   if (!(step->conv.output() == produced.shape)) return "LceBconv2d: the shapes disagree";
   if (kind != ConvKind::kBits && !fusion.grouped) {
-    error = attach_bits(step->output, taken, step);
+    error = attach_joined_bits(step->output, taken, step);
+    if (error == nullptr) error = attach_bits(step->output, taken, step);
     if (error != nullptr) return error;
   }
   step->post = fusion.stage != ConvFusion::kAffine || step->bit_outputs > 0;

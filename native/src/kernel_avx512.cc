@@ -32,6 +32,7 @@ struct Avx512 {
   using Floats = __m512;
   using Bytes = __m256i;  // all channels of a block
   using Quads = __m512i;  // four bytes of each channel
+  using Shorts = __m512i;  // all channels of a block
 
   static __mmask16 first_lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
 
@@ -102,6 +103,18 @@ struct Avx512 {
   static Ints add_dots(Ints sum, Quads x, Quads w) {
     asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));  // in place, as in `count`
     return sum;
+  }
+
+  static Shorts zero_shorts() { return _mm512_setzero_si512(); }
+  static Shorts load_shorts(const int16_t* p) { return _mm512_loadu_si512(p); }
+  static Shorts widen_bytes(const int8_t* p) { return _mm512_cvtepi8_epi16(load_bytes(p)); }
+  static Shorts add_products(Shorts sum, Shorts x, Shorts w) {
+    return _mm512_add_epi16(sum, _mm512_mullo_epi16(x, w));
+  }
+  // Of the first or second half of the channels.
+  template <int kHalf>
+  static Ints four_times(Shorts v) {
+    return _mm512_slli_epi32(_mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(v, kHalf)), 2);
   }
 
   static Bytes saturate(const Ints (&v)[kVectors]) {

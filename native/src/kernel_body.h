@@ -562,10 +562,10 @@ LARQ_DENSE_INLINE void sum_bytes(const ByteTile& tile, int first,
   }
 }
 
+// What follows the sums of a convolution of bytes.
 template <class Isa, int P, int C>
-LARQ_DENSE_INLINE void tile_some_bytes(const ByteTile& tile, const Int8Output& output, int first) {
-  typename Isa::Ints sums[P][C];
-  sum_bytes<Isa, P, C>(tile, first, sums);
+LARQ_DENSE_INLINE void finish_sums(int channels, const Int8Output& output, int first,
+                                   const typename Isa::Ints (&sums)[P][C]) {
   typename Isa::Floats y[P][Isa::kVectors];
   LARQ_DENSE_EACH(Isa::kVectors, c)
     const typename Isa::Floats multiplier = Isa::load_floats(output.multiplier + c * Isa::kLanes);
@@ -578,22 +578,54 @@ LARQ_DENSE_INLINE void tile_some_bytes(const ByteTile& tile, const Int8Output& o
       }
     LARQ_DENSE_END;
   LARQ_DENSE_END;
-  if (tile.channels >= kBlock<Isa>) {
-    finish<Isa, P, false>(tile.channels, output, first, y);
+  if (channels >= kBlock<Isa>) {
+    finish<Isa, P, false>(channels, output, first, y);
   } else {
-    finish<Isa, P, true>(tile.channels, output, first, y);
+    finish<Isa, P, true>(channels, output, first, y);
   }
 }
 
 template <class Isa, int P>
 void tile_bytes(const ByteTile& tile, const Int8Output& output, int first) {
-  tile_some_bytes<Isa, P, Isa::kVectors>(tile, output, first);
+  typename Isa::Ints sums[P][Isa::kVectors];
+  sum_bytes<Isa, P, Isa::kVectors>(tile, first, sums);
+  finish_sums<Isa, P, Isa::kVectors>(tile.channels, output, first, sums);
 }
 
 // Of no more channels than one vector holds.
 template <class Isa, int P>
 void tile_few_bytes(const ByteTile& tile, const Int8Output& output, int first) {
-  tile_some_bytes<Isa, P, 1>(tile, output, first);
+  typename Isa::Ints sums[P][1];
+  sum_bytes<Isa, P, 1>(tile, first, sums);
+  finish_sums<Isa, P, 1>(tile.channels, output, first, sums);
+}
+
+template <class Isa, int P>
+void tile_depth(const DepthTile& tile, const Int8Output& output, int first) {
+  typename Isa::Shorts quarters[P];
+  LARQ_DENSE_EACH(P, p)
+    quarters[p] = Isa::zero_shorts();
+  LARQ_DENSE_END;
+  const ptrdiff_t pixel = tile.pixel;
+  const int8_t* row = tile.x + first * pixel;
+  const int16_t* w = tile.w;
+  for (int y = 0; y < tile.rows; ++y, row += tile.row) {
+    const int8_t* x = row;
+    for (int i = 0; i < tile.taps; ++i, x += tile.tap, w += kBlock<Isa>) {
+      const typename Isa::Shorts weights = Isa::load_shorts(w);
+      LARQ_DENSE_EACH(P, p)
+        quarters[p] = Isa::add_products(quarters[p], Isa::widen_bytes(x + p * pixel), weights);
+      LARQ_DENSE_END;
+    }
+  }
+  typename Isa::Ints sums[P][Isa::kVectors];
+  LARQ_DENSE_EACH(P, p)
+    LARQ_DENSE_EACH(Isa::kVectors, c)
+      sums[p][c] = Isa::add_int(Isa::load_ints(tile.offset + c * Isa::kLanes),
+                                Isa::template four_times<c>(quarters[p]));
+    LARQ_DENSE_END;
+  LARQ_DENSE_END;
+  finish_sums<Isa, P, Isa::kVectors>(tile.channels, output, first, sums);
 }
 
 // Calls `function<P>` for full tiles of `pixels` and then once for the pixels left over.
@@ -622,6 +654,7 @@ LARQ_DENSE_TILES(tile_elements, ConvTile, kPixels)
 LARQ_DENSE_TILES(tile_bits, ConvTile, kPixels)
 LARQ_DENSE_TILES(tile_bytes, ByteTile, kBytePixels)
 LARQ_DENSE_TILES(tile_few_bytes, ByteTile, kBytePixels * Isa::kVectors)
+LARQ_DENSE_TILES(tile_depth, DepthTile, kBytePixels)
 
 #undef LARQ_DENSE_TILES
 
@@ -641,6 +674,43 @@ constexpr auto byte_kernel() -> void (*)(const ByteTile&, const Int8Output&) {
   } else {
     return nullptr;
   }
+}
+
+template <class Isa>
+constexpr auto depth_kernel() -> void (*)(const DepthTile&, const Int8Output&) {
+  if constexpr (Isa::kBytePixels > 0) {
+    return tile_depth_all<Isa, Int8Output>;
+  } else {
+    return nullptr;
+  }
+}
+
+template <class Isa>
+void prepare_triples(const uint32_t* a, const uint32_t* b, const uint32_t* c, size_t count,
+                     uint32_t* __restrict out, size_t plane) {
+  uint32_t* __restrict two = out + plane;
+  uint32_t* __restrict three = two + plane;
+  if (a != nullptr && b != nullptr && c != nullptr) {
+    for (size_t i = 0; i < count; ++i) {
+      const uint32_t parity = a[i] ^ b[i];
+      out[i] = a[i];
+      two[i] = parity;
+      three[i] = parity ^ c[i];
+    }
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const uint32_t first = a == nullptr ? 0 : a[i];
+    const uint32_t parity = first ^ (b == nullptr ? 0 : b[i]);
+    out[i] = first;
+    two[i] = parity;
+    three[i] = parity ^ (c == nullptr ? 0 : c[i]);
+  }
+}
+
+template <class Isa>
+void to_bytes(const int8_t* __restrict x, size_t count, uint8_t* __restrict out) {
+  for (size_t i = 0; i < count; ++i) out[i] = static_cast<uint8_t>(x[i]) ^ 0x80;
 }
 
 template <class Isa>
@@ -924,6 +994,9 @@ constexpr Kernels make_kernels(const char* name) {
                  conv_few<Isa>,
                  Isa::kByteCounts ? kWidenEvery<Isa> * Isa::kLanes : INT32_MAX,
                  byte_kernel<Isa>(),
+                 depth_kernel<Isa>(),
+                 prepare_triples<Isa>,
+                 to_bytes<Isa>,
                  quantize_float<Isa>,
                  quantize_int8<Isa>,
                  quantize_int8_by<Isa>,

@@ -106,6 +106,20 @@ struct ByteTile {
   int channels;      // of the block that exist
 };
 
+// The same of a depthwise convolution, whose sums over a window are of int8s times quarters of
+// weights and fit 16 bits; a sum is 4 times that and the offset.
+struct DepthTile {
+  const int8_t* x;   // the first pixel's window, from the block's first channel on
+  ptrdiff_t pixel;   // bytes from one output pixel's window to the next
+  ptrdiff_t row;     // from one row of the window to the next
+  ptrdiff_t tap;     // from one column of the window to the next
+  int rows, taps;
+  const int16_t* w;  // rows x taps x block
+  const int32_t* offset;  // for each channel
+  int pixels;
+  int channels;      // of the block that exist; as many bytes as the block has are read
+};
+
 // How an operand lies against rows of channels.
 enum class Broadcast { kNone, kChannels, kRows, kScalar };
 enum class Combination { kAdd, kMultiply, kFirst, kRound };
@@ -145,6 +159,13 @@ struct Kernels {
   int few_triples;  // in a window that conv_few can do
   // Null where the interpreter's own convolutions are as good.
   void (*conv_bytes)(const ByteTile&, const Int8Output&);
+  void (*conv_depth)(const DepthTile&, const Int8Output&);
+  // Prepares triples of a word of each of three rows, of which a null one is all zeros: the words of
+  // each plane lie side by side.
+  void (*prepare_triples)(const uint32_t* a, const uint32_t* b, const uint32_t* c, size_t count,
+                          uint32_t* out, size_t plane);
+  // int8s plus 128.
+  void (*to_bytes)(const int8_t* x, size_t count, uint8_t* out);
   // Packs `count` floats into words: bit i is x[i] < limit[i], or x[i] < 0 where limit is null.
   void (*quantize_float)(const float* x, const float* limit, size_t count, uint32_t* bits);
   void (*quantize_int8)(const int8_t* x, int zero_point, size_t count, uint32_t* bits);

@@ -101,6 +101,7 @@ bool builtin_kind(int code, OpKind* kind) {
       *kind = OpKind::kAdd;
       return true;
     case kTfLiteBuiltinConv2d:
+    case kTfLiteBuiltinDepthwiseConv2d:
       *kind = OpKind::kConv2d;
       return true;
     case kTfLiteBuiltinMul:
@@ -136,6 +137,24 @@ bool builtin_kind(int code, OpKind* kind) {
   }
 }
 
+template <class Options>
+bool read_conv2d_options(const Options& options, Op* op) {
+  if (options.stride_width <= 0 || options.stride_height <= 0 || options.dilation_width != 1 ||
+      options.dilation_height != 1 ||
+      (options.padding != kTfLitePaddingSame && options.padding != kTfLitePaddingValid)) {
+    return false;
+  }
+  op->conv2d.vertical.stride = options.stride_height;
+  op->conv2d.horizontal.stride = options.stride_width;
+  op->conv2d.same_padding = options.padding == kTfLitePaddingSame;
+  return activation_limits(options.activation, &op->low, &op->high);
+}
+
+bool read_depthwise_options(const TfLiteDepthwiseConvParams& options, Op* op) {
+  op->conv2d.depthwise = true;
+  return options.depth_multiplier == 1 && read_conv2d_options(options, op);
+}
+
 bool read_builtin(const TfLiteNode& node, int code, Op* op) {
   if (!builtin_kind(code, &op->kind)) return false;
   op->low = -INFINITY;
@@ -155,18 +174,13 @@ bool read_builtin(const TfLiteNode& node, int code, Op* op) {
     case OpKind::kAddN:
     case OpKind::kRound:
       return true;
-    case OpKind::kConv2d: {
-      const auto* options = static_cast<const TfLiteConvParams*>(node.builtin_data);
-      if (options == nullptr || options->stride_width <= 0 || options->stride_height <= 0 ||
-          options->dilation_width != 1 || options->dilation_height != 1 ||
-          (options->padding != kTfLitePaddingSame && options->padding != kTfLitePaddingValid)) {
-        return false;
-      }
-      op->conv2d.vertical.stride = options->stride_height;
-      op->conv2d.horizontal.stride = options->stride_width;
-      op->conv2d.same_padding = options->padding == kTfLitePaddingSame;
-      return activation_limits(options->activation, &op->low, &op->high);
-    }
+    case OpKind::kConv2d:
+      return node.builtin_data != nullptr &&
+             (code == kTfLiteBuiltinConv2d
+                  ? read_conv2d_options(*static_cast<const TfLiteConvParams*>(node.builtin_data),
+                                        op)
+                  : read_depthwise_options(
+                        *static_cast<const TfLiteDepthwiseConvParams*>(node.builtin_data), op));
     case OpKind::kConcat: {
       if (node.builtin_data == nullptr) return false;
       const auto* options = static_cast<const TfLiteConcatenationParams*>(node.builtin_data);
@@ -362,18 +376,20 @@ bool read_conv2d(const TfLiteTensor* tensors, const Op& op, Conv2dConstants* con
   const TfLiteTensor& bias = tensors[op.inputs[2]];
   const TfLiteTensor& output = tensors[op.output];
   Shape* shape = &constants->filter_shape;
+  constants->depthwise = op.conv2d.depthwise;
   Shape biases;
   size_t size;
   const auto* range = static_cast<const TfLiteAffineParams*>(filter.quantization_params);
   if (!is_constant(filter) || filter.type != kTfLiteInt8 || !read_shape(filter, shape) ||
-      shape->rank != 4 || !count_elements(*shape, &size) || size == 0 || filter.bytes < size ||
-      !is_constant(bias) || bias.type != kTfLiteInt32 || !read_shape(bias, &biases) ||
-      biases.rank != 1 || biases.dims[0] != shape->dims[0] ||
+      shape->rank != 4 || (constants->depthwise && shape->dims[0] != 1) ||
+      !count_elements(*shape, &size) || size == 0 || filter.bytes < size || !is_constant(bias) ||
+      bias.type != kTfLiteInt32 || !read_shape(bias, &biases) || biases.rank != 1 ||
+      biases.dims[0] != constants->channels_out() ||
       bias.bytes < sizeof(int32_t) * static_cast<size_t>(biases.dims[0]) ||
       filter.quantization_type != kTfLiteAffineQuantization || range == nullptr ||
       range->scale == nullptr ||
-      (range->scale->size != 1 &&
-       (range->scale->size != shape->dims[0] || range->dimension != 0))) {
+      (range->scale->size != 1 && (range->scale->size != constants->channels_out() ||
+                                   range->dimension != (constants->depthwise ? 3 : 0)))) {
     return false;
   }
   for (int i = 0; range->zero_point != nullptr && i < range->zero_point->size; ++i) {

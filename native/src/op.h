@@ -12,7 +12,7 @@ enum class OpKind {
   kQuantize,
   kDequantize,
   kConv,
-  kConv2d,  // an ordinary convolution, of int8
+  kConv2d,  // an ordinary or depthwise convolution, of int8
   kMaxPool,
   kAdd,
   kAddN,  // taken apart into adds when a partition reads it

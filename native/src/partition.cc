@@ -193,7 +193,7 @@ const char* Partition::infer(const TfLiteContext& context, const Op& op) {
       horizontal.kernel = filter.shape.dims[2];
       int32_t padding;
       output.shape = input.shape;
-      output.shape.dims[3] = filter.shape.dims[0];
+      output.shape.dims[3] = filter.shape.dims[op.conv2d.depthwise ? 3 : 0];
       if (input.type != kTfLiteInt8 || output.type != kTfLiteInt8 || input.shape.rank != 4 ||
           filter.shape.rank != 4 || input.shape.dims[3] != filter.shape.dims[3] ||
           !slide(vertical, op.conv2d.same_padding, input.shape.dims[1], &output.shape.dims[1],

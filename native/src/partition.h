@@ -79,6 +79,7 @@ struct Step {
 
   int bit_outputs = 0;
   int bits[kMaxBitOutputs] = {-1, -1, -1, -1};
+  int32_t first_word[kMaxBitOutputs] = {};  // where a convolution's begin in each pixel
   Array<float> limits[kMaxBitOutputs];  // empty: zero
   Array<int8_t> int8_limits[kMaxBitOutputs];  // of int8, empty: its zero point
 
@@ -140,6 +141,9 @@ class Partition {
   const char* build_chain(int op, bool* taken);
   const char* build_other(int op, bool* taken);
   const char* attach_bits(int source, bool* taken, Step* step);
+  const char* attach_joined_bits(int part, bool* taken, Step* step);
+  bool quantized_in_parts(int quantize) const;
+  int readers_of_kind(int value, OpKind kind) const;
   bool extend_conv(int follower, bool* taken, Step* step, ConvFusion* fusion);
   bool extend_chain(int follower, bool* taken, Step* step, const char** error);
   bool only_consumer(int value, const bool* taken, int* op) const;

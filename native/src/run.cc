@@ -170,7 +170,8 @@ ConvTarget Partition::target_of(const Step& step) const {
   target.after_max = step.after_max;
   target.bit_outputs = step.bit_outputs;
   for (int j = 0; j < step.bit_outputs; ++j) {
-    target.bits[j] = static_cast<uint32_t*>(write(step.bits[j]));
+    target.bits[j] = static_cast<uint32_t*>(write(step.bits[j])) + step.first_word[j];
+    target.bit_words[j] = shape_of(step.bits[j]).last();
     target.limit[j] = step.int8_limits[j].size() != 0
                           ? static_cast<const void*>(step.int8_limits[j].data())
                           : step.limits[j].data();

@@ -26,6 +26,7 @@ enum TfLiteBuiltin {
   kTfLiteBuiltinAdd = 0,
   kTfLiteBuiltinConcatenation = 2,
   kTfLiteBuiltinConv2d = 3,
+  kTfLiteBuiltinDepthwiseConv2d = 4,
   kTfLiteBuiltinDepthToSpace = 5,
   kTfLiteBuiltinMul = 18,
   kTfLiteBuiltinRelu = 19,
@@ -168,6 +169,15 @@ struct TfLiteConvParams {
   int padding;
   int stride_width;
   int stride_height;
+  int activation;
+  int dilation_width;
+  int dilation_height;
+};
+struct TfLiteDepthwiseConvParams {
+  int padding;
+  int stride_width;
+  int stride_height;
+  int depth_multiplier;
   int activation;
   int dilation_width;
   int dilation_height;

@@ -199,23 +199,28 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       mock.builtin(kTfLiteBuiltinMul, {last.tensor, mask}, out, bytes.number(0, 3));
       last.tensor = out;
     } else if (kind >= 13) {  // an ordinary convolution, mostly of weights that round safely
-      const int out_channels = bytes.number(1, 70);
-      const std::vector<int> shape = {out_channels, bytes.number(1, 4), bytes.number(1, 4),
+      const bool depthwise = bytes.chance(80);
+      const int out_channels = depthwise ? last.channels : bytes.number(1, 70);
+      const std::vector<int> shape = {depthwise ? bytes.number(1, 1) : out_channels,
+                                      bytes.number(1, 2), bytes.number(1, 2),
                                       bytes.chance(6) ? bytes.number(0, 4) : last.channels};
       const int filter = bytes.chance(8) ? constant(&mock, &bytes, kTfLiteInt8, shape)
                                          : multiples_of_4(&mock, &bytes, shape);
       const bool one_scale = bytes.chance(200);
       const size_t scales = one_scale ? 1 : static_cast<size_t>(bytes.range(0, 70));
-      if (!bytes.chance(6)) mock.set_scales(filter, std::vector<float>(scales, 0.03125f));
+      if (!bytes.chance(6)) mock.set_scales(filter, std::vector<float>(scales, 0.03125f), 0);
       const int bias = constant(&mock, &bytes, kTfLiteInt32, {out_channels});
       uint32_t* biases = static_cast<uint32_t*>(mock[bias].data);
       for (size_t i = 0; i < mock[bias].bytes / 4; ++i) biases[i] = (biases[i] & 0x3fcu) | 2;
       last.channels = out_channels;
       last.dims = {dim(0), dim(1), dim(2), out_channels};
       const int out = tensor();
-      mock.builtin(kTfLiteBuiltinConv2d, {last.tensor, filter, bias}, out,
-                   {bytes.number(1, 2), bytes.number(1, 2), bytes.number(1, 2),
-                    bytes.number(0, 3), bytes.number(1, 1), bytes.number(1, 1)});
+      std::vector<int> options = {bytes.number(1, 2), bytes.number(1, 2), bytes.number(1, 2)};
+      if (depthwise) options.push_back(bytes.number(1, 1));
+      options.insert(options.end(),
+                     {bytes.number(0, 3), bytes.number(1, 1), bytes.number(1, 1)});
+      mock.builtin(depthwise ? kTfLiteBuiltinDepthwiseConv2d : kTfLiteBuiltinConv2d,
+                   {last.tensor, filter, bias}, out, options);
       last.tensor = out;
     } else if (kind == 6) {
       const int out = tensor();

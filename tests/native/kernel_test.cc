@@ -2,6 +2,7 @@
 // through a mock interpreter, against a bit-by-bit definition. Prints one line for each.
 #include <math.h>
 
+#include <algorithm>
 #include <random>
 
 #include "../../native/src/kernels.h"
@@ -201,20 +202,23 @@ void run(const Case& c, const char* isa, Random& random) {
   }
 }
 
-// An ordinary convolution of int8, with the bits of its result, against the definition.
+// An ordinary or depthwise convolution of int8, with the bits of its result, by the definition.
 void run_conv2d(const larq_dense::Kernels& kernels, Random& random) {
   Case c = random_case(random);
   c.dh = c.dw = c.groups = 1;
-  c.channels_in = pick(random, 1, 40);
-  c.channels_out = pick(random, 1, 80);
+  const bool depthwise = pick(random, 0, 2) == 0;
+  c.channels_in = pick(random, 1, depthwise ? 80 : 40);
+  c.channels_out = depthwise ? c.channels_in : pick(random, 1, 80);
   int pad_top, pad_left;
   const int oh = c.out_size(c.height, c.kh, c.sh, 1, &pad_top);
   const int ow = c.out_size(c.width, c.kw, c.sw, 1, &pad_left);
   if (oh == 0 || ow == 0) return;
-  const size_t window = static_cast<size_t>(c.kh * c.kw * c.channels_in);
+  const int each = depthwise ? 1 : c.channels_in;  // inputs of an output in a tap
+  const size_t window = static_cast<size_t>(c.kh * c.kw * each);
   const size_t channels = static_cast<size_t>(c.channels_out);
   std::vector<int8_t> filter(channels * window);
-  for (int8_t& w : filter) w = static_cast<int8_t>(4 * pick(random, -32, 31));
+  const int most = depthwise ? std::min(32, 255 / (c.kh * c.kw)) : 32;
+  for (int8_t& w : filter) w = static_cast<int8_t>(4 * pick(random, -most, most - 1));
   std::vector<int32_t> bias(channels);
   std::vector<float> scales(channels);
   for (size_t o = 0; o < channels; ++o) {
@@ -229,15 +233,19 @@ void run_conv2d(const larq_dense::Kernels& kernels, Random& random) {
   const std::vector<int> out_dims = {c.batch, oh, ow, c.channels_out};
   const int in = mock.tensor(kTfLiteInt8, {c.batch, c.height, c.width, c.channels_in}, nullptr, 0,
                              0.5f, zero_in);
-  const int weights = mock.tensor(kTfLiteInt8, {c.channels_out, c.kh, c.kw, c.channels_in},
-                                  filter.data(), filter.size());
-  mock.set_scales(weights, scales);
+  const int weights =
+      mock.tensor(kTfLiteInt8, {depthwise ? 1 : c.channels_out, c.kh, c.kw, c.channels_in},
+                  filter.data(), filter.size());
+  mock.set_scales(weights, scales, depthwise ? 3 : 0);
   const int b = mock.tensor(kTfLiteInt32, {c.channels_out}, bias.data(), bias.size() * 4);
   const int out = mock.tensor(kTfLiteInt8, out_dims, nullptr, 0, 0.5f, zero_out);
   const int out_words = (c.channels_out + 31) / 32;
   const int bits = mock.tensor(kTfLiteInt32, {c.batch, oh, ow, out_words});
-  mock.builtin(kTfLiteBuiltinConv2d, {in, weights, b}, out,
-               {c.same ? kTfLitePaddingSame : kTfLitePaddingValid, c.sw, c.sh, activation, 1, 1});
+  std::vector<int> options = {c.same ? kTfLitePaddingSame : kTfLitePaddingValid, c.sw, c.sh};
+  if (depthwise) options.push_back(1);  // outputs of a channel
+  options.insert(options.end(), {activation, 1, 1});
+  mock.builtin(depthwise ? kTfLiteBuiltinDepthwiseConv2d : kTfLiteBuiltinConv2d, {in, weights, b},
+               out, options);
   mock.custom("LceQuantize", {out}, bits, {});
   const bool wanted = pick(random, 0, 3) != 0;  // or its bits alone
   const std::vector<int> outputs = wanted ? std::vector<int>{out, bits} : std::vector<int>{bits};
@@ -256,12 +264,14 @@ void run_conv2d(const larq_dense::Kernels& kernels, Random& random) {
     for (int o = 0; o < c.channels_out; ++o) {
       int sum = bias[static_cast<size_t>(o)];
       for (size_t i = 0; i < window; ++i) {
-        const int channel = static_cast<int>(i) % c.channels_in;
-        const int tap = static_cast<int>(i) / c.channels_in;
+        const int channel = depthwise ? o : static_cast<int>(i) % each;
+        const int tap = static_cast<int>(i) / each;
         const int iy = y * c.sh + tap / c.kw - pad_top, ix = xx * c.sw + tap % c.kw - pad_left;
         if (iy < 0 || iy >= c.height || ix < 0 || ix >= c.width) continue;
         const int at = ((n * c.height + iy) * c.width + ix) * c.channels_in + channel;
-        sum += (x[at] - zero_in) * filter[static_cast<size_t>(o) * window + i];
+        const size_t f = depthwise ? i * channels + static_cast<size_t>(o)
+                                   : static_cast<size_t>(o) * window + i;
+        sum += (x[at] - zero_in) * filter[f];
       }
       double value = zero_out + nearbyint(sum * static_cast<double>(scales[static_cast<size_t>(o)]));
       value = fmin(fmax(value, activation == 1 ? fmax(zero_out, -128) : -128), 127);

@@ -32,6 +32,7 @@ _BUILTINS = {
     "RESIZE_NEAREST_NEIGHBOR": 97,
     "ADD": 0,
     "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 4,
     "DEPTH_TO_SPACE": 5,
     "MUL": 18,
     "RELU": 19,
@@ -71,8 +72,9 @@ class Graph:
         data: np.ndarray | None = None,
         scale: float | list[float] | None = None,
         zero_point: int = 0,
+        dimension: int = 0,
     ) -> int:
-        """Add a tensor; more than one scale are those along its first dimension."""
+        """Add a tensor; more than one scale are those along a dimension."""
         tensor = schema.TensorT()
         tensor.shape = list(shape)
         tensor.type = _TYPES[np.dtype(dtype)]
@@ -87,6 +89,7 @@ class Graph:
             quantization = schema.QuantizationParametersT()
             quantization.scale = scale if isinstance(scale, list) else [scale]
             quantization.zeroPoint = [zero_point] * len(quantization.scale)
+            quantization.quantizedDimension = dimension
             tensor.quantization = quantization
         self.tensors.append(tensor)
         return len(self.tensors) - 1
@@ -173,19 +176,23 @@ class Graph:
         stride: int,
         padding: str = "SAME",
         activation: str = "NONE",
+        depthwise: bool = False,
     ) -> int:
-        """Add an ordinary convolution."""
+        """Add an ordinary or a depthwise convolution."""
+        kind = "DepthwiseConv2D" if depthwise else "Conv2D"
         operator = schema.OperatorT()
-        operator.opcodeIndex = self._code("CONV_2D")
+        operator.opcodeIndex = self._code("DEPTHWISE_CONV_2D" if depthwise else "CONV_2D")
         operator.inputs = inputs
         operator.outputs = [output]
-        options = schema.Conv2DOptionsT()
+        options = getattr(schema, f"{kind}OptionsT")()
+        if depthwise:
+            options.depthMultiplier = 1
         options.padding = 0 if padding == "SAME" else 1
         options.fusedActivationFunction = ACTIVATIONS[activation]
         options.strideH = options.strideW = stride
         options.dilationHFactor = options.dilationWFactor = 1
         operator.builtinOptions = options
-        operator.builtinOptionsType = schema.BuiltinOptions.Conv2DOptions
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, f"{kind}Options")
         self.operators.append(operator)
         return output
 

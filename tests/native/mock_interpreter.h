@@ -80,12 +80,13 @@ class MockInterpreter {
     return static_cast<int>(tensors_.size()) - 1;
   }
 
-  // Gives a tensor a scale for each of its first dimension.
-  void set_scales(int tensor, const std::vector<float>& scales) {
+  // Gives a tensor a scale for each of a dimension.
+  void set_scales(int tensor, const std::vector<float>& scales, int dimension) {
     auto* params = static_cast<TfLiteAffineParams*>(calloc(1, sizeof(TfLiteAffineParams)));
     params->scale =
         static_cast<TfLiteFloatArray*>(malloc(sizeof(int) + sizeof(float) * (scales.size() + 1)));
     params->scale->size = static_cast<int>(scales.size());
+    params->dimension = dimension;
     for (size_t i = 0; i < scales.size(); ++i) params->scale->data[i] = scales[i];
     TfLiteTensor& t = tensors_[static_cast<size_t>(tensor)];
     t.quantization_type = kTfLiteAffineQuantization;

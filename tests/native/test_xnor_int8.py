@@ -30,7 +30,7 @@ RANGES = st.tuples(
     st.sampled_from([0.25, 0.5, 0.3]), st.sampled_from([-128, -127, -60, 0, 7, 126, 127])
 )
 STEPS = ["conv", "residual", "thresholds", "thresholds", "constant", "add", "clamp", "mask"]
-STEPS += ["branches", "d2s", "nearest", "concat", "conv2d", "conv2d"]
+STEPS += ["branches", "attention", "d2s", "nearest", "concat", "conv2d", "conv2d"]
 MASK = {"scale": 2.0**-6, "zero_point": 0}
 
 
@@ -88,16 +88,24 @@ class Net:
             **self.range,
         )
 
-    def conv2d(self, x: int, channels: int, kernel: int, stride: int = 1, **options: str) -> int:
+    def conv2d(self, x: int, channels: int, kernel: int, stride: int = 1, **options: Any) -> int:
         """Add an ordinary convolution that rounds alike in every kernel, by powers of two."""
         n, h, w, depth = self.shape(x)
-        weights = 4 * self.rng.integers(-31, 32, (channels, kernel, kernel, depth))
+        depthwise = options.get("depthwise", False)
+        if depthwise:
+            channels = depth
+        # Of a depthwise one at most 255 / 4 in every of nine taps, which keeps to 16 bits.
+        most = 28 if depthwise else 31
+        shape = (1, kernel, kernel, depth) if depthwise else (channels, kernel, kernel, depth)
+        weights = 4 * self.rng.integers(-most, most + 1, shape)
         bias = 4 * self.rng.integers(-500, 500, channels) + 2
         # Sums spread over the range and somewhat beyond.
-        size = 70 * 40 * np.sqrt(weights[0].size) / 60
+        size = 70 * 40 * np.sqrt(weights.size / channels) / 60
         scales = 2.0 ** -(self.rng.integers(0, 2, channels) + np.ceil(np.log2(size)))
         one = self.range["scale"]
-        filters = self.graph.constant(weights.astype(np.int8), scale=scales.tolist())
+        filters = self.graph.constant(
+            weights.astype(np.int8), scale=scales.tolist(), dimension=3 if depthwise else 0
+        )
         biases = self.graph.constant(bias.astype(np.int32), scale=(one * scales).tolist())
         if options.get("padding") == "VALID":
             h, w = h - kernel + 1, w - kernel + 1
@@ -191,6 +199,14 @@ def nets(draw: st.DrawFn) -> tuple[Net, list[int]]:
             new = net.add(up, net.nearest(net.conv(x, 32, 1), 2))
         elif step == "conv2d" and net.range["scale"] != 0.3:
             new = net.conv2d(x, draw(st.integers(1, 80)), draw(st.sampled_from([1, 2, 3])))
+        elif step == "attention":
+            # Of branches that stay apart, each of which packs its own part of the bits.
+            count = draw(st.integers(1, 3))
+            parts = [net.conv(x, width, 1) for width in (32, 64, 32)[:count] * 2]
+            joined = net.concat(parts)
+            new = net.add(parts[0], net.conv(joined, 32, draw(st.sampled_from([1, 3]))))
+            for _ in range(draw(st.integers(0, 4))):
+                new = net.add(new, net.conv(joined, 32, 1))
         elif step == "d2s" and c % 4 == 0 and h * w < 80:
             new = net.depth_to_space(x, 2)
         elif step == "nearest" and h * w < 80:
@@ -271,6 +287,7 @@ def test_enlarging_gives_what_lce_gives(
     st.tuples(st.integers(1, 80), st.integers(1, 3), st.integers(1, 3)),
     st.sampled_from(["SAME", "VALID"]),
     st.sampled_from(["NONE", "RELU", "RELU6"]),
+    st.booleans(),
     st.integers(1, 3),
 )
 def test_ordinary_convolutions_give_what_lce_gives(
@@ -280,10 +297,12 @@ def test_ordinary_convolutions_give_what_lce_gives(
     filters: tuple[int, int, int],
     padding: str,
     activation: str,
+    depthwise: bool,
     threads: int,
 ) -> None:
     net = Net(seed, *given_range)
-    x = net.conv2d(net.input(*size), *filters, padding=padding, activation=activation)
+    options = {"padding": padding, "activation": activation, "depthwise": depthwise}
+    x = net.conv2d(net.input(*size), *filters, **options)
     net.check([x, net.conv(x, 16, 1)], (True, False), threads)
 
 
