@@ -586,14 +586,9 @@ void BinaryConv::run_row(int64_t row, const uint32_t* input, const ConvTarget& t
                      ? reinterpret_cast<float*>(memory + columns_bytes_ + offsets_bytes_)
                      : nullptr;
   const int64_t width = output_.dims[2];
-  if (channels_out_ % 32 != 0) {
-    // The kernels write whole bytes only; the rest of the last word must be zero.
-    const int64_t words = width * words_for(channels_out_);
-    const auto clear = [&](void* bits) {
-      memset(static_cast<uint32_t*>(bits) + row * words, 0, static_cast<size_t>(words) * 4);
-    };
-    if (kind_ == ConvKind::kBits) clear(target.out);
-    for (int j = 0; j < target.bit_outputs; ++j) clear(target.bits[j]);
+  if (kind_ == ConvKind::kBits) clear_padding(target.out, row, width, channels_out_);
+  for (int j = 0; j < target.bit_outputs; ++j) {
+    clear_padding(target.bits[j], row, width, channels_out_);
   }
   for (int segment = 0; segment < segments_; ++segment) {
     if (segment == 0 || groups_ > 1) prepare_row(row, groups_ > 1 ? segment : 0, input, columns);

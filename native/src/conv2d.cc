@@ -112,10 +112,8 @@ void Conv2d::pack(const Conv2dConstants& constants) {
     }
     // What the zero point stands for is to be taken away. Bytes are 128 more than int8s; of a
     // depthwise one's int8s the sums are quarters.
-    const int32_t bias = constants.bias[c];
-    const float multiplier = constants.multiplier(static_cast<int32_t>(c));
-    offset_[c] = bias - sum * (input_zero_point_ + (options_.depthwise ? 0 : 128));
-    multiplier_[c] = multiplier;
+    offset_[c] = constants.bias[c] - sum * (input_zero_point_ + (options_.depthwise ? 0 : 128));
+    multiplier_[c] = constants.multiplier(static_cast<int32_t>(c));
     bias_[c] = static_cast<float>(output_zero_point_);
   }
 }
@@ -217,12 +215,8 @@ void Conv2d::run_block(int32_t first, const uint8_t* window, const Int8Output& o
 void Conv2d::run_row(int64_t row, const int8_t* input, const ConvTarget& target,
                      void* workspace) const {
   const int64_t width = output_.dims[2];
-  if (channels_out_ % 32 != 0) {
-    // The kernels write whole bytes only; the rest of the last word must be zero.
-    const int64_t words = width * words_for(channels_out_);
-    for (int j = 0; j < target.bit_outputs; ++j) {
-      memset(target.bits[j] + row * words, 0, static_cast<size_t>(words) * 4);
-    }
+  for (int j = 0; j < target.bit_outputs; ++j) {
+    clear_padding(target.bits[j], row, width, channels_out_);
   }
   uint8_t* window = static_cast<uint8_t*>(workspace);
   prepare_row(row, input, window);

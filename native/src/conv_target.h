@@ -1,6 +1,8 @@
 // What happens to the result of a convolution of any kind, and where it goes.
 #pragma once
 
+#include <string.h>
+
 #include "geometry.h"
 #include "kernels.h"
 
@@ -41,6 +43,13 @@ struct ConvTarget {
   int32_t bit_words[kMaxBitOutputs] = {};  // from one pixel to the next
   const void* limit[kMaxBitOutputs] = {};  // of its type, too, padded to whole blocks
 };
+
+// The kernels write whole bytes only; the rest of a pixel's last word must be zero.
+inline void clear_padding(void* bits, int64_t row, int64_t width, int32_t channels) {
+  if (channels % 32 == 0) return;
+  const int64_t words = width * words_for(channels);
+  memset(static_cast<uint32_t*>(bits) + row * words, 0, static_cast<size_t>(words) * 4);
+}
 
 // Where some pixels of an output row lie, for one block of their channels.
 struct Place {

@@ -278,8 +278,8 @@ LARQ_DENSE_INLINE void store_bits(uint8_t* out, ptrdiff_t out_pixel, const unsig
 
 // What follows the multiply-add, for a block of which all channels exist or (kPartial) not.
 template <class Isa, int P, bool kPartial>
-LARQ_DENSE_INLINE void finish(int channels, const FloatOutput& output, int first,
-                              typename Isa::Floats (&y)[P][Isa::kVectors]) {
+LARQ_DENSE_INLINE void finish_block(int channels, const FloatOutput& output, int first,
+                                    typename Isa::Floats (&y)[P][Isa::kVectors]) {
   using Floats = typename Isa::Floats;
   constexpr int C = Isa::kVectors;
   const auto lanes_of = [&](int c) {
@@ -394,8 +394,8 @@ LARQ_DENSE_INLINE void round_to_bytes(const Int8Output& output,
 }
 
 template <class Isa, int P, bool kPartial>
-LARQ_DENSE_INLINE void finish(int channels, const Int8Output& output, int first,
-                              typename Isa::Floats (&y)[P][Isa::kVectors]) {
+LARQ_DENSE_INLINE void finish_block(int channels, const Int8Output& output, int first,
+                                    typename Isa::Floats (&y)[P][Isa::kVectors]) {
   using Bytes = typename Isa::Bytes;
   const size_t some = static_cast<size_t>(channels);
   Bytes v[P];
@@ -442,6 +442,16 @@ LARQ_DENSE_INLINE void finish(int channels, const Int8Output& output, int first,
 }
 
 template <class Isa, int P, class T>
+LARQ_DENSE_INLINE void finish(int channels, const ConvOutput<T>& output, int first,
+                              typename Isa::Floats (&y)[P][Isa::kVectors]) {
+  if (channels >= kBlock<Isa>) {
+    finish_block<Isa, P, false>(channels, output, first, y);
+  } else {
+    finish_block<Isa, P, true>(channels, output, first, y);
+  }
+}
+
+template <class Isa, int P, class T>
 void tile_elements(const ConvTile& tile, const ConvOutput<T>& output, int first) {
   // A large picture's rows lie outside the caches; the sums take long enough to fetch them.
   constexpr int kLine = 64 / sizeof(T);
@@ -464,11 +474,7 @@ void tile_elements(const ConvTile& tile, const ConvOutput<T>& output, int first)
   sums.run(tile, first);
   typename Isa::Floats y[P][Isa::kVectors];
   sums.scale(output, tile.odd, y);
-  if (tile.channels >= kBlock<Isa>) {
-    finish<Isa, P, false>(tile.channels, output, first, y);
-  } else {
-    finish<Isa, P, true>(tile.channels, output, first, y);
-  }
+  finish<Isa, P>(tile.channels, output, first, y);
 }
 
 template <class Isa, int P>
@@ -578,11 +584,7 @@ LARQ_DENSE_INLINE void finish_sums(int channels, const Int8Output& output, int f
       }
     LARQ_DENSE_END;
   LARQ_DENSE_END;
-  if (channels >= kBlock<Isa>) {
-    finish<Isa, P, false>(channels, output, first, y);
-  } else {
-    finish<Isa, P, true>(channels, output, first, y);
-  }
+  finish<Isa, P>(channels, output, first, y);
 }
 
 template <class Isa, int P>
