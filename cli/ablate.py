@@ -13,13 +13,19 @@ from larq_dense.cli.models import load_recipe
 from larq_dense.cli.options import FILE, FOLDER, data_option, json_option
 from larq_dense.cli.output import INTERRUPTED, prepare_plot, print_json
 from larq_dense.common.errors import RecipeError
-from larq_dense.evaluation.ablation import ARMS, CLAIMS, judge, spread
 
 if TYPE_CHECKING:
+    from larq_dense.evaluation.study import Study
     from larq_dense.training import Recipe
 
 Runs = dict[str, dict[int, dict[str, Any]]]
 """What `train` returned, by arm and seed."""
+
+
+def _complete_arm(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+    from larq_dense.evaluation.study import Study
+
+    return [arm for arm in Study.load().arms if arm.startswith(begun)]
 
 
 @click.command()
@@ -36,9 +42,17 @@ Runs = dict[str, dict[int, dict[str, Any]]]
 @click.option(
     "--arm",
     "arms",
-    type=click.Choice(list(ARMS)),
     multiple=True,
-    help="Train this arm; repeat it for more. All, if not given.",
+    metavar="NAME",
+    shell_complete=_complete_arm,
+    help="Train this arm of the study; repeat it for more. All, if not given.",
+)
+@click.option(
+    "--study",
+    "study_file",
+    type=FILE,
+    metavar="FILE",
+    help="Arms and claims in YAML, instead of those of the method.",
 )
 @click.option(
     "--seeds",
@@ -57,34 +71,39 @@ def command(
     data: Path,
     folder: Path,
     arms: tuple[str, ...],
+    study_file: Path | None,
     seeds: int,
     steps: int | None,
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """Train what RECIPE says with parts of the method changed, one arm at a time.
+    """Train what RECIPE says with parts of it changed, one arm at a time.
 
-    RECIPE is a YAML file or a zoo entry's name. All arms have the recipe's data and length, and
-    begin with new weights. Interrupted or killed, the same command goes on where it was; the
-    table holds every run that DIR has finished. docs/ablation.md tells the arms and the criteria.
+    RECIPE is a YAML file or a zoo entry's name. All arms have the same length and begin with new
+    weights. The arms are those of a study: by default, parts of the method. Interrupted or killed,
+    the same command goes on where it was; the table holds every run that DIR has finished.
+    docs/ablation.md tells the arms, the criteria, and how a study is written.
 
     \b
     Example:
       larq-dense ablate idd_lite --data ../shared/data --run runs/ablation --steps 1200
       larq-dense ablate idd_lite --data ../shared/data --run runs/ablation --steps 1200 \\
         --arm k3 --arm k3-attention --seeds 3 --plot runs/ablation/plot.png
+      larq-dense ablate benchmarks/ablation.yaml --study benchmarks/training.yaml \\
+        --data ../shared/data --run runs/training
     """
-    chosen = _load(recipe, steps)
+    chosen, study = _load(recipe, steps, study_file)
+    recipes = {arm: _of_arm(chosen, study, arm) for arm in arms or study.arms}
     if plot is not None:
         prepare_plot(plot)
     from larq_dense.cli.models import import_tensorflow
     from larq_dense.common.files import write_json, write_text
 
     import_tensorflow()
-    wanted = [(arm, chosen.seed + k) for k in range(seeds) for arm in arms or ARMS]
+    wanted = [(arm, chosen.seed + k) for k in range(seeds) for arm in recipes]
     try:
-        runs = _train(chosen, list(dict.fromkeys(wanted)), data, folder)
-        document = _document(recipe, chosen, runs, data)
+        runs = _train(chosen, study, wanted, data, folder)
+        document = _document(recipe, chosen, study, runs, data)
     except KeyboardInterrupt as stop:
         why = str(stop) or "stopped from the keyboard; the same command goes on."
         click.echo(f"Error: {why}", err=True)
@@ -104,26 +123,58 @@ def command(
     click.echo(f"wrote {', '.join(map(str, wrote))}")
 
 
-def _load(recipe: str, steps: int | None) -> Recipe:
-    """Read a recipe, such that no arm has an advantage.
+def _load(recipe: str, steps: int | None, study_file: Path | None) -> tuple[Recipe, Study]:
+    """Read a recipe, such that no arm has an advantage, and a study.
 
     Raises:
-        RecipeError: It goes on in eight bits.
+        RecipeError: The recipe goes on in eight bits, or one of both is wrong.
     """
     chosen = load_recipe(recipe)
+    from larq_dense.evaluation.study import Study
+
     if chosen.quantize:
         raise RecipeError(f"{recipe} goes on in eight bits; name the recipe that it began with.")
     if steps is not None:
         chosen = chosen.replace(steps=steps, epochs=None)
     # Another network's weights would fit the arms that are like it better than others.
-    return chosen.replace(init=None)
+    chosen = chosen.replace(init=None)
+    return chosen, Study.load(study_file) if study_file else Study.load()
 
 
-def _of_arm(recipe: Recipe, arm: str, seed: int) -> Recipe:
-    return recipe.replace(model={**recipe.model, **ARMS[arm].settings}, seed=seed)
+def _of_arm(recipe: Recipe, study: Study, arm: str) -> Recipe:
+    """Return an arm's recipe.
+
+    Raises:
+        LarqDenseError: There is no such arm, or its changes do not fit the recipe.
+    """
+    from larq_dense.evaluation.study import changed
+
+    values = changed(recipe.to_dict(), study.settings(arm))
+    return type(recipe).from_dict(values, f"the recipe of arm {arm}")
 
 
-def _train(recipe: Recipe, wanted: list[tuple[str, int]], data: Path, folder: Path) -> Runs:
+def _stages(recipe: Recipe, study: Study, arm: str, place: Path) -> dict[Path, Recipe]:
+    """Return what is trained for an arm, one after another, and where."""
+    from larq_dense.evaluation.study import changed
+
+    whole, first = _of_arm(recipe, study, arm), study.arms[arm].first
+    if first is None:
+        return {place: whole}
+    key = "steps" if whole.steps else "epochs"
+    length = whole.steps or whole.epochs or 0
+    if length < 2:
+        raise RecipeError(f"arm {arm} has two stages, and the recipe is too short for both.")
+    before = place / "first"
+    values = changed(whole.to_dict(), first) | {key: length // 2}
+    return {
+        before: type(recipe).from_dict(values, f"the first stage of arm {arm}"),
+        place: whole.replace(init=str(before), **{key: length - length // 2}),
+    }
+
+
+def _train(
+    recipe: Recipe, study: Study, wanted: list[tuple[str, int]], data: Path, folder: Path
+) -> Runs:
     """Train what is wanted; returns that and all that was finished before."""
     import tensorflow as tf
 
@@ -131,10 +182,11 @@ def _train(recipe: Recipe, wanted: list[tuple[str, int]], data: Path, folder: Pa
 
     def run(arm: str, seed: int) -> None:
         place = folder / f"{arm}-seed{seed}"
-        runs[arm][seed] = train(_of_arm(recipe, arm, seed), data, place)
+        for part, stage in _stages(recipe.replace(seed=seed), study, arm, place).items():
+            runs[arm][seed] = train(stage, data, part)
 
-    runs: Runs = {arm: {} for arm in ARMS}
-    finished = list(_finished(folder))
+    runs: Runs = {arm: {} for arm in study.arms}
+    finished = list(_finished(folder, study))
     for each in finished:
         run(*each)
     missing = [each for each in wanted if each not in finished]
@@ -146,26 +198,27 @@ def _train(recipe: Recipe, wanted: list[tuple[str, int]], data: Path, folder: Pa
     return {arm: dict(sorted(by_seed.items())) for arm, by_seed in runs.items() if by_seed}
 
 
-def _finished(folder: Path) -> Iterator[tuple[str, int]]:
+def _finished(folder: Path, study: Study) -> Iterator[tuple[str, int]]:
     from larq_dense.training.checkpoint import read_progress
 
-    for arm in ARMS:
+    for arm in study.arms:
         for place in folder.glob(f"{arm}-seed*"):
             seed, state = place.name.removeprefix(f"{arm}-seed"), read_progress(place)
             if seed.isdigit() and state is not None and state.finished:
                 yield arm, int(seed)
 
 
-def _document(name: str, recipe: Recipe, runs: Runs, data: Path) -> dict[str, Any]:
+def _document(name: str, recipe: Recipe, study: Study, runs: Runs, data: Path) -> dict[str, Any]:
     """Measure what was trained and bring all together."""
     from larq_dense.cli.measure_arms import measure_attention, measure_cost
+    from larq_dense.evaluation.ablation import judge
     from larq_dense.evaluation.machine import describe_machine
     from larq_dense.runtime import xnor
 
     task = recipe.get_task(data)
-    costs = measure_cost({arm: _of_arm(recipe, arm, recipe.seed) for arm in runs}, task)
+    costs = measure_cost({arm: _of_arm(recipe, study, arm) for arm in runs}, task)
     scores = {arm: [run["score"] for run in found.values()] for arm, found in runs.items()}
-    judged = (judge(claim, scores) for claim in CLAIMS)
+    judged = (judge(claim, scores) for claim in study.claims)
     return {
         "recipe": name,
         "data": str(data),
@@ -178,8 +231,9 @@ def _document(name: str, recipe: Recipe, runs: Runs, data: Path) -> dict[str, An
         "arms": [
             {
                 "arm": arm,
-                "title": ARMS[arm].title,
-                "model": ARMS[arm].settings,
+                "title": study.arms[arm].title,
+                "settings": study.settings(arm),
+                "first": study.arms[arm].first,
                 "score": _statistics(scores[arm]),
                 "sources": _by_source(found, task.main_metric),
                 "runs": [{"seed": seed, **run} for seed, run in found.items()],
@@ -201,4 +255,6 @@ def _by_source(found: Mapping[int, dict[str, Any]], metric: str) -> dict[str, di
 
 
 def _statistics(values: list[float]) -> dict[str, float | None]:
+    from larq_dense.evaluation.ablation import spread
+
     return {"mean": sum(values) / len(values), "spread": spread(values)}

@@ -1,85 +1,14 @@
-"""What each part of the method is worth: arms that differ by it, and how they are judged."""
+"""What the scores of a study's arms say of its claims."""
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from larq_dense.evaluation.study import Claim
 from larq_dense.evaluation.verdict import Verdict
 
-METHOD: dict[str, Any] = {
-    "branches": 3,
-    "attention": "both",
-    "precision": "binary",
-    "upsampling": "subpixel",
-    "gated": True,
-    "shared_threshold": False,
-    "attention_per_branch": False,
-}
-"""The whole method, as arguments of `models.build`."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One network of the comparison.
-
-    Attributes:
-        title: What it is, in a few words.
-        changes: The settings in which it differs from `METHOD`.
-    """
-
-    title: str
-    changes: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All that the arm settles, as arguments of `models.build`."""
-        return METHOD | self.changes
-
-
-ARMS = {
-    "k1": Arm("K = 1", {"branches": 1, "attention": "none"}),
-    "k3": Arm("K = 3, no attention", {"attention": "none"}),
-    "k3-attention": Arm("K = 3 with attention, the whole method"),
-    "k5": Arm("K = 5 with attention", {"branches": 5}),
-    "no-gates": Arm("gates off", {"gated": False}),
-    "shared-thresholds": Arm("thresholds shared", {"shared_threshold": True}),
-    "attention-per-branch": Arm("attention per branch", {"attention_per_branch": True}),
-    "nearest": Arm("upsampling nearest", {"upsampling": "nearest"}),
-    "float": Arm("full-precision twin", {"precision": "float"}),
-}
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a pair of arms decides.
-
-    Attributes:
-        sentence: The claim.
-        arm: The arm that should be good.
-        against: The arm that it is held against.
-        least: The claim is that `arm` scores more than this above `against`.
-    """
-
-    sentence: str
-    arm: str
-    against: str
-    least: float = 0.0
-
-
-# Written down before any figure was seen. Half a point counts as "no worse"; two points are what
-# an entry may lose to its twin.
-CLAIMS = (
-    Claim("three branches gain over one", "k3", "k1"),
-    Claim("the attention gains", "k3-attention", "k3"),
-    Claim("five branches gain over three", "k5", "k3-attention"),
-    Claim("the gates gain", "k3-attention", "no-gates"),
-    Claim("a threshold for each branch gains", "k3-attention", "shared-thresholds"),
-    Claim("one attention does for all", "k3-attention", "attention-per-branch", -0.005),
-    Claim("sub-pixel upsampling is no worse than nearest", "k3-attention", "nearest", -0.005),
-    Claim("binary is within two points of full precision", "k3-attention", "float", -0.02),
-)
 SEEDS = 3
 ERRORS = 3
 
@@ -103,10 +32,7 @@ class Judgement:
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
         return {
-            "claim": self.claim.sentence,
-            "arm": self.claim.arm,
-            "against": self.claim.against,
-            "least": self.claim.least,
+            **self.claim.model_dump(),
             "gain": self.gain,
             "error": self.error,
             "verdict": self.verdict,

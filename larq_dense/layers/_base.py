@@ -7,9 +7,11 @@ import larq as lq
 import tensorflow as tf
 
 Precision = Literal["binary", "activations", "float"]
+Activation = Literal["relu", "prelu"]
 Tensor = Any
 
 PRECISIONS = ("binary", "activations", "float")
+ACTIVATIONS = ("relu", "prelu")
 ESTIMATORS = ("approx_sign", "ste_sign", "swish_sign")
 
 
@@ -56,6 +58,14 @@ def check_estimator(estimator: str) -> None:
 def as_branches(inputs: Tensor) -> list[Tensor]:
     """Return a tensor or a list of tensors as a list."""
     return list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+
+
+def activate(activation: Activation, name: str) -> tf.keras.layers.Layer:
+    """Return what follows a convolution: ReLU, or PReLU with a slope for each channel."""
+    if activation == "relu":
+        return tf.keras.layers.ReLU(name=name)
+    slope = tf.keras.initializers.Constant(0.25)
+    return tf.keras.layers.PReLU(slope, shared_axes=[1, 2], name=name)
 
 
 def convolution(

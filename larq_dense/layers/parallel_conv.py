@@ -5,9 +5,12 @@ from typing import Any
 import tensorflow as tf
 
 from larq_dense.layers._base import (
+    ACTIVATIONS,
     PRECISIONS,
+    Activation,
     Precision,
     Tensor,
+    activate,
     as_branches,
     check_choice,
     check_estimator,
@@ -25,8 +28,8 @@ class ParallelConv2D(tf.keras.layers.Layer):
 
     `B_k = BN(ReLU(conv(sign(x_k + tau_k), sign(W_k))))` (arXiv 2405.17776 as METHOD.md, part 2,
     reads it; Ours: the thresholds, which start evenly spread over `[-spread, spread]`, so that the
-    branches' rounding errors differ). One branch has no threshold: it is the plain binary layer.
-    In full precision `B_k = BN(ReLU(conv(x_k, W_k)))`.
+    branches' rounding errors differ). One branch has no threshold unless it is asked for: it is the
+    plain binary layer. In full precision `B_k = BN(ReLU(conv(x_k, W_k)))`.
 
     Args:
         filters: Output channels of each branch.
@@ -38,13 +41,15 @@ class ParallelConv2D(tf.keras.layers.Layer):
             estimator.
         spread: Largest initial threshold, in units of the input.
         shared_threshold: Whether all branches use one threshold, which starts at 0.
+        single_threshold: Whether one branch alone has a threshold, too; it starts at 0.
+        activation: `"relu"`, or `"prelu"` with one learned slope a channel (arXiv 1502.01852).
         **kwargs: Keras' own.
 
     Input: one tensor `[batch, height, width, channels]` for all branches, or a list of K.
     Output: a list of K tensors `[batch, height / strides, width / strides, filters]`.
 
     Raises:
-        TypeError: A count is not an integer, or `shared_threshold` neither true nor false.
+        TypeError: A count is not an integer, or a switch neither true nor false.
         ValueError: A count is below 1, a choice is unknown, or a list has not K inputs.
     """
 
@@ -58,6 +63,8 @@ class ParallelConv2D(tf.keras.layers.Layer):
         estimator: str = "approx_sign",
         spread: float = 0.5,
         shared_threshold: bool = False,
+        single_threshold: bool = False,
+        activation: Activation = "relu",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -71,6 +78,8 @@ class ParallelConv2D(tf.keras.layers.Layer):
         check_choice("precision", precision, PRECISIONS)
         check_estimator(estimator)
         check_flag("shared_threshold", shared_threshold)
+        check_flag("single_threshold", single_threshold)
+        check_choice("activation", activation, ACTIVATIONS)
         self.filters = filters
         self.kernel_size = kernel_size
         self.branches = branches
@@ -79,10 +88,12 @@ class ParallelConv2D(tf.keras.layers.Layer):
         self.estimator = estimator
         self.spread = float(spread)
         self.shared_threshold = shared_threshold
+        self.single_threshold = single_threshold
+        self.activation = activation
         self._make_branches()
 
     def _make_branches(self) -> None:
-        shifted = self.precision != "float" and self.branches > 1
+        shifted = self.precision != "float" and (self.branches > 1 or self.single_threshold)
         self.thresholds = self._make_thresholds() * shifted
         self.convolutions = [
             convolution(
@@ -100,9 +111,13 @@ class ParallelConv2D(tf.keras.layers.Layer):
             for k in range(self.branches)
         ]
 
+        self.activations = [
+            activate(self.activation, name=f"{self.activation}_{k}") for k in range(self.branches)
+        ]
+
     def _make_thresholds(self) -> list[Threshold]:
         """Return each branch's threshold; all the same one where it is shared."""
-        if self.shared_threshold:
+        if self.shared_threshold or self.branches == 1:
             return [Threshold(name="threshold")] * self.branches
         steps = max(self.branches - 1, 1)
         taus = [self.spread * (2 * k / steps - 1) for k in range(self.branches)]
@@ -121,7 +136,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         for k, x in enumerate(sources):
             if self.thresholds:
                 x = self.thresholds[k](x)
-            x = tf.nn.relu(self.convolutions[k](x))
+            x = self.activations[k](self.convolutions[k](x))
             outputs.append(self.norms[k](x, training=training))
         return outputs
 
@@ -137,4 +152,6 @@ class ParallelConv2D(tf.keras.layers.Layer):
             "estimator": self.estimator,
             "spread": self.spread,
             "shared_threshold": self.shared_threshold,
+            "single_threshold": self.single_threshold,
+            "activation": self.activation,
         }

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from larq_dense.layers._base import (
+    Activation,
     Precision,
     Tensor,
     as_branches,
@@ -41,6 +42,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         spread: Largest initial threshold of the branches.
         gated: Whether a soft gate stands before the merge.
         shared_threshold: Whether all branches use one threshold, which starts at 0.
+        activation: `"relu"` or `"prelu"`.
         **kwargs: Keras' own.
 
     Input: one tensor `[batch, height, width, channels]`, or a list of K. Output:
@@ -63,6 +65,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         spread: float = 0.5,
         gated: bool = True,
         shared_threshold: bool = False,
+        activation: Activation = "relu",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -80,6 +83,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
             estimator=estimator,
             spread=spread,
             shared_threshold=shared_threshold,
+            activation=activation,
             name="conv",
         )
         self.merge = GatedMerge(gated=gated, name="merge")
@@ -109,4 +113,5 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
             "spread": conv.spread,
             "gated": self.merge.gated,
             "shared_threshold": conv.shared_threshold,
+            "activation": conv.activation,
         }

@@ -21,7 +21,7 @@ def conv_norm(
 
 
 def residual(x: Tensor, name: str, **settings: Any) -> Tensor:
-    """Apply one residual 3x3 convolution, `x + BN(ReLU(conv(x)))`, in the given precision."""
+    """Apply one residual 3x3 convolution, `x + BN(activation(conv(x)))`."""
     filters = x.shape[-1]
     (branch,) = ParallelConv2D(filters, branches=1, name=name, **settings)(x)
     return tf.keras.layers.Add(name=f"{name}_add")([x, branch])

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from larq_dense.layers._base import PRECISIONS, Precision, check_choice, check_flag
+from larq_dense.layers._base import PRECISIONS, Activation, Precision, check_choice, check_flag
 from larq_dense.layers.attention import PARTS
 from larq_dense.models import encoders
 from larq_dense.models.decoder import fpn_decoder
@@ -36,6 +36,7 @@ def build(
     gated: bool = True,
     shared_threshold: bool = False,
     attention_per_branch: bool = False,
+    activation: Activation = "relu",
     encoder_options: dict[str, Any] | None = None,
 ) -> tf.keras.Model:
     """Build a network that labels every pixel.
@@ -57,6 +58,8 @@ def build(
         shared_threshold: Whether the branches of a layer use one threshold, not each its own.
         attention_per_branch: Whether each branch has an attention of its own, computed on it
             alone, instead of one for all.
+        activation: What follows the binary convolutions of the decoder and of the light encoder:
+            `"relu"`; or `"prelu"`, which converts, but not to eight bits, and costs time.
         encoder_options: Further arguments of the encoder.
 
     Returns:
@@ -76,7 +79,7 @@ def build(
             raise ValueError(f"the input's sides must be multiples of 32, not {input_shape[:2]}.")
     options = dict(encoder_options or {})
     if encoder == "light":
-        options.setdefault("estimator", estimator)
+        options = {"estimator": estimator, "activation": activation, **options}
     inputs = tf.keras.Input(input_shape, name="image")
     features = encoders.get(encoder)(inputs, precision=precision, **options)
     x = fpn_decoder(
@@ -91,6 +94,7 @@ def build(
         gated=gated,
         shared_threshold=shared_threshold,
         attention_per_branch=attention_per_branch,
+        activation=activation,
     )
     x = tf.keras.layers.Conv2D(task.num_outputs, 1, name="head")(x)
     x = tf.keras.layers.UpSampling2D(2, interpolation="bilinear", name="logits", dtype="float32")(x)

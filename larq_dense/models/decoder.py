@@ -11,7 +11,7 @@ from larq_dense.layers import (
     ParallelConv2D,
     ParallelUpsampling2D,
 )
-from larq_dense.layers._base import Precision
+from larq_dense.layers._base import Activation, Precision
 from larq_dense.models.blocks import conv_norm
 
 Tensor = Any
@@ -30,6 +30,7 @@ def fpn_decoder(
     gated: bool,
     shared_threshold: bool,
     attention_per_branch: bool,
+    activation: Activation,
 ) -> Tensor:
     """Join an encoder's features from the coarsest to the finest, each stage at twice the size.
 
@@ -50,6 +51,7 @@ def fpn_decoder(
         gated: Whether soft gates stand before the merges.
         shared_threshold: Whether the branches of a layer use one threshold.
         attention_per_branch: See `attended_branches`.
+        activation: `"relu"` or `"prelu"`.
 
     Returns:
         Features `[batch, height / 2, width / 2, head_filters]`.
@@ -60,6 +62,7 @@ def fpn_decoder(
         "estimator": estimator,
         "gated": gated,
         "shared_threshold": shared_threshold,
+        "activation": activation,
     }
     *laterals, top = features
     x = conv_norm(top, filters, 1, "lateral4", relu=False)
@@ -95,6 +98,7 @@ def attended_branches(
     gated: bool = True,
     shared_threshold: bool = False,
     attention_per_branch: bool = False,
+    activation: Activation = "relu",
 ) -> Tensor:
     """Apply a stage's parallel convolution, attention, gate and merge.
 
@@ -110,6 +114,7 @@ def attended_branches(
         shared_threshold: Whether the branches use one threshold.
         attention_per_branch: Whether each branch has an attention of its own, which sees no other
             branch, instead of one for all.
+        activation: `"relu"` or `"prelu"`.
 
     Returns:
         The merged branches, `[batch, height, width, filters]`.
@@ -124,6 +129,7 @@ def attended_branches(
         precision=precision,
         estimator=estimator,
         shared_threshold=shared_threshold,
+        activation=activation,
         name=f"{name}_conv",
     )(x)
     merge = GatedMerge(gated=gated, name=f"{name}_merge")

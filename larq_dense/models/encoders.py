@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from larq_dense.common.errors import UnknownNameError, WeightsError
 from larq_dense.layers import FixedPoint
-from larq_dense.layers._base import Precision
+from larq_dense.layers._base import Activation, Precision
 from larq_dense.models.blocks import conv_norm, residual
 from larq_dense.models.efficientnet import efficientnet_lite0
 
@@ -24,6 +24,8 @@ def light(
     blocks: int = 3,
     precision: Precision = "binary",
     estimator: str = "approx_sign",
+    thresholds: bool = False,
+    activation: Activation = "relu",
 ) -> Features:
     """Build this project's own small encoder.
 
@@ -37,11 +39,20 @@ def light(
         blocks: Residual convolutions in each stage.
         precision: `"binary"`, `"activations"` or `"float"`; see `models.build`.
         estimator: Larq quantizer of the binary convolutions.
+        thresholds: Whether their inputs are binarized at learned thresholds (RSign of ReActNet,
+            arXiv 2003.03488), not at 0.
+        activation: `"relu"` or `"prelu"`.
 
     Returns:
         Features at 1/2 (32 channels), 1/4 (64), 1/8 (128), 1/16 (256) and 1/32 (256).
     """
     exact = precision == "binary"
+    settings: dict[str, Any] = {
+        "precision": precision,
+        "estimator": estimator,
+        "single_threshold": thresholds,
+        "activation": activation,
+    }
 
     def on_grid(x: Tensor, name: str, fraction_bits: int = 6) -> Tensor:
         return FixedPoint(fraction_bits, name=f"{name}_grid")(x) if exact else x
@@ -58,7 +69,7 @@ def light(
             x = tf.keras.layers.MaxPool2D(3, 2, padding="same", name=f"stage{stage}_pool")(x)
         x = conv_norm(x, filters, 1, f"stage{stage}_transition", relu=False)
         for block in range(blocks):
-            x = residual(x, f"stage{stage}_block{block}", precision=precision, estimator=estimator)
+            x = residual(x, f"stage{stage}_block{block}", **settings)
         x = on_grid(x, f"stage{stage}")
         features.append(x)
     return features

@@ -160,6 +160,8 @@ def _sum(terms: list[Tensor], name: str) -> Tensor:
 
 
 def _parallel_conv(layer: layers.ParallelConv2D, inputs: Any, name: str = "") -> list[Tensor]:
+    if layer.activation != "relu":
+        _refuse(layer)
     name = name or layer.name
     sources = as_branches(inputs)
     thresholds = layer.thresholds

@@ -64,6 +64,8 @@ class Recipe(Section):
             shape to begin with.
         encoder_weights: ImageNet weights for the encoder to begin with, an `.npz` file below the
             data root; for `efficientnet_lite0`.
+        recalibrate: Before each validation, set the normalizations' statistics to those of this
+            many batches of training crops; 0 for the moving ones.
         quantize: Train the network's int8 form, which begins with the float weights of `init`.
     """
 
@@ -89,6 +91,7 @@ class Recipe(Section):
     bfloat16: bool = False
     init: str | None = None
     encoder_weights: str | None = None
+    recalibrate: Annotated[int, Field(ge=0)] = 0
     quantize: bool = False
 
     @model_validator(mode="after")
@@ -167,6 +170,7 @@ class Recipe(Section):
             steps=None,
             data={**self.data.model_dump(), "unlabelled": []},
             distillation=None,
+            recalibrate=0,
             optimizer={**self.optimizer.model_dump(), **slow, "average": 0.0},
         )
 

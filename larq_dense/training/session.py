@@ -22,6 +22,7 @@ from larq_dense.training.distillation import Distillation
 from larq_dense.training.initial import initialize
 from larq_dense.training.losses import make_loss
 from larq_dense.training.pictures import Picture, class_shares, load_training, load_validation
+from larq_dense.training.recalibration import Recalibration
 from larq_dense.training.step import make_optimizers, make_train_step
 from larq_dense.training.validation import Validator
 
@@ -95,14 +96,15 @@ class Session:
             self._optimizers = make_optimizers(self._model, recipe.optimizer, total_steps)
             decay = recipe.optimizer.average
             self._average = MovingAverage(self._model, decay) if decay else None
-        # Validation and weight files use a copy on one device, or of the averages.
-        copied = distribution.kind or self._average
+        # Validation and weight files use a copy: on one device, of averages, or recalibrated.
+        copied = distribution.kind or self._average or recipe.recalibrate
         self.plain = recipe.build_model(SHAPE, task=task) if copied else self._model
         self._variables = list(self._model.weights)
         for optimizer, _ in self._optimizers:
             self._variables += optimizer.variables
         if self._average:
             self._variables += self._average.variables
+        self._recalibration = self._make_recalibration()
         self.validator = Validator(self.plain, task, recipe.preprocessing, data.validation)
         shares = class_shares(data.training, len(task.classes))
         self._train_step = make_train_step(
@@ -120,6 +122,13 @@ class Session:
             return None
         with self._distribution.strategy.scope():
             return Distillation(settings, self._model, task, self._recipe.input)
+
+    def _make_recalibration(self) -> Recalibration | None:
+        count = self._recipe.recalibrate
+        if not count:
+            return None
+        crops = batches(self._data.training, self._recipe, 0, count)
+        return Recalibration(self.plain, crops.map(lambda images, _: images))
 
     @property
     def learning_rate(self) -> float:
@@ -160,6 +169,8 @@ class Session:
             self._average.copy_to(self.plain, self._model)
         elif self.plain is not self._model:
             self.plain.set_weights(self._model.get_weights())
+        if self._recalibration:
+            self._recalibration()
         return self.plain
 
     def losses(self, first_step: int) -> Iterator[float]:

@@ -184,6 +184,8 @@ class OptimizerSettings(Section):
         warmup: Share of all steps in which the rates rise from 0.
         final: Rates at the end, as a share of their peaks.
         weight_decay: Decoupled decay of the real-valued kernels, times the learning rate.
+        clip: Largest magnitude of latent binary kernels, at most 1: beyond that the sign's
+            gradient estimator is 0 and a latent weight would be lost.
         average: Decay, at each step, of a moving average of all but the latent binary kernels,
             which is then what is validated and kept as the best weights; 0 for none.
     """
@@ -193,4 +195,5 @@ class OptimizerSettings(Section):
     warmup: Share = 0.03
     final: Share = 0.0
     weight_decay: Weight = 0.01
+    clip: Annotated[float, Field(gt=0, le=1)] = 1.0
     average: Share = 0.0

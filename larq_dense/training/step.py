@@ -23,15 +23,23 @@ Group = tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]
 
 
 class LatentAdam(tf.keras.optimizers.Adam):
-    """Adam for latent binary kernels, which are kept within [-1, 1].
+    """Adam for latent binary kernels, which are kept small, so that their signs can change."""
 
-    Beyond that range the sign's gradient estimator is 0 and a latent weight would be lost.
-    """
+    def __init__(self, learning_rate: Any, clip: float = 1.0, **kwargs: Any) -> None:
+        """Prepare.
+
+        Args:
+            learning_rate: A rate or a schedule.
+            clip: Largest magnitude of a latent weight.
+            **kwargs: Adam's own.
+        """
+        super().__init__(learning_rate, **kwargs)
+        self._clip = clip
 
     def update_step(self, gradient: Any, variable: tf.Variable) -> None:
         """Update one variable and clip it."""
         super().update_step(gradient, variable)
-        variable.assign(tf.clip_by_value(variable, -1.0, 1.0))
+        variable.assign(tf.clip_by_value(variable, -self._clip, self._clip))
 
 
 def make_optimizers(
@@ -62,7 +70,8 @@ def make_optimizers(
     groups: list[Group] = [(adamw, real)]
     if latent:
         rate = settings.binary_learning_rate or settings.learning_rate
-        adam = LatentAdam(schedule(rate, settings, total_steps), jit_compile=False)
+        rates = schedule(rate, settings, total_steps)
+        adam = LatentAdam(rates, settings.clip, jit_compile=False)
         groups.append((adam, latent))
     for optimizer, variables in groups:
         optimizer.build(variables)

@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from larq_dense.cli import main
-from larq_dense.evaluation.ablation import ARMS
+from larq_dense.evaluation.study import Study
 from larq_dense.runtime import xnor
+from larq_dense.training import Recipe
 
 
 def invoke(*arguments: Any) -> Result:
@@ -89,7 +90,7 @@ def check(document: dict[str, Any]) -> None:
     assert [run["seed"] for run in binary["runs"]] == [0, 1]
     assert document["steps"] == 2
     for arm in document["arms"]:
-        assert arm["model"] == ARMS[arm["arm"]].settings
+        assert arm["settings"] == Study.load().settings(arm["arm"])
         assert arm["latency"]["median_ms"] > 0
         (figures,) = arm["sources"].values()
         values = [run["metrics"]["people/val"]["maxf"] for run in arm["runs"]]
@@ -111,7 +112,8 @@ def check(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "options", "code", "said"),
     [
-        ({}, ["--arm", "k7"], 2, "'k7'"),
+        ({}, ["--arm", "k7"], 1, "unknown arm 'k7'; did you mean"),
+        ({}, ["--study", "nowhere.yaml"], 1, "cannot read the study nowhere.yaml"),
         ({}, ["--seeds", 0], 2, "--seeds"),
         ({}, ["--plot", "plot.txt"], 1, "cannot draw plot.txt"),
         ({"quantize": True}, [], 1, "goes on in eight bits"),
@@ -141,3 +143,41 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
         result = invoke(name, "--data", tmp_path, "--run", tmp_path / "runs")
         assert result.exit_code == 1
         assert said in result.stderr
+
+
+STUDY = """
+arms:
+  plain: {title: as it is}
+  two-stages: {title: two stages, first: {model.precision: activations}}
+  wrong: {title: wrong, changes: {optimizer.speed: 2}}
+claims:
+  - {claim: two stages gain, arm: two-stages, against: plain}
+"""
+
+
+def test_a_study_of_ones_own(recipe: Path, tiny_data: Path, tmp_path: Path) -> None:
+    runs, study = tmp_path / "runs", tmp_path / "study.yaml"
+    study.write_text(STUDY)
+    arguments = [recipe, "--data", tiny_data, "--run", runs, "--study", study, "--steps", 3]
+    wrong = invoke(*arguments)
+    assert wrong.exit_code == 1
+    assert "the recipe of arm wrong has an unknown setting optimizer.speed" in wrong.stderr
+    assert not runs.exists()
+
+    done = invoke(*arguments, "--arm", "two-stages", "--json")
+    assert done.exit_code == 0, done.stderr
+    place = runs / "two-stages-seed0"
+    first, last = (
+        yaml.safe_load((p / "recipe.yaml").read_text()) for p in (place / "first", place)
+    )
+    assert first["model"]["precision"] == "activations" and first["steps"] == 1
+    assert first["init"] is None
+    assert last["model"].get("precision", "binary") == "binary" and last["steps"] == 2
+    assert last["init"] == str(place / "first")
+    assert "begins with" in done.stderr
+    (arm,) = json.loads(done.stdout)["arms"]
+    assert arm["first"] == {"model.precision": "activations"}
+
+    short = invoke(*arguments[:-1], 1, "--arm", "two-stages")
+    assert short.exit_code == 1
+    assert "too short for both" in short.stderr

@@ -16,10 +16,13 @@ from larq_dense.models.decoder import attended_branches
 from larq_dense.models.exact import snap
 from larq_dense.models.weights import load_weights, save_weights
 
-SWITCHES: list[dict[str, bool]] = [
+Switches = dict[str, Any]
+SWITCHES: list[Switches] = [
     {"gated": False},
     {"shared_threshold": True},
     {"attention_per_branch": True},
+    {"activation": "prelu"},
+    {"encoder_options": {"thresholds": True}},
 ]
 
 
@@ -27,26 +30,27 @@ class Task:
     num_outputs = 3
 
 
-def network(**switches: bool) -> tf.keras.Model:
+def network(**switches: Any) -> tf.keras.Model:
     tf.keras.utils.set_random_seed(1)
+    options = {"blocks": 1, **switches.pop("encoder_options", {})}
     return build(
         Task,
         input_shape=(tiny.HEIGHT, tiny.WIDTH, 3),
         decoder_filters=32,
-        encoder_options={"blocks": 1},
+        encoder_options=options,
         **switches,
     )
 
 
 @pytest.fixture(scope="module", params=SWITCHES, ids=lambda switches: next(iter(switches)))
-def switches(request: pytest.FixtureRequest) -> dict[str, bool]:
+def switches(request: pytest.FixtureRequest) -> Switches:
     """Return each switch in turn, out of its usual position."""
-    chosen: dict[str, bool] = request.param
+    chosen: Switches = request.param
     return chosen
 
 
 @pytest.fixture(scope="module")
-def model(switches: dict[str, bool]) -> tf.keras.Model:
+def model(switches: Switches) -> tf.keras.Model:
     """Return the network with that switch."""
     return network(**switches)
 
@@ -55,9 +59,7 @@ def kinds(model: tf.keras.Model, kind: type) -> list[Any]:
     return [layer for layer in model.submodules if isinstance(layer, kind)]
 
 
-def test_a_switch_reaches_all_of_the_decoder(
-    switches: dict[str, bool], model: tf.keras.Model
-) -> None:
+def test_a_switch_reaches_all_of_the_decoder(switches: Switches, model: tf.keras.Model) -> None:
     names = [variable.name for variable in model.variables]
     assert len(set(names)) == len(names)
     merges = kinds(model, GatedMerge)
@@ -65,7 +67,11 @@ def test_a_switch_reaches_all_of_the_decoder(
     assert len(merges) == len(parallel) == 8
     assert sum(layer.gated for layer in merges) == 8 * switches.get("gated", True)
     assert sum("theta" in name for name in names) == 8 * switches.get("gated", True)
-    assert sum("tau" in name for name in names) == 8 * (1 if "shared_threshold" in switches else 3)
+    in_encoder = 4 * ("encoder_options" in switches)
+    in_decoder = 8 * (1 if "shared_threshold" in switches else 3)
+    assert sum("tau" in name for name in names) == in_decoder + in_encoder
+    slopes = (4 + 8 * 3) * ("activation" in switches)
+    assert sum("prelu" in name for name in names) == slopes
     attentions = 4 * (3 if "attention_per_branch" in switches else 1)
     assert len(kinds(model, BinaryAttention)) == attentions
 
@@ -80,8 +86,15 @@ def test_gradients_flow_to_every_variable(model: tf.keras.Model) -> None:
     assert not dead
 
 
+def test_a_switch_is_kept_by_keras(model: tf.keras.Model) -> None:
+    again = model.__class__.from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    x = np.random.default_rng(0).normal(size=(1, *model.input_shape[1:])).astype(np.float32)
+    np.testing.assert_array_equal(again(x), model(x))
+
+
 def test_packed_weights_give_the_same_output(
-    model: tf.keras.Model, switches: dict[str, bool], tmp_path: Path
+    model: tf.keras.Model, switches: Switches, tmp_path: Path
 ) -> None:
     for variable in model.variables:
         if "tau" in variable.name:

@@ -197,6 +197,22 @@ def test_the_average_is_what_is_measured_and_kept(
     assert not np.array_equal(best["stem/kernel:0"], state["stem/kernel:0"])
 
 
+def test_recalibration_changes_what_is_kept_and_not_what_is_trained(
+    make_recipe: Make, data_root: Path, tmp_path: Path
+) -> None:
+    states, bests = [], []
+    for recalibrate in (0, 2):
+        run = tmp_path / str(recalibrate)
+        recipe = make_recipe(epochs=1, recalibrate=recalibrate)
+        train(recipe, data_root, run, progress=False)
+        states.append(load_file(run / "checkpoint" / "state.safetensors"))
+        bests.append(load_file(run / "best.safetensors"))
+    for name, value in states[0].items():
+        np.testing.assert_array_equal(states[1][name], value, err_msg=name)
+    for name, value in bests[0].items():
+        assert np.array_equal(bests[1][name], value) != ("moving" in name), name
+
+
 def test_init_that_does_not_fit(make_recipe: Make, data_root: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="zoo entry"):
         train(make_recipe(init="camwid"), data_root, tmp_path / "a", progress=False)

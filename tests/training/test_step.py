@@ -67,12 +67,13 @@ def test_decay_is_for_real_kernels_only(model: tf.keras.Model) -> None:
         np.testing.assert_allclose(variable, expected, rtol=1e-6, err_msg=variable.name)
 
 
-def test_latent_weights_stay_in_range(tiny_model: Build) -> None:
+@pytest.mark.parametrize("clip", [1.0, 0.25])
+def test_latent_weights_stay_in_range(clip: float, tiny_model: Build) -> None:
     model = tiny_model(None, (None, None, 3), task=tasks.get("camvid"))
-    settings = OptimizerSettings(learning_rate=10.0, warmup=0)
+    settings = OptimizerSettings(learning_rate=10.0, warmup=0, clip=clip)
     optimizer, (kernel,) = make_optimizers(model, settings, 10)[1]
     optimizer.apply_gradients([(tf.ones_like(kernel), kernel)])
-    assert np.array_equal(np.unique(kernel), [-1.0])
+    assert np.array_equal(np.unique(kernel), [-clip])
 
 
 def test_first_step_of_adam(model: tf.keras.Model, batch: tuple[tf.Tensor, tf.Tensor]) -> None:

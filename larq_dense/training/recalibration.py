@@ -1,0 +1,48 @@
+"""Statistics of the normalizations, measured anew with the weights as they are."""
+
+from __future__ import annotations
+
+import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+
+# isort: split
+import tensorflow as tf
+
+
+class Recalibration:
+    """Replaces the moving statistics of batch normalizations by those of a few batches.
+
+    Moving statistics mix in those of weights from steps ago. A binary kernel's output jumps when
+    its signs change, so theirs lag more than those of real kernels.
+    """
+
+    def __init__(self, model: tf.keras.Model, batches: tf.data.Dataset) -> None:
+        """Prepare.
+
+        Args:
+            model: A network that is not trained itself: its normalizations keep the statistics of
+                the last batch only from now on.
+            batches: float32 `[batch, height, width, 3]`, normalized; the same ones at each pass.
+        """
+        norm = tf.keras.layers.BatchNormalization
+        self._norms = [layer for layer in model.submodules if isinstance(layer, norm)]
+        for layer in self._norms:
+            layer.momentum = 0.0
+        self._batches = batches
+
+        @tf.function
+        def measure(images: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
+            model(images, training=True)
+            return [
+                (layer.moving_mean, layer.moving_variance + tf.square(layer.moving_mean))
+                for layer in self._norms
+            ]
+
+        self._measure = measure
+
+    def __call__(self) -> None:
+        """Set the statistics: mean and variance over all batches together."""
+        moments = [self._measure(images) for images in self._batches]
+        means = tf.nest.map_structure(lambda *each: tf.reduce_mean(each, axis=0), *moments)
+        for layer, (mean, square) in zip(self._norms, means, strict=True):
+            layer.moving_mean.assign(mean)
+            layer.moving_variance.assign(square - tf.square(mean))
