@@ -62,7 +62,7 @@ def _complete_arm(_ctx: click.Context, _param: click.Parameter, begun: str) -> l
     help="Runs of each arm, with as many seeds from the recipe's on.",
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Instead of the recipe's length.")
-@click.option("--plot", type=FILE, metavar="FILE", help="Draw accuracy over OPs: PNG, SVG or PDF.")
+@click.option("--plot", type=FILE, metavar="FILE", help="Draw the arms' scores: PNG, SVG or PDF.")
 @json_option
 @click.pass_context
 def command(
@@ -113,7 +113,7 @@ def command(
     if plot is not None:
         from larq_dense.evaluation.ablation_plot import plot_ablation
 
-        title = f"{recipe}, {document['steps']} steps"
+        title = f"{Path(recipe).stem}, {document['steps']} steps"
         plot_ablation(document["arms"], document["metric"], title, plot)
     if as_json:
         print_json(document)

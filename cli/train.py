@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 @click.option(
     "--twin",
     is_flag=True,
-    help="Train RECIPE's network in full precision instead, from new weights.",
+    help="Train RECIPE's network in full precision instead, from new weights or --init.",
+)
+@click.option(
+    "--init",
+    metavar="SOURCE",
+    help="Begin with the weights of this run, entry or file instead of the recipe's.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's length.")
 @click.option(
@@ -55,6 +60,7 @@ def command(
     run_dir: Path,
     quantize: bool,
     twin: bool,
+    init: str | None,
     epochs: int | None,
     deterministic: bool,
     distribute: str | None,
@@ -63,7 +69,8 @@ def command(
     """Train by RECIPE, a YAML file or a zoo entry's name.
 
     With --twin all of the recipe stays but the precision, so that the two tell what binarization
-    costs.
+    costs. Where the recipe begins with a run's weights, train that run's twin first and name it by
+    --init, or the twin has seen less.
 
     Interrupted or killed, the same command goes on where the last checkpoint was.
 
@@ -74,11 +81,13 @@ def command(
       larq-dense train runs/camvid --quantize --data ../shared/data --run runs/camvid_int8
       larq-dense train camvid --twin --data ../shared/data --run runs/camvid_twin
     """
-    if quantize and twin:
-        raise click.UsageError("--quantize and --twin exclude each other.")
+    if quantize and (twin or init):
+        raise click.UsageError("--quantize excludes --twin and --init.")
     chosen = _quantized(recipe) if quantize else load_recipe(recipe)
     if twin:
-        chosen = chosen.twin()
+        chosen = chosen.twin(init)
+    elif init:
+        chosen = chosen.replace(init=init)
     if epochs is not None:
         chosen = chosen.replace(epochs=epochs, steps=None)
     if deterministic:

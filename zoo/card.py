@@ -1,5 +1,6 @@
 """An entry's card, written from its recipe and its metrics."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +80,29 @@ def _twin(entry: Entry) -> str:
     if not twin:
         return "The twin has not been trained, so no figure of its accuracy stands here."
     body = paired_rows(metric, entry.metrics()["accuracy"], twin["accuracy"])
-    commands = [
-        f"larq-dense train {entry.name} --twin --data ../shared/data --run {twin['run']}",
-        *(row["command"] for row in twin["accuracy"]),
-    ]
+    commands = [*_train_twin(twin["stages"]), *(row["command"] for row in twin["accuracy"])]
     return (
         f"{markdown_table(['', 'binary', 'full-precision twin'], body)}\n\nThe same network, data "
-        "and length ([recipe](twin/recipe.yaml)), from new weights, by\n\n"
+        f"and length ([recipe](twin/recipe.yaml)), {_twin_begins(entry)}, by\n\n"
         + "\n".join(["```", *commands, "```"])
     )
+
+
+def _train_twin(stages: list[dict[str, str]]) -> Iterator[str]:
+    """Yield the commands that train a twin, stage by stage."""
+    before = ""
+    for stage in stages:
+        command = f"larq-dense train {stage['recipe']} --twin{before} --data ../shared/data"
+        yield f"{command} --run {stage['run']}"
+        before = f" --init {stage['run']}"
+
+
+def _twin_begins(entry: Entry) -> str:
+    if entry.twin().recipe().init:
+        return "each stage of the entry's training in full precision"
+    if entry.recipe().init:
+        return f"from new weights, whereas the entry began with those of {entry.recipe().init}"
+    return "from new weights"
 
 
 def _per_class(rows: list[dict[str, Any]]) -> str:

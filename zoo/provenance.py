@@ -125,7 +125,7 @@ def history(entry: "Entry") -> list[Training]:
             return
         met.append(training.recipe)
         for role, source in training.beginnings():
-            recipe, home = _recipe_of(folder, source)
+            recipe, home = recipe_of(folder, source)
             visit(Training(role, source, recipe), home)
         found.append(training)
 
@@ -133,7 +133,7 @@ def history(entry: "Entry") -> list[Training]:
     return found[::-1]
 
 
-def _recipe_of(folder: Path, source: str) -> tuple["Recipe", Path]:
+def recipe_of(folder: Path, source: str) -> tuple["Recipe", Path]:
     """Return what an entry or a run followed, and the folder with the recipes before it."""
     from larq_dense.training.recipe import Recipe
     from larq_dense.zoo import entries

@@ -14,6 +14,7 @@ from larq_dense.zoo import entries
 from larq_dense.zoo.card import card
 from larq_dense.zoo.entries import Entry
 from larq_dense.zoo.provenance import Training, ancestor
+from larq_dense.zoo.twins import stages
 
 if TYPE_CHECKING:
     from larq_dense.training.recipe import Recipe
@@ -84,20 +85,23 @@ def publish(
 def _drop_what_was_beside(target: Entry, recipe: "Recipe") -> None:
     """Remove the variant of the weights before, and the twin of another recipe."""
     shutil.rmtree(target.int8().folder, ignore_errors=True)
-    if target.twin().metrics() and target.twin().recipe() != recipe.twin():
+    if target.twin().metrics() and target.twin().recipe().replace(init=None) != recipe.twin():
         shutil.rmtree(target.twin().folder)
 
 
 def _publish_twin(run_dir: Path, recipe: "Recipe", target: Entry, measure: Measure) -> Entry:
     """Keep the figures of an entry's full-precision twin."""
-    if not target.is_published or recipe != target.recipe().twin():
+    trainings = stages(run_dir, target) if target.is_published else []
+    if not trainings:
         raise LarqDenseError(
             f"{run_dir} trained a full-precision network, but not the twin of an entry "
             f"{target.name} by the same recipe; train that by `larq-dense train {target.name} "
-            "--twin`, or use the run as a teacher."
+            "--twin`, from new weights or from the twin of what the entry began with, or use the "
+            "run as a teacher."
         )
     twin = target.twin()
-    metrics = _origin(target.name) | measure(Entry(target.name, run_dir))
+    metrics = _origin(target.name) | {"stages": trainings}
+    metrics |= measure(Entry(target.name, run_dir))
     recipe.save(twin.folder / "recipe.yaml")
     write_json(twin.folder / "metrics.json", metrics)
     write_text(target.folder / "card.md", card(target))

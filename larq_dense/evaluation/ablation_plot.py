@@ -1,4 +1,4 @@
-"""Accuracy over cost as a picture."""
+"""The scores of an ablation's arms as a picture."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from larq_dense.evaluation.plots import check_plot_path, save_figure
 
 
 def plot_ablation(arms: Sequence[Mapping[str, Any]], metric: str, title: str, path: Path) -> None:
-    """Draw each arm's mean score over its OPs, with its spread over seeds.
+    """Draw a line for each arm: its seeds, their mean, and the standard deviation.
 
     Args:
         arms: Rows of `ablation.json`.
@@ -22,17 +22,17 @@ def plot_ablation(arms: Sequence[Mapping[str, Any]], metric: str, title: str, pa
     from matplotlib.figure import Figure
 
     check_plot_path(path)
-    figure = Figure(figsize=(7, 5), layout="constrained")
+    figure = Figure(figsize=(8, 1.2 + 0.35 * len(arms)), layout="constrained")
     axes = figure.subplots()
-    for arm in arms:
-        ops, score = arm["complexity"]["ops"] / 1e6, arm["score"]
-        axes.errorbar(ops, score["mean"], yerr=score["spread"], marker="o", capsize=3)
-        axes.annotate(
-            arm["arm"], (ops, score["mean"]), (5, 4), textcoords="offset points", fontsize=8
-        )
-    axes.set_xscale("log")
-    axes.margins(x=0.15)
-    axes.set_xlabel("million OPs (float MACs + binary MACs / 64)")
-    axes.set_ylabel(f"{metric} (mean over sources and seeds; standard deviation over seeds)")
-    axes.set_title(title, fontsize=10)
+    for row, arm in enumerate(arms):
+        scores, found = [run["score"] for run in arm["runs"]], arm["score"]
+        style: dict[str, Any] = {"fmt": "|", "markersize": 14, "capsize": 3, "color": "black"}
+        axes.errorbar(found["mean"], row, xerr=found["spread"], **style)
+        axes.plot(scores, [row] * len(scores), "o", alpha=0.6, color="tab:blue")
+    names = [f"{arm['title']} · {arm['complexity']['ops'] / 1e6:,.1f} M OPs" for arm in arms]
+    axes.set_yticks(range(len(arms)), names)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_xlabel(metric)
+    figure.suptitle(f"{title}: seeds, their mean and standard deviation", fontsize=10)
     save_figure(figure, path)

@@ -174,13 +174,15 @@ class Recipe(Section):
             optimizer={**self.optimizer.model_dump(), **slow, "average": 0.0},
         )
 
-    def twin(self) -> Recipe:
-        """Return the recipe of the full-precision twin: the same, but from new weights.
+    def twin(self, init: str | None = None) -> Recipe:
+        """Return the recipe of the full-precision twin: the same but for what it begins with.
 
-        A binary network's weights would not fit it.
+        Args:
+            init: The twin of what this recipe begins with, whose own weights would not fit; None
+                for new weights.
         """
         model = {**self.model, "precision": "float"}
-        return self.replace(model=model, init=None)
+        return self.replace(model=model, init=init)
 
     def to_dict(self) -> dict[str, Any]:
         """Return every setting as JSON-ready values."""

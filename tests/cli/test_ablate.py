@@ -167,9 +167,7 @@ def test_a_study_of_ones_own(recipe: Path, tiny_data: Path, tmp_path: Path) -> N
     done = invoke(*arguments, "--arm", "two-stages", "--json")
     assert done.exit_code == 0, done.stderr
     place = runs / "two-stages-seed0"
-    first, last = (
-        yaml.safe_load((p / "recipe.yaml").read_text()) for p in (place / "first", place)
-    )
+    first, last = (Recipe.load(run / "recipe.yaml").to_dict() for run in (place / "first", place))
     assert first["model"]["precision"] == "activations" and first["steps"] == 1
     assert first["init"] is None
     assert last["model"].get("precision", "binary") == "binary" and last["steps"] == 2

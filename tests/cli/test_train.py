@@ -15,6 +15,7 @@ from PIL import Image
 from larq_dense.cli import main
 from larq_dense.cli.models import open_keras
 from larq_dense.models import binary_layers
+from larq_dense.training import Recipe
 
 RECIPE = """\
 name: dots
@@ -129,6 +130,16 @@ def test_a_twin_is_trained_in_full_precision(folder: Path, tmp_path: Path) -> No
     assert done.exit_code == 0, done.output
     model, _ = open_keras(str(run))
     assert not binary_layers(model)
+    assert Recipe.load(run / "recipe.yaml").init is None
+
+
+def test_weights_to_begin_with_may_be_named(folder: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for run, options in ((first, []), (second, ["--init", first])):
+        done = invoke(folder / "recipe.yaml", "--twin", "--data", folder, "--run", run, *options)
+        assert done.exit_code == 0, done.output
+    assert Recipe.load(second / "recipe.yaml").init == str(first)
+    assert "begins with" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -138,6 +149,7 @@ def test_a_twin_is_trained_in_full_precision(folder: Path, tmp_path: Path) -> No
         ["camvid"],
         ["camvid", "--data", ".", "--epochs", "0"],
         ["camvid", "--data", ".", "--run", "run", "--twin", "--quantize"],
+        ["camvid", "--data", ".", "--run", "run", "--init", "camvid", "--quantize"],
     ],
 )
 def test_wrong_usage(arguments: list[str]) -> None:

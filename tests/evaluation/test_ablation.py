@@ -59,8 +59,13 @@ def test_an_arm_that_was_not_trained_decides_nothing() -> None:
 
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     arms = [
-        {"arm": "a", "complexity": {"ops": 1e8}, "score": {"mean": 0.5, "spread": 0.01}},
-        {"arm": "b", "complexity": {"ops": 4e9}, "score": {"mean": 0.6, "spread": None}},
+        {
+            "title": f"arm {len(scores)}",
+            "complexity": {"ops": 1e8},
+            "runs": [{"score": score} for score in scores],
+            "score": {"mean": np.mean(scores), "spread": spread(scores)},
+        }
+        for scores in ([0.5, 0.52], [0.6])
     ]
     plot_ablation(arms, "miou", "two arms", tmp_path / "plot.png")
     Image.open(tmp_path / "plot.png").verify()

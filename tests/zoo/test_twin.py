@@ -35,7 +35,7 @@ def measured(tiny: Entry) -> dict[str, Any]:
 def test_the_recipe_differs_by_precision_and_beginning(tiny: Entry) -> None:
     recipe = tiny.recipe().replace(init="tiny")
     twin = recipe.twin()
-    assert twin.init is None
+    assert twin.init is None and recipe.twin("runs/a").init == "runs/a"
     assert twin.model == {**recipe.model, "precision": "float"}
     assert twin.replace(model=recipe.model, init="tiny") == recipe
 
@@ -49,7 +49,7 @@ def test_figures_stand_beside_the_entrys(tiny: Entry, twin_run: Path) -> None:
     for line in (
         "| MaxF on people (val) | 0.876 | 0.912 |",
         "| MaxF on objects of PASCAL VOC (val, salient_like) | 0.765 | 0.765 |",
-        "larq-dense train tiny --twin --data ../shared/data --run runs/tiny_twin",
+        f"larq-dense train tiny --twin --data ../shared/data --run {twin_run}",
         "larq-dense evaluate runs/tiny_twin --data people --split val",
     ):
         assert line in text
@@ -69,6 +69,38 @@ def test_a_new_entry_keeps_the_twin_of_its_recipe_only(
     zoo.publish(other, "tiny", lambda entry: figures)
     assert not tiny.twin().folder.exists()
     assert "The twin has not been trained" in tiny.card()
+
+
+def test_a_twin_goes_through_all_stages(tiny: Entry, tiny_run: Path, tmp_path: Path) -> None:
+    """The entry goes on from a run; so does its twin, from that run's twin."""
+    recipe = tiny.recipe()
+    runs = {name: tmp_path / name for name in ("first", "last", "first_twin", "last_twin")}
+    recipes = {"first": recipe.replace(seed=3), "last": recipe.replace(init=str(runs["first"]))}
+    recipes["first_twin"] = recipes["first"].twin()
+    recipes["last_twin"] = recipes["last"].twin(str(runs["first_twin"]))
+    for name, run in runs.items():
+        shutil.copytree(tiny_run, run)
+        recipes[name].save(run / "recipe.yaml")
+    figures = tiny.metrics()
+    zoo.publish(runs["last"], "tiny", lambda entry: figures)
+    zoo.publish(runs["last_twin"], "tiny", lambda run: measured(tiny))
+    text = tiny.card()
+    first, last = (f"--data ../shared/data --run {runs[each]}" for each in list(runs)[2:])
+    for line in (
+        f"train zoo/tiny/ancestor-first.yaml --twin {first}",
+        f"train tiny --twin --init {runs['first_twin']} {last}",
+        "each stage of the entry's training in full precision",
+    ):
+        assert line in text
+
+    recipes["last"].twin().save(runs["last_twin"] / "recipe.yaml")
+    zoo.publish(runs["last_twin"], "tiny", lambda run: measured(tiny))
+    assert f"whereas the entry began with those of {runs['first']}" in tiny.card()
+
+    recipes["last_twin"].save(runs["last_twin"] / "recipe.yaml")
+    recipes["first_twin"].replace(seed=4).save(runs["first_twin"] / "recipe.yaml")
+    with pytest.raises(LarqDenseError, match="not the twin of an entry tiny"):
+        zoo.publish(runs["last_twin"], "tiny", lambda run: measured(tiny))
 
 
 @pytest.mark.parametrize("change", [{"seed": 7}, {"task": "cityscapes"}, {"batch_size": 3}])

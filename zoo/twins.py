@@ -1,0 +1,44 @@
+"""Full-precision twins of entries: the trainings that lead to one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from larq_dense.zoo.provenance import ancestor, recipe_of
+
+if TYPE_CHECKING:
+    from larq_dense.zoo.entries import Entry
+
+
+def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
+    """Return the trainings that led to a twin, from the first on.
+
+    A twin begins with new weights, or with the twin of what the entry began with, and so on back.
+
+    Args:
+        run_dir: A run in full precision.
+        entry: What it may be the twin of.
+
+    Returns:
+        Each training's `recipe`, as `larq-dense train` takes it, and `run`; none if `run_dir` is no
+        twin of the entry.
+
+    Raises:
+        LarqDenseError: A recipe that an earlier training followed is missing.
+    """
+    from larq_dense.training.recipe import Recipe
+
+    title, original, folder = entry.name, entry.recipe(), entry.folder
+    found: list[dict[str, str]] = []
+    while True:
+        twin = Recipe.load(run_dir / "recipe.yaml")
+        if twin.replace(name=original.name, init=None) != original.twin():
+            return []
+        found.insert(0, {"recipe": title, "run": str(run_dir)})
+        if twin.init is None:
+            return found
+        if original.init is None:
+            return []
+        run_dir, source = Path(twin.init), original.init
+        kept = ancestor(folder, source)
+        original, folder = recipe_of(folder, source)
+        title = f"zoo/{folder.name}/{kept.name}" if kept.parent == folder else source
