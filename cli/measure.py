@@ -89,17 +89,34 @@ def measure_twin(run: "Entry", data: Path) -> dict[str, Any]:
 
     Args:
         run: Its folder holds a recipe and the best weights.
-        data: Holds the folders of the recipe's validation sources.
+        data: Holds the folders of the recipe's training and validation sources.
+
+    Returns:
+        `run`; `accuracy`, each row with its command; and `int8`, the same of TensorFlow Lite's
+        post-training quantization, with ranges from training pictures.
 
     Raises:
         LarqDenseError: Data or weights are not what they should be.
     """
-    from larq_dense.cli.models import open_predictor
+    from larq_dense import Predictor
+    from larq_dense.cli.models import open_keras
+    from larq_dense.evaluation.twins import int8_tflite
 
-    model = str(run.folder)
-    predictor = open_predictor(model).predictor
-    rows = accuracy(run, predictor, model, validation_samples(run, data), data)
-    return {"run": model, "accuracy": rows}
+    name, recipe = str(run.folder), run.recipe()
+    model, task = open_keras(name)
+    sources = validation_samples(run, data)
+    training = [recipe.read_samples(task, data, source) for source in recipe.data.train]
+    pictures = calibration_pictures([sample.image for samples in training for sample in samples])
+    file = int8_tflite(model, [model.spec.preprocessing(path) for path in pictures])
+    quantized = Predictor.from_tflite(file, spec=model.spec)
+    return {
+        "run": name,
+        "accuracy": accuracy(run, Predictor.from_keras(model), name, sources, data),
+        "int8": [
+            {key: value for key, value in row.items() if key != "command"}
+            for row in accuracy(run, quantized, name, sources, data)
+        ],
+    }
 
 
 def parity_pictures(pictures: Sequence[_Item]) -> list[_Item]:

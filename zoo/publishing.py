@@ -11,7 +11,7 @@ from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import write_bytes, write_json, write_text
 from larq_dense.version import __version__
 from larq_dense.zoo import entries
-from larq_dense.zoo.card import card
+from larq_dense.zoo.card import PICTURE, card
 from larq_dense.zoo.entries import Entry
 from larq_dense.zoo.provenance import Training, ancestor
 from larq_dense.zoo.twins import stages
@@ -87,6 +87,7 @@ def _drop_what_was_beside(target: Entry, recipe: "Recipe") -> None:
     shutil.rmtree(target.int8().folder, ignore_errors=True)
     if target.twin().metrics() and target.twin().recipe().replace(init=None) != recipe.twin():
         shutil.rmtree(target.twin().folder)
+        (target.folder / PICTURE).unlink(missing_ok=True)
 
 
 def _publish_twin(run_dir: Path, recipe: "Recipe", target: Entry, measure: Measure) -> Entry:

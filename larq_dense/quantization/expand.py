@@ -160,7 +160,7 @@ def _sum(terms: list[Tensor], name: str) -> Tensor:
 
 
 def _parallel_conv(layer: layers.ParallelConv2D, inputs: Any, name: str = "") -> list[Tensor]:
-    if layer.activation != "relu":
+    if layer.activation != "relu" or layer.precision != "binary":
         _refuse(layer)
     name = name or layer.name
     sources = as_branches(inputs)
@@ -193,6 +193,8 @@ def _gated_merge(layer: layers.GatedMerge, inputs: list[Tensor], name: str = "")
 
 
 def _attention(layer: layers.BinaryAttention, inputs: Any, targets: Any = None) -> Any:
+    if layer.precision != "binary":
+        _refuse(layer)
     branches, name = as_branches(inputs), layer.name
     joined = branches[0]
     if len(branches) > 1:

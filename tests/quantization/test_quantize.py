@@ -191,3 +191,19 @@ def test_attention_of_each_branch_is_named() -> None:
 
     with pytest.raises(ConversionError, match="the layer stage_merge"):
         quantize(networks.float_network(body), [networks.batch()])
+
+
+@pytest.mark.parametrize(
+    "settings", [{"precision": "float"}, {"precision": "activations"}, {"activation": "prelu"}]
+)
+def test_only_binary_branches_with_relu_have_a_form(settings: dict[str, Any]) -> None:
+    branches = layers.ParallelConv2D(4, branches=2, name="branches", **settings)
+    model = networks.float_network(lambda x: layers.Merge()(branches(x)))
+    with pytest.raises(ConversionError, match="the layer branches"):
+        quantize(model, [networks.batch()])
+
+
+def test_attention_in_full_precision_has_no_form() -> None:
+    model = networks.float_network(layers.BinaryAttention("both", "float", name="attention"))
+    with pytest.raises(ConversionError, match="the layer attention"):
+        quantize(model, [networks.batch()])

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from larq_dense import zoo
+from larq_dense.cli.zoo_plot import draw_accuracy
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.training import Recipe
 from larq_dense.zoo import Entry
@@ -29,7 +31,9 @@ def measured(tiny: Entry) -> dict[str, Any]:
     rows = copy.deepcopy(tiny.metrics()["accuracy"])
     rows[0]["metrics"]["maxf"] = 0.9123
     rows[0]["command"] = "larq-dense evaluate runs/tiny_twin --data people --split val"
-    return {"run": "runs/tiny_twin", "accuracy": rows}
+    quantized = copy.deepcopy(rows)
+    quantized[0]["metrics"]["maxf"] = 0.9012
+    return {"run": "runs/tiny_twin", "accuracy": rows, "int8": quantized}
 
 
 def test_the_recipe_differs_by_precision_and_beginning(tiny: Entry) -> None:
@@ -47,13 +51,27 @@ def test_figures_stand_beside_the_entrys(tiny: Entry, twin_run: Path) -> None:
     text = tiny.card()
     assert text == card(tiny)
     for line in (
-        "| MaxF on people (val) | 0.876 | 0.912 |",
-        "| MaxF on objects of PASCAL VOC (val, salient_like) | 0.765 | 0.765 |",
+        "| MaxF on people (val) | 0.876 | 0.912 | 0.901 |",
+        "| MaxF on objects of PASCAL VOC (val, salient_like) | 0.765 | 0.765 | 0.765 |",
+        "zoo publish runs/tiny_twin tiny",
         f"larq-dense train tiny --twin --data ../shared/data --run {twin_run}",
         "larq-dense evaluate runs/tiny_twin --data people --split val",
     ):
         assert line in text
     assert "| MaxF 0.876 (0.912) |" in entries_table()
+
+
+def test_the_card_has_a_picture(tiny: Entry, tiny_run: Path, twin_run: Path) -> None:
+    draw_accuracy(tiny)
+    assert not (tiny.folder / "accuracy.png").exists(), "no twin, no picture"
+    zoo.publish(twin_run, "tiny", lambda run: measured(tiny))
+    draw_accuracy(tiny)
+    Image.open(tiny.folder / "accuracy.png").verify()
+    assert "](accuracy.png)" in tiny.card()
+    figures = tiny.metrics()
+    Recipe.load(tiny_run / "recipe.yaml").replace(seed=7).save(twin_run / "recipe.yaml")
+    zoo.publish(twin_run, "tiny", lambda entry: figures)
+    assert not (tiny.folder / "accuracy.png").exists(), "it showed the network before"
 
 
 def test_a_new_entry_keeps_the_twin_of_its_recipe_only(
