@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,6 +196,7 @@ def _train(
         run(arm, seed)
         # Or the process would keep every arm's graph.
         tf.keras.backend.clear_session()
+        gc.collect()
     return {arm: dict(sorted(by_seed.items())) for arm, by_seed in runs.items() if by_seed}
 
 

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +167,7 @@ class _Loop:
             raise LarqDenseError(
                 f"the workers do not see the same {self._run_dir}; give them a shared folder."
             )
-        with _on_interrupt(self._stop), self._line:
+        with _on_interrupt(self._stop), self._line, closing(self._session):
             if self._recipe.quantize and self._state.best is None:
                 # Rounding alone may cost so little that training only makes it worse.
                 score = self._validate(0)["score"]

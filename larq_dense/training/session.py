@@ -163,6 +163,11 @@ class Session:
             names = [variable.name for variable in self._variables]
             save_state(run_dir, names, values, progress)
 
+    def close(self) -> None:
+        """Let go of the pictures; TensorFlow never lets go of a function that reads them."""
+        self._data.training.clear()
+        self._data.validation.clear()
+
     def copy_to_plain(self) -> tf.keras.Model:
         """Bring the copy that is measured and kept up to date; every worker calls it."""
         if self._average:

@@ -173,6 +173,15 @@ def test_a_merge_without_gates(branches: int, channels: int, seed: int) -> None:
     assert layer.coefficients().shape == (branches, channels)
 
 
+@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("arguments", [{}, {"initial_theta": 2.0}, {"gated": False}])
+def test_the_gated_merge_begins_as_the_mean(count: int, arguments: dict[str, Any]) -> None:
+    xs = [inputs(k, 1, 2, 3, 4) for k in range(count)]
+    # Coefficients are rounded to multiples of 1/64.
+    bound = sum(np.abs(x).max() for x in xs) / 128 + 1e-5
+    np.testing.assert_allclose(GatedMerge(**arguments)(xs), np.mean(xs, axis=0), atol=bound)
+
+
 def test_merge_starts_as_the_mean_and_one_branch_passes_unchanged() -> None:
     xs = [inputs(k, 1, 2, 2, 3) for k in range(4)]
     np.testing.assert_allclose(Merge()(xs), np.mean(xs, axis=0), rtol=1e-5)

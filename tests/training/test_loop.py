@@ -213,6 +213,21 @@ def test_recalibration_changes_what_is_kept_and_not_what_is_trained(
         assert np.array_equal(bests[1][name], value) != ("moving" in name), name
 
 
+def test_pictures_are_let_go_of(
+    make_recipe: Make, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+
+    def load(*arguments: Any) -> Any:
+        loaded.append(load_data(*arguments))
+        assert loaded[0].training and loaded[0].validation
+        return loaded[0]
+
+    monkeypatch.setattr("larq_dense.training.loop.load_data", load)
+    train(make_recipe(epochs=1), data_root, tmp_path, progress=False)
+    assert not loaded[0].training and not loaded[0].validation
+
+
 def test_init_that_does_not_fit(make_recipe: Make, data_root: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="zoo entry"):
         train(make_recipe(init="camwid"), data_root, tmp_path / "a", progress=False)
