@@ -42,6 +42,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         spread: Largest initial threshold, in units of the input.
         shared_threshold: Whether all branches use one threshold, which starts at 0.
         single_threshold: Whether one branch alone has a threshold, too; it starts at 0.
+        initial_scale: What the scales of the normalizations start at.
         activation: `"relu"`, or `"prelu"` with one learned slope a channel (arXiv 1502.01852).
         **kwargs: Keras' own.
 
@@ -64,6 +65,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         spread: float = 0.5,
         shared_threshold: bool = False,
         single_threshold: bool = False,
+        initial_scale: float = 1.0,
         activation: Activation = "relu",
         **kwargs: Any,
     ) -> None:
@@ -89,6 +91,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         self.spread = float(spread)
         self.shared_threshold = shared_threshold
         self.single_threshold = single_threshold
+        self.initial_scale = float(initial_scale)
         self.activation = activation
         self._make_branches()
 
@@ -106,8 +109,11 @@ class ParallelConv2D(tf.keras.layers.Layer):
             )
             for k in range(self.branches)
         ]
+        scale = tf.keras.initializers.Constant(self.initial_scale)
         self.norms = [
-            tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"norm_{k}")
+            tf.keras.layers.BatchNormalization(
+                momentum=0.9, epsilon=1e-5, gamma_initializer=scale, name=f"norm_{k}"
+            )
             for k in range(self.branches)
         ]
 
@@ -153,5 +159,6 @@ class ParallelConv2D(tf.keras.layers.Layer):
             "spread": self.spread,
             "shared_threshold": self.shared_threshold,
             "single_threshold": self.single_threshold,
+            "initial_scale": self.initial_scale,
             "activation": self.activation,
         }
