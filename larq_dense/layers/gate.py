@@ -93,13 +93,14 @@ class GatedMerge(tf.keras.layers.Layer):
     coefficients are rounded to multiples of 1/64, with gradient 1 (Ours: see `FixedPoint`). One
     branch needs neither gate nor weight and passes unchanged.
 
-    The `lambda_k` start such that every `c_k` is 1/K and the merge begins as the branches' mean
+    The `lambda_k` start such that the merge begins as the branches' mean, every `c_k` at 1/K
     (Ours). At 1/K themselves it would begin as `alpha + K (1 - alpha)` times that, twice the mean
     of three branches, which costs accuracy (docs/ablation.md).
 
     Args:
         initial_theta: What every `theta` of the gate starts at.
         gated: Whether there is a gate; without it every `alpha_k` is 1 and `c_k = lambda_k`.
+        initial_scale: What the merge begins as, as a multiple of the branches' mean.
         **kwargs: Keras' own.
 
     Input: a list of K tensors `[..., channels]`. Output: one such tensor.
@@ -108,10 +109,17 @@ class GatedMerge(tf.keras.layers.Layer):
         TypeError: `gated` is neither true nor false.
     """
 
-    def __init__(self, initial_theta: float = 0.0, gated: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        initial_theta: float = 0.0,
+        gated: bool = True,
+        initial_scale: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         check_flag("gated", gated)
         self.gated = gated
+        self.initial_scale = float(initial_scale)
         self.gate = SoftGate(initial_theta, name="gate")
         self.merge = Merge(name="merge")
 
@@ -119,9 +127,8 @@ class GatedMerge(tf.keras.layers.Layer):
         """Make the gate's `theta` and the merge's `lambda` for more than one branch."""
         self.channels = input_shape[0][-1]
         count = len(input_shape)
-        if self.gated:
-            alpha = 1 / (1 + math.exp(-self.gate.initial_theta))
-            self.merge.initial_sum = 1 / (alpha + count * (1 - alpha))
+        alpha = 1 / (1 + math.exp(-self.gate.initial_theta)) if self.gated else 1.0
+        self.merge.initial_sum = self.initial_scale / (alpha + count * (1 - alpha))
         if count > 1:
             # The parts are never called, so nobody else gives their weights a scope; and Keras,
             # reading a saved model, builds this layer outside of its own.
@@ -151,4 +158,5 @@ class GatedMerge(tf.keras.layers.Layer):
             **super().get_config(),
             "initial_theta": self.gate.initial_theta,
             "gated": self.gated,
+            "initial_scale": self.initial_scale,
         }

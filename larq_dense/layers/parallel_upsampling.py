@@ -43,6 +43,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         gated: Whether a soft gate stands before the merge.
         shared_threshold: Whether all branches use one threshold, which starts at 0.
         activation: `"relu"` or `"prelu"`.
+        merge_scale: What the merge begins as, as a multiple of the branches' mean.
         **kwargs: Keras' own.
 
     Input: one tensor `[batch, height, width, channels]`, or a list of K. Output:
@@ -66,6 +67,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         gated: bool = True,
         shared_threshold: bool = False,
         activation: Activation = "relu",
+        merge_scale: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -86,7 +88,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
             activation=activation,
             name="conv",
         )
-        self.merge = GatedMerge(gated=gated, name="merge")
+        self.merge = GatedMerge(gated=gated, initial_scale=merge_scale, name="merge")
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Return the enlarged, merged branches."""
@@ -114,4 +116,5 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
             "gated": self.merge.gated,
             "shared_threshold": conv.shared_threshold,
             "activation": conv.activation,
+            "merge_scale": self.merge.initial_scale,
         }

@@ -8,10 +8,6 @@ from larq_dense.layers import ParallelConv2D
 
 Tensor = Any
 
-# A sum of many branches begins close to what they are added to, as SkipInit does it (arXiv
-# 2002.10444); docs/ablation.md holds what that is worth here.
-RESIDUAL_SCALE = 0.25
-
 
 def conv_norm(
     x: Tensor, filters: int, kernel_size: int, name: str, strides: int = 1, relu: bool = True
@@ -25,9 +21,13 @@ def conv_norm(
 
 
 def residual(x: Tensor, name: str, **settings: Any) -> Tensor:
-    """Apply one residual 3x3 convolution, `x + BN(activation(conv(x)))`."""
+    """Apply one residual 3x3 convolution, `x + BN(activation(conv(x)))`.
+
+    Args:
+        x: `[batch, height, width, channels]`.
+        name: What the layers' names begin with.
+        **settings: Of `layers.ParallelConv2D`.
+    """
     filters = x.shape[-1]
-    (branch,) = ParallelConv2D(
-        filters, branches=1, initial_scale=RESIDUAL_SCALE, name=name, **settings
-    )(x)
+    (branch,) = ParallelConv2D(filters, branches=1, name=name, **settings)(x)
     return tf.keras.layers.Add(name=f"{name}_add")([x, branch])

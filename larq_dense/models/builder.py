@@ -37,6 +37,7 @@ def build(
     shared_threshold: bool = False,
     attention_per_branch: bool = False,
     activation: Activation = "relu",
+    merge_scale: float = 1.0,
     encoder_options: dict[str, Any] | None = None,
 ) -> tf.keras.Model:
     """Build a network that labels every pixel.
@@ -60,6 +61,7 @@ def build(
             alone, instead of one for all.
         activation: What follows the binary convolutions of the decoder and of the light encoder:
             `"relu"`; or `"prelu"`, which converts, but not to eight bits, and costs time.
+        merge_scale: What the merges of branches begin as, as a multiple of the branches' mean.
         encoder_options: Further arguments of the encoder.
 
     Returns:
@@ -95,6 +97,7 @@ def build(
         shared_threshold=shared_threshold,
         attention_per_branch=attention_per_branch,
         activation=activation,
+        merge_scale=merge_scale,
     )
     x = tf.keras.layers.Conv2D(task.num_outputs, 1, name="head")(x)
     x = tf.keras.layers.UpSampling2D(2, interpolation="bilinear", name="logits", dtype="float32")(x)

@@ -31,6 +31,7 @@ def fpn_decoder(
     shared_threshold: bool,
     attention_per_branch: bool,
     activation: Activation,
+    merge_scale: float,
 ) -> Tensor:
     """Join an encoder's features from the coarsest to the finest, each stage at twice the size.
 
@@ -52,6 +53,7 @@ def fpn_decoder(
         shared_threshold: Whether the branches of a layer use one threshold.
         attention_per_branch: See `attended_branches`.
         activation: `"relu"` or `"prelu"`.
+        merge_scale: See `attended_branches`.
 
     Returns:
         Features `[batch, height / 2, width / 2, head_filters]`.
@@ -63,6 +65,7 @@ def fpn_decoder(
         "gated": gated,
         "shared_threshold": shared_threshold,
         "activation": activation,
+        "merge_scale": merge_scale,
     }
     *laterals, top = features
     x = conv_norm(top, filters, 1, "lateral4", relu=False)
@@ -99,6 +102,7 @@ def attended_branches(
     shared_threshold: bool = False,
     attention_per_branch: bool = False,
     activation: Activation = "relu",
+    merge_scale: float = 1.0,
 ) -> Tensor:
     """Apply a stage's parallel convolution, attention, gate and merge.
 
@@ -115,6 +119,7 @@ def attended_branches(
         attention_per_branch: Whether each branch has an attention of its own, which sees no other
             branch, instead of one for all.
         activation: `"relu"` or `"prelu"`.
+        merge_scale: What a merge begins as, as a multiple of the branches' mean.
 
     Returns:
         The merged branches, `[batch, height, width, filters]`.
@@ -132,7 +137,7 @@ def attended_branches(
         activation=activation,
         name=f"{name}_conv",
     )(x)
-    merge = GatedMerge(gated=gated, name=f"{name}_merge")
+    merge = GatedMerge(gated=gated, initial_scale=merge_scale, name=f"{name}_merge")
     if attention == "none":
         return merge(maps)
     if attention_per_branch:

@@ -25,6 +25,7 @@ def light(
     precision: Precision = "binary",
     estimator: str = "approx_sign",
     thresholds: bool = False,
+    residual_scale: float = 0.25,
     activation: Activation = "relu",
 ) -> Features:
     """Build this project's own small encoder.
@@ -41,6 +42,9 @@ def light(
         estimator: Larq quantizer of the binary convolutions.
         thresholds: Whether their inputs are binarized at learned thresholds (RSign of ReActNet,
             arXiv 2003.03488), not at 0.
+        residual_scale: What the scales of the binary convolutions' normalizations start at. A
+            network of many residual branches learns better from close to the identity (arXiv
+            2002.10444; docs/ablation.md holds what that is worth here).
         activation: `"relu"` or `"prelu"`.
 
     Returns:
@@ -51,6 +55,7 @@ def light(
         "precision": precision,
         "estimator": estimator,
         "single_threshold": thresholds,
+        "initial_scale": residual_scale,
         "activation": activation,
     }
 

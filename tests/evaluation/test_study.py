@@ -10,6 +10,10 @@ from larq_dense.evaluation.study import Study, changed
 from larq_dense.training.recipe import Recipe
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+STUDIES = [
+    Study.load(),
+    *(Study.load(BENCHMARKS / f"{name}.yaml") for name in ("training", "scale")),
+]
 
 
 def test_the_methods_arms_settle_all_that_any_of_them_changes() -> None:
@@ -21,7 +25,10 @@ def test_the_methods_arms_settle_all_that_any_of_them_changes() -> None:
     assert len({str(settings) for settings in found}) == len(found)
 
 
-@pytest.mark.parametrize("study", [Study.load(), Study.load(BENCHMARKS / "training.yaml")])
+@pytest.mark.parametrize(
+    "study",
+    [Study.load(), *map(Study.load, map(BENCHMARKS.joinpath, ("training.yaml", "scale.yaml")))],
+)
 def test_every_arm_fits_the_recipe_that_it_was_trained_with(study: Study) -> None:
     recipe = Recipe.load(BENCHMARKS / "ablation.yaml")
     seen = []

@@ -174,12 +174,15 @@ def test_a_merge_without_gates(branches: int, channels: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
-@pytest.mark.parametrize("arguments", [{}, {"initial_theta": 2.0}, {"gated": False}])
+@pytest.mark.parametrize(
+    "arguments", [{}, {"initial_theta": 2.0}, {"gated": False}, {"initial_scale": 2.0}]
+)
 def test_the_gated_merge_begins_as_the_mean(count: int, arguments: dict[str, Any]) -> None:
     xs = [inputs(k, 1, 2, 3, 4) for k in range(count)]
     # Coefficients are rounded to multiples of 1/64.
     bound = sum(np.abs(x).max() for x in xs) / 128 + 1e-5
-    np.testing.assert_allclose(GatedMerge(**arguments)(xs), np.mean(xs, axis=0), atol=bound)
+    expected = arguments.get("initial_scale", 1) * np.mean(xs, axis=0)
+    np.testing.assert_allclose(GatedMerge(**arguments)(xs), expected, atol=bound)
 
 
 def test_merge_starts_as_the_mean_and_one_branch_passes_unchanged() -> None:

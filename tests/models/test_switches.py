@@ -86,6 +86,15 @@ def test_gradients_flow_to_every_variable(model: tf.keras.Model) -> None:
     assert not dead
 
 
+def test_what_branches_begin_with() -> None:
+    model = network(merge_scale=0.5, encoder_options={"residual_scale": 0.1})
+    for merge in kinds(model, GatedMerge):
+        np.testing.assert_allclose(merge.coefficients(), 0.5 / 3, atol=1 / 128)
+    for layer in kinds(model, ParallelConv2D):
+        scale = 0.1 if layer.branches == 1 else 1.0
+        assert all(np.allclose(norm.gamma, scale) for norm in layer.norms)
+
+
 def test_a_switch_is_kept_by_keras(model: tf.keras.Model) -> None:
     again = model.__class__.from_config(model.get_config())
     again.set_weights(model.get_weights())
