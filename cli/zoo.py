@@ -109,7 +109,7 @@ def publish(run: Path, name: str, data: Path, root: Path | None, repeats: int) -
 
     def measure(staged: zoo.Entry) -> dict[str, Any]:
         recipe = staged.recipe()
-        if recipe.model.get("precision", "binary") == "float":
+        if recipe.precision == "float":
             return measure_twin(staged, data)
         return (measure_int8 if recipe.quantize else measure_entry)(staged, data, repeats)
 

@@ -55,7 +55,7 @@ def publish(
     if not (run_dir / "best.safetensors").is_file():
         raise LarqDenseError(f"{run_dir} holds no best.safetensors; finish its training first.")
     recipe = Recipe.load(run_dir / "recipe.yaml").replace(name=name)
-    if recipe.model.get("precision", "binary") != "binary":
+    if recipe.precision != "binary":
         return _publish_twin(run_dir, recipe, target, measure)
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -197,6 +197,12 @@ class Recipe(Section):
         write_text(path, self.dump_yaml())
 
     @property
+    def precision(self) -> Precision:
+        """The network's precision, as `larq_dense.models.build` calls it."""
+        precision: Precision = self.model.get("precision", "binary")
+        return precision
+
+    @property
     def preprocessing(self) -> Preprocessing:
         """The published network's preprocessing."""
         return Preprocessing.from_dict(self.input.model_dump())

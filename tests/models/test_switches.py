@@ -21,8 +21,7 @@ SWITCHES: list[Switches] = [
     {"gated": False},
     {"shared_threshold": True},
     {"attention_per_branch": True},
-    {"activation": "prelu"},
-    {"encoder_options": {"thresholds": True}},
+    {"activation": "prelu", "encoder_options": {"thresholds": True}},
 ]
 
 
