@@ -134,7 +134,7 @@ def test_empty_split(make_recipe: Make, data_root: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        ({"brunches": 3}, "model.brunches is not a setting; known: attention, "),
+        ({"brunches": 3}, "model.brunches is not a setting; known: activation, attention, "),
         ({"precision": "ternary"}, "ternary"),
         ({"encoder": "lite"}, "light"),
     ],
