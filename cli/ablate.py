@@ -94,14 +94,14 @@ def command(
         --data ../shared/data --run runs/training
     """
     chosen, study = _load(recipe, steps, study_file)
-    recipes = {arm: _of_arm(chosen, study, arm) for arm in arms or study.arms}
+    stages = {arm: _stages(chosen, study, arm, folder) for arm in arms or study.arms}
     if plot is not None:
         prepare_plot(plot)
     from larq_dense.cli.models import import_tensorflow
     from larq_dense.common.files import write_json, write_text
 
     import_tensorflow()
-    wanted = [(arm, chosen.seed + k) for k in range(seeds) for arm in recipes]
+    wanted = [(arm, chosen.seed + k) for k in range(seeds) for arm in stages]
     try:
         runs = _train(chosen, study, wanted, data, folder)
         document = _document(recipe, chosen, study, runs, data)

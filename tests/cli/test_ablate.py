@@ -162,6 +162,9 @@ def test_a_study_of_ones_own(recipe: Path, tiny_data: Path, tmp_path: Path) -> N
     wrong = invoke(*arguments)
     assert wrong.exit_code == 1
     assert "the recipe of arm wrong has an unknown setting optimizer.speed" in wrong.stderr
+    short = invoke(*arguments[:-1], 1, "--arm", "two-stages")
+    assert short.exit_code == 1
+    assert "too short for both" in short.stderr
     assert not runs.exists()
 
     done = invoke(*arguments, "--arm", "two-stages", "--json")
@@ -175,7 +178,3 @@ def test_a_study_of_ones_own(recipe: Path, tiny_data: Path, tmp_path: Path) -> N
     assert "begins with" in done.stderr
     (arm,) = json.loads(done.stdout)["arms"]
     assert arm["first"] == {"model.precision": "activations"}
-
-    short = invoke(*arguments[:-1], 1, "--arm", "two-stages")
-    assert short.exit_code == 1
-    assert "too short for both" in short.stderr
