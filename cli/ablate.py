@@ -94,14 +94,16 @@ def command(
         --data ../shared/data --run runs/training
     """
     chosen, study = _load(recipe, steps, study_file)
-    stages = {arm: _stages(chosen, study, arm, folder) for arm in arms or study.arms}
+    named = list(dict.fromkeys(arms or study.arms))
+    for arm in named:  # A wrong one is refused before any is trained.
+        _stages(chosen, study, arm, folder)
     if plot is not None:
         prepare_plot(plot)
     from larq_dense.cli.models import import_tensorflow
     from larq_dense.common.files import write_json, write_text
 
     import_tensorflow()
-    wanted = [(arm, chosen.seed + k) for k in range(seeds) for arm in stages]
+    wanted = [(arm, chosen.seed + k) for k in range(seeds) for arm in named]
     try:
         runs = _train(chosen, study, wanted, data, folder)
         document = _document(recipe, chosen, study, runs, data)

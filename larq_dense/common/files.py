@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from larq_dense.common.errors import LarqDenseError
+from larq_dense.common.errors import LarqDenseError, RecipeError
 
 
 @contextlib.contextmanager
@@ -72,3 +72,29 @@ def write_json(path: str | Path, value: object) -> None:
 def sha256(content: bytes) -> str:
     """Return the SHA-256 of `content` in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+def read_yaml(path: str | Path, title: str) -> Any:
+    """Read a file of settings.
+
+    Args:
+        path: The file.
+        title: What it is, for the message, such as `"the recipe"`.
+
+    Returns:
+        What the YAML holds, unchecked.
+
+    Raises:
+        RecipeError: The file is missing, no text or no YAML.
+    """
+    # The base install goes without.
+    import yaml
+
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text file"
+        raise RecipeError(f"cannot read {title} {path}: {reason}.") from error
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise RecipeError(f"{title} {path} is not valid YAML: {problem}.") from error

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from larq_dense.evaluation.plots import check_plot_path, save_figure
+from larq_dense.evaluation.plots import save_figure
 
 
 def plot_ablation(arms: Sequence[Mapping[str, Any]], metric: str, title: str, path: Path) -> None:
@@ -21,7 +21,6 @@ def plot_ablation(arms: Sequence[Mapping[str, Any]], metric: str, title: str, pa
     """
     from matplotlib.figure import Figure
 
-    check_plot_path(path)
     figure = Figure(figsize=(8, 1.2 + 0.35 * len(arms)), layout="constrained")
     axes = figure.subplots()
     for row, arm in enumerate(arms):

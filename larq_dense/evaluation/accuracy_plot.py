@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from larq_dense.evaluation.plots import check_plot_path, save_figure
+from larq_dense.evaluation.plots import save_figure
 
 
 class Point(NamedTuple):
@@ -33,7 +33,6 @@ def plot_accuracy(points: Mapping[str, Point], metric: str, title: str, path: Pa
     """
     from matplotlib.figure import Figure
 
-    check_plot_path(path)
     sources = list(next(iter(points.values())).scores)
     figure = Figure(figsize=(1.5 + 3 * len(sources), 3.6), layout="constrained")
     panels = figure.subplots(1, len(sources), squeeze=False)[0]

@@ -36,11 +36,12 @@ def save_figure(figure: "Figure", path: Path) -> None:
 
     Args:
         figure: What was drawn.
-        path: A file whose suffix `check_plot_path` accepts.
+        path: A PNG, SVG, PDF or JPEG by its suffix.
 
     Raises:
-        LarqDenseError: The file cannot be written.
+        LarqDenseError: The suffix is unknown or the file cannot be written.
     """
+    check_plot_path(path)
     file = io.BytesIO()
     figure.savefig(file, format=path.suffix[1:].lower(), dpi=120)
     write_bytes(path, file.getvalue())
@@ -60,7 +61,6 @@ def plot_timings(timings: Sequence[Timing], title: str, path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    check_plot_path(path)
     names = [_name(timing) for timing in timings]
     medians = [timing.median for timing in timings]
     below = [timing.median - timing.spread[0] for timing in timings]

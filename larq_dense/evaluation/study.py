@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from larq_dense.common.errors import RecipeError, UnknownNameError
+from larq_dense.common.files import read_yaml
 
 METHOD = Path(__file__).with_name("method.yaml")
 """The study of the method's own parts."""
@@ -83,13 +83,7 @@ class Study(_Section):
             RecipeError: The file is missing, no YAML, or something in it is wrong.
         """
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text file"
-            raise RecipeError(f"cannot read the study {path}: {reason}.") from error
-        except yaml.YAMLError as error:
-            problem = " ".join(str(error).split())
-            raise RecipeError(f"the study {path} is not valid YAML: {problem}.") from error
+            return cls.model_validate(read_yaml(path, "the study"))
         except ValidationError as error:
             found = error.errors()[0]
             where = ".".join(map(str, found["loc"])) or "study"

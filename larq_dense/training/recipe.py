@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from larq_dense.common.errors import RecipeError
-from larq_dense.common.files import write_text
+from larq_dense.common.files import read_yaml, write_text
 from larq_dense.common.images import Preprocessing
 from larq_dense.training.settings import (
     AugmentationSettings,
@@ -137,15 +137,7 @@ class Recipe(Section):
         Raises:
             RecipeError: The file is missing, no YAML, or a setting is wrong.
         """
-        try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text file"
-            raise RecipeError(f"cannot read the recipe {path}: {reason}.") from error
-        except yaml.YAMLError as error:
-            problem = " ".join(str(error).split())
-            raise RecipeError(f"the recipe {path} is not valid YAML: {problem}.") from error
-        return cls.from_dict(values, f"the recipe {path}")
+        return cls.from_dict(read_yaml(path, "the recipe"), f"the recipe {path}")
 
     def replace(self, **changes: Any) -> Recipe:
         """Return a checked copy with some top-level settings changed."""
