@@ -105,7 +105,7 @@ def publish(run: Path, name: str, data: Path, root: Path | None, repeats: int) -
     from larq_dense import zoo
     from larq_dense.cli.measure import measure_entry, measure_twin
     from larq_dense.cli.measure_int8 import measure_int8
-    from larq_dense.cli.zoo_plot import draw_accuracy
+    from larq_dense.cli.zoo_plot import draw
 
     def measure(staged: zoo.Entry) -> dict[str, Any]:
         recipe = staged.recipe()
@@ -114,21 +114,21 @@ def publish(run: Path, name: str, data: Path, root: Path | None, repeats: int) -
         return (measure_int8 if recipe.quantize else measure_entry)(staged, data, repeats)
 
     entry = zoo.publish(run, name, measure, root)
-    draw_accuracy(entry)
+    draw(entry)
     click.echo(f"published {entry.folder}")
 
 
 @command.command()
 @click.option("--readme", type=FILE, metavar="FILE", help="Renew the table of entries there, too.")
 def render(readme: Path | None) -> None:
-    """Write every card and its picture anew from the entry's recipe and metrics.
+    """Write every card and its pictures anew from the entry's recipe and metrics.
 
     \b
     Example:
       larq-dense zoo render --readme README.md
     """
     from larq_dense import zoo
-    from larq_dense.cli.zoo_plot import draw_accuracy
+    from larq_dense.cli.zoo_plot import draw
     from larq_dense.common.files import write_text
     from larq_dense.zoo.card import card as card_of
     from larq_dense.zoo.tables import render_readme
@@ -137,7 +137,7 @@ def render(readme: Path | None) -> None:
         entry = zoo.find(name)
         if entry.metrics():
             write_text(entry.folder / "card.md", card_of(entry))
-            draw_accuracy(entry)
+            draw(entry)
             click.echo(f"wrote {entry.folder / 'card.md'}")
     if readme is not None:
         render_readme(readme)

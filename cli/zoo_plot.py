@@ -1,8 +1,9 @@
-"""The picture on an entry's card: accuracy over OPs, beside the full-precision twin."""
+"""The pictures on an entry's card: accuracy over OPs, and how training went."""
 
+import csv
 from typing import TYPE_CHECKING, Any
 
-from larq_dense.zoo.card import PICTURE
+from larq_dense.zoo.card import CURVE, PICTURE
 from larq_dense.zoo.markdown import METRIC_TITLES
 from larq_dense.zoo.provenance import data_set
 
@@ -10,12 +11,18 @@ if TYPE_CHECKING:
     from larq_dense.zoo import Entry
 
 
-def draw_accuracy(entry: "Entry") -> None:
-    """Draw an entry, its int8 variant and its twin into the entry's folder, if it has a twin.
+def draw(entry: "Entry") -> None:
+    """Draw the pictures that an entry's card shows.
 
     Raises:
-        LarqDenseError: The picture cannot be written.
+        LarqDenseError: A picture cannot be written.
     """
+    _draw_accuracy(entry)
+    _draw_training(entry)
+
+
+def _draw_accuracy(entry: "Entry") -> None:
+    """Draw an entry, its int8 variant and its twin over their OPs, if it has a twin."""
     from larq_dense.evaluation.accuracy_plot import Point, plot_accuracy
 
     metrics, twin = entry.metrics(), entry.twin().metrics()
@@ -34,3 +41,22 @@ def draw_accuracy(entry: "Entry") -> None:
 
 def _scores(rows: list[dict[str, Any]], metric: str) -> dict[str, float]:
     return {data_set(row["data"]).title: row["metrics"][metric] for row in rows}
+
+
+def _draw_training(entry: "Entry") -> None:
+    """Draw an entry's and its twin's validation scores while they trained, where they are kept."""
+    from larq_dense.evaluation.training_plot import plot_training
+
+    curves = {"binary": _curve(entry), "full-precision twin": _curve(entry.twin())}
+    kept = {name: curve for name, curve in curves.items() if curve}
+    if kept:
+        metric = METRIC_TITLES[entry.task().main_metric]
+        plot_training(kept, metric, entry.name, entry.folder / CURVE)
+
+
+def _curve(entry: "Entry") -> list[tuple[int, float]]:
+    if not entry.log.is_file():
+        return []
+    with entry.log.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [(int(row["step"]), float(row["score"])) for row in rows if row["score"]]

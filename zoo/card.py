@@ -12,6 +12,9 @@ from larq_dense.zoo.provenance import ancestor, data_set, history, notice, seen,
 PICTURE = "accuracy.png"
 """Drawn where there is a twin: accuracy over OPs."""
 
+CURVE = "training.png"
+"""Drawn where an entry or its twin keeps its log: validation scores over steps."""
+
 _LIMITS = {
     "ecssd": (
         "The training masks cover whole objects of a few classes, mostly animals and people; "
@@ -174,9 +177,24 @@ def _training(entry: Entry) -> str:
         for run in reversed(runs)
     ]
     commands.append(f"larq-dense train {entry.name} --data ../shared/data --run runs/{entry.name}")
-    return (
+    text = (
         f"{length} of batches of {recipe.batch_size} crops of {columns}×{rows} by "
         f"[recipe.yaml](recipe.yaml). To repeat it:\n\n" + "```\n" + "\n".join(commands) + "\n```"
+    )
+    return text + _curve(entry)
+
+
+def _curve(entry: Entry) -> str:
+    kept = [each.log for each in (entry, entry.twin()) if each.log.is_file()]
+    if not kept:
+        return ""
+    limit = entry.recipe().data.validation_limit
+    pictures = f"at most {limit} pictures of each source" if limit else "all pictures"
+    names = [path.relative_to(entry.folder).as_posix() for path in kept]
+    files = " and ".join(f"[{name}]({name})" for name in names)
+    return (
+        f"\n\n![validation scores over steps]({CURVE})\n\nThe validation splits' mean, over "
+        f"{pictures}, after each epoch of the last stage ({files})."
     )
 
 

@@ -27,8 +27,8 @@ class Entry:
 
     Attributes:
         name: The folder's name.
-        folder: Holds `recipe.yaml`, `metrics.json`, `card.md`, `weights.sha256` and either
-            `weights.safetensors` or `weights.url`.
+        folder: Holds `recipe.yaml`, `metrics.json`, `log.csv`, `card.md`, `weights.sha256` and
+            either `weights.safetensors` or `weights.url`.
     """
 
     name: str
@@ -67,6 +67,11 @@ class Entry:
     def twin(self) -> "Entry":
         """Return the full-precision twin, of which figures are kept, but no weights."""
         return Entry(self.name, self.folder / "twin")
+
+    @property
+    def log(self) -> Path:
+        """The file of validation scores while it trained; older entries have none."""
+        return self.folder / "log.csv"
 
     def card(self) -> str:
         """Return the card's text.

@@ -11,7 +11,7 @@ from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import write_bytes, write_json, write_text
 from larq_dense.version import __version__
 from larq_dense.zoo import entries
-from larq_dense.zoo.card import PICTURE, card
+from larq_dense.zoo.card import CURVE, PICTURE, card
 from larq_dense.zoo.entries import Entry
 from larq_dense.zoo.provenance import Training, ancestor
 from larq_dense.zoo.twins import stages
@@ -85,9 +85,10 @@ def publish(
 def _drop_what_was_beside(target: Entry, recipe: "Recipe") -> None:
     """Remove the variant of the weights before, and the twin of another recipe."""
     shutil.rmtree(target.int8().folder, ignore_errors=True)
-    if target.twin().metrics() and target.twin().recipe().replace(init=None) != recipe.twin():
+    if target.twin().metrics() and not target.twin().recipe().is_twin_of(recipe):
         shutil.rmtree(target.twin().folder)
-        (target.folder / PICTURE).unlink(missing_ok=True)
+        for picture in (PICTURE, CURVE):
+            (target.folder / picture).unlink(missing_ok=True)
 
 
 def _publish_twin(run_dir: Path, recipe: "Recipe", target: Entry, measure: Measure) -> Entry:
@@ -104,6 +105,7 @@ def _publish_twin(run_dir: Path, recipe: "Recipe", target: Entry, measure: Measu
     metrics = _origin(target.name) | {"stages": trainings}
     metrics |= measure(Entry(target.name, run_dir))
     recipe.save(twin.folder / "recipe.yaml")
+    _keep_log(run_dir, twin)
     write_json(twin.folder / "metrics.json", metrics)
     write_text(target.folder / "card.md", card(target))
     return target
@@ -128,6 +130,7 @@ def _pack(run_dir: Path, recipe: "Recipe", entry: Entry) -> Entry:
     own_classes = run_dir / "classes.yaml"
     if own_classes.exists():
         write_bytes(entry.folder / own_classes.name, own_classes.read_bytes())
+    _keep_log(run_dir, entry)
     path = entry.folder / "weights.safetensors"
     digest = save_weights(model, path)
     # In the form that `sha256sum --check` reads.
@@ -156,11 +159,18 @@ def _keep_ancestors(recipe: "Recipe", folder: Path) -> None:
             _keep_ancestors(before, folder)
 
 
+def _keep_log(run_dir: Path, entry: Entry) -> None:
+    log = Entry(entry.name, run_dir).log
+    if log.is_file():
+        write_bytes(entry.log, log.read_bytes())
+
+
 def _install(staged: Entry, folder: Path) -> None:
     """Move an entry's files to their place, the SHA-256, which makes them valid, last."""
     folder.mkdir(exist_ok=True)
     checksum = folder / "weights.sha256"
-    for stale in (checksum, *folder.glob(ancestor(folder, "*").name)):
+    stale_log = Entry(staged.name, folder).log
+    for stale in (checksum, stale_log, *folder.glob(ancestor(folder, "*").name)):
         stale.unlink(missing_ok=True)
     for path in sorted(staged.folder.iterdir(), key=lambda path: path.name == checksum.name):
         path.replace(folder / path.name)

@@ -31,7 +31,7 @@ def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     while True:
         twin = Recipe.load(run_dir / "recipe.yaml")
-        if twin.replace(name=original.name, init=None) != original.twin():
+        if not twin.is_twin_of(original):
             return []
         found.insert(0, {"recipe": title, "run": str(run_dir)})
         if twin.init is None:

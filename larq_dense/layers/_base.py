@@ -6,6 +6,8 @@ from typing import Any, Literal
 import larq as lq
 import tensorflow as tf
 
+from larq_dense.layers.estimator import quantizer
+
 Precision = Literal["binary", "activations", "float"]
 Activation = Literal["relu", "prelu"]
 Tensor = Any
@@ -94,8 +96,8 @@ def convolution(
         padding="same",
         pad_values=1.0,
         use_bias=False,
-        input_quantizer=estimator,
-        kernel_quantizer=estimator if binary else None,
+        input_quantizer=quantizer(estimator),
+        kernel_quantizer=quantizer(estimator) if binary else None,
         kernel_constraint="weight_clip" if binary else None,
         kernel_initializer="glorot_normal",
         name=name,

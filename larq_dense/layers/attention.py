@@ -14,6 +14,7 @@ from larq_dense.layers._base import (
     convolution,
     register,
 )
+from larq_dense.layers.estimator import quantizer
 
 PARTS = ("spatial", "channel", "both")
 
@@ -90,9 +91,7 @@ class BinaryAttention(tf.keras.layers.Layer):
             for part in self.used
         }
         if self.precision != "float":
-            import larq as lq
-
-            self.sign = lq.quantizers.get(self.estimator)
+            self.sign = quantizer(self.estimator)
         super().build(input_shape)
 
     def _gate(self, scores: Tensor) -> Tensor:

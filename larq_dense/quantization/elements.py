@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import larq as lq
 import tensorflow as tf
 
 from larq_dense.layers._base import Tensor, register
 from larq_dense.layers.attention import open_below_zero
+from larq_dense.layers.estimator import quantizer
 
 
 @register
@@ -45,7 +45,7 @@ class Sign(tf.keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return the signs."""
-        return lq.quantizers.get(self.estimator)(inputs)
+        return quantizer(self.estimator)(inputs)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -176,6 +176,10 @@ class Recipe(Section):
         model = {**self.model, "precision": "float"}
         return self.replace(model=model, init=init)
 
+    def is_twin_of(self, other: Recipe) -> bool:
+        """Return whether this trains the other's full-precision twin, whatever it begins with."""
+        return self.replace(name=other.name, init=None) == other.twin()
+
     def to_dict(self) -> dict[str, Any]:
         """Return every setting as JSON-ready values."""
         return self.model_dump(mode="json")

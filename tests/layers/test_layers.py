@@ -21,6 +21,7 @@ from larq_dense.layers import (
     SoftGate,
     Threshold,
 )
+from larq_dense.layers.estimator import quantizer
 
 few = settings(max_examples=8, deadline=None)
 
@@ -318,16 +319,19 @@ def test_fixed_point_and_its_gradient(bits: int, seed: int, shape: tuple[int, ..
     np.testing.assert_array_equal(tape.gradient(y, x), np.ones(shape))
 
 
-def test_estimator_gradient_is_its_polynomial() -> None:
+@pytest.mark.parametrize("estimator", ["approx_sign", "ste_sign", "swish_sign"])
+def test_quantizers_are_larqs_in_value_and_gradient(estimator: str) -> None:
     import larq as lq
 
     x = tf.Variable(np.linspace(-2, 2, 81, dtype=np.float32))
-    with tf.GradientTape() as tape:
-        y = lq.quantizers.get("approx_sign")(x)
-    gradient = tape.gradient(y, x).numpy()
-    magnitude = np.abs(x.numpy())
-    np.testing.assert_allclose(gradient, np.where(magnitude <= 1, 2 - 2 * magnitude, 0), atol=1e-6)
-    np.testing.assert_array_equal(y.numpy(), reference.sign(x.numpy()))
+    results = []
+    for one in (quantizer(estimator), lq.quantizers.get(estimator)):
+        with tf.GradientTape() as tape:
+            y = one(x)
+        results.append((y.numpy(), tape.gradient(y, x).numpy()))
+    np.testing.assert_array_equal(*(values for values, _ in results))
+    np.testing.assert_allclose(*(gradients for _, gradients in results), atol=1e-6)
+    np.testing.assert_array_equal(results[0][0], reference.sign(x.numpy()))
 
 
 SAMPLES = [

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import larq_dense  # noqa: F401  (before TensorFlow)
 from larq_dense.layers import BinaryAttention, ParallelConv2D
+from larq_dense.layers.estimator import ApproxSign
 from larq_dense.models import binary_kernels, build
 from larq_dense.models.exact import PRODUCT_BITS, snap
 
@@ -46,18 +47,16 @@ def pair() -> tuple[tf.keras.Model, tf.keras.Model]:
 def test_what_a_sign_is_taken_of_is_on_the_grid(
     pair: tuple[tf.keras.Model, tf.keras.Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import larq as lq
-
     kernels = {id(kernel) for kernel in binary_kernels(pair[1])}
     seen: list[np.ndarray] = []
-    original = lq.quantizers.ApproxSign.call
+    original = ApproxSign.call
 
     def call(self: object, x: tf.Tensor) -> tf.Tensor:
         if id(x) not in kernels:
             seen.append(np.asarray(x, np.float64))
         return original(self, x)
 
-    monkeypatch.setattr(lq.quantizers.ApproxSign, "call", call)
+    monkeypatch.setattr(ApproxSign, "call", call)
     pair[1](picture(1), training=False)
     # Means over a power of two of positions keep the grid's factor.
     maps = [x for x in seen if x.shape[1] > 1 and x.shape[0] == 1 and x.shape[2] > 1]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from larq_dense import zoo
-from larq_dense.cli.zoo_plot import draw_accuracy
+from larq_dense.cli.zoo_plot import draw
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.training import Recipe
 from larq_dense.zoo import Entry
@@ -62,16 +62,30 @@ def test_figures_stand_beside_the_entrys(tiny: Entry, twin_run: Path) -> None:
 
 
 def test_the_card_has_a_picture(tiny: Entry, tiny_run: Path, twin_run: Path) -> None:
-    draw_accuracy(tiny)
+    draw(tiny)
     assert not (tiny.folder / "accuracy.png").exists(), "no twin, no picture"
     zoo.publish(twin_run, "tiny", lambda run: measured(tiny))
-    draw_accuracy(tiny)
+    draw(tiny)
     Image.open(tiny.folder / "accuracy.png").verify()
     assert "](accuracy.png)" in tiny.card()
     figures = tiny.metrics()
     Recipe.load(tiny_run / "recipe.yaml").replace(seed=7).save(twin_run / "recipe.yaml")
     zoo.publish(twin_run, "tiny", lambda entry: figures)
     assert not (tiny.folder / "accuracy.png").exists(), "it showed the network before"
+
+
+def test_the_card_shows_how_training_went(tiny: Entry, twin_run: Path) -> None:
+    log = "step,loss,score\n10,1.5,0.25\n20,1.2,\n30,1.0,0.5\n"
+    (twin_run / "log.csv").write_text(log)
+    assert "training.png" not in tiny.card(), "entries published before have no log"
+    zoo.publish(twin_run, "tiny", lambda run: measured(tiny))
+    assert tiny.twin().log.read_text() == log
+    draw(tiny)
+    Image.open(tiny.folder / "training.png").verify()
+    assert "](training.png)" in tiny.card()
+    assert "([twin/log.csv](twin/log.csv))" in tiny.card()
+    tiny.log.write_text(log)
+    assert "([log.csv](log.csv) and [twin/log.csv](twin/log.csv))" in card(tiny)
 
 
 def test_a_new_entry_keeps_the_twin_of_its_recipe_only(
