@@ -72,12 +72,10 @@ def train(
     state = _open_run(recipe, run_dir, resume, distribution)
     if not state.finished:
         tf.keras.utils.set_random_seed(recipe.seed)
-        tf.config.optimizer.set_experimental_options(
-            {"auto_mixed_precision_onednn_bfloat16": recipe.bfloat16}
-        )
         if recipe.deterministic:
             tf.config.experimental.enable_op_determinism()
-        _Loop(recipe, data_root, run_dir, distribution, state, progress).go()
+        with _convolving_in_bfloat16(recipe.bfloat16):
+            _Loop(recipe, data_root, run_dir, distribution, state, progress).go()
     return {
         "run": str(run_dir),
         "steps": state.step,
@@ -278,6 +276,18 @@ class _Loop:
             f"stopped; {self._run_dir} is saved up to step {step} of {self._total}, and the same "
             "command goes on from there."
         )
+
+
+@contextmanager
+def _convolving_in_bfloat16(chosen: bool) -> Iterator[None]:
+    """Convolve in bfloat16 or not, and afterwards as before: the process has one setting for all."""
+    options, key = tf.config.optimizer, "auto_mixed_precision_onednn_bfloat16"
+    before = options.get_experimental_options().get(key, False)
+    options.set_experimental_options({key: chosen})
+    try:
+        yield
+    finally:
+        options.set_experimental_options({key: before})
 
 
 @contextmanager

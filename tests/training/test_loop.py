@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from interrupts import interrupt_at
 from PIL import Image
 from safetensors.numpy import load_file
@@ -122,6 +123,21 @@ def test_bfloat16_is_for_convolutions_only(
     assert np.isfinite(result["score"])
     state = load_file(tmp_path / "checkpoint" / "state.safetensors")
     assert {str(value.dtype) for value in state.values()} == {"float32", "int64"}
+
+
+def test_bfloat16_ends_with_the_training(
+    make_recipe: Make, data_root: Path, tmp_path: Path, tiny_model: Any
+) -> None:
+    picture = np.random.default_rng(0).normal(size=(1, 32, 64, 3)).astype(np.float32)
+
+    def logits() -> Any:
+        tf.keras.utils.set_random_seed(0)
+        model = tiny_model(None, (None, None, 3), task=tasks.get("camvid"))
+        return model.predict(picture, verbose=0)
+
+    before = logits()
+    train(make_recipe(bfloat16=True, epochs=1), data_root, tmp_path, progress=False)
+    np.testing.assert_array_equal(logits(), before)
 
 
 def test_early_stop(
