@@ -280,7 +280,7 @@ class _Loop:
 
 @contextmanager
 def _convolving_in_bfloat16(chosen: bool) -> Iterator[None]:
-    """Convolve in bfloat16 or not, and afterwards as before: the process has one setting for all."""
+    """Convolve in bfloat16 or not, and afterwards as before: the whole process has one setting."""
     options, key = tf.config.optimizer, "auto_mixed_precision_onednn_bfloat16"
     before = options.get_experimental_options().get(key, False)
     options.set_experimental_options({key: chosen})
