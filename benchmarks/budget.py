@@ -11,7 +11,6 @@ with its history.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from larq_dense import zoo
 from larq_dense.evaluation.plots import save_figure
 from larq_dense.zoo.markdown import METRIC_TITLES, markdown_table
 from larq_dense.zoo.provenance import ancestor, data_set
@@ -28,7 +28,6 @@ from larq_dense.zoo.provenance import ancestor, data_set
 ROOT = Path(__file__).resolve().parents[1]
 UNIT = 192 * 192
 ENTRIES = ("camvid", "cityscapes", "ecssd", "idd_lite")
-METRIC = {"ecssd": "maxf"}
 # What the entries are meant to reach on a validation split.
 AIMS = {
     ("camvid", "camvid"): 0.72,
@@ -102,14 +101,8 @@ def versions(name: str) -> Iterator[Version]:
 
 def scores(name: str, metrics: dict[str, Any]) -> dict[str, float]:
     """Return the main metric by the validation source's folder."""
-    key = METRIC.get(name, "miou")
+    key = zoo.find(name).task().main_metric
     return {row["data"]: row["metrics"][key] for row in metrics["accuracy"]}
-
-
-def twin(name: str) -> dict[str, float]:
-    """Return the twin's scores, if there is a twin."""
-    path = ROOT / "zoo" / name / "twin" / "metrics.json"
-    return scores(name, json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def main() -> None:
@@ -120,7 +113,8 @@ def main() -> None:
     panels = iter(figure.subplots(2, 4).flat)
     rows, legend = [], {}
     for name in ENTRIES:
-        found, float_scores = list(versions(name)), twin(name)
+        found, twin = list(versions(name)), zoo.find(name).twin().metrics()
+        float_scores = scores(name, twin) if twin else {}
         for source in found[-1].scores:
             axes, x = next(panels), [each.budget for each in found]
             axes.plot(x, [each.scores[source] for each in found], "o-", label="binary")
@@ -128,7 +122,7 @@ def main() -> None:
                 axes.plot(x[-1], float_scores[source], "x", label="full-precision twin")
             axes.axhline(AIMS[name, source], color="gray", linestyle="--", label="aim")
             axes.set_title(f"{name} on {data_set(source).title}", fontsize=9)
-            axes.set_ylabel(METRIC_TITLES[METRIC.get(name, "miou")], fontsize=8)
+            axes.set_ylabel(METRIC_TITLES[zoo.find(name).task().main_metric], fontsize=8)
             axes.grid(alpha=0.3)
             legend.update(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
             rows += [
