@@ -8,6 +8,12 @@
 
 namespace larq_dense {
 
+inline int32_t clamp_to_int32(int64_t value, int64_t low, int64_t high) {
+  return static_cast<int32_t>(value < low ? low : (value > high ? high : value));
+}
+
+inline int32_t floor_half(int32_t value) { return (value - (value & 1)) / 2; }
+
 // What the model says about a convolution.
 struct ConvOptions {
   int32_t channels_in = 0;
@@ -63,6 +69,9 @@ class BinaryConv {
   const char* pack_few();
   void pack_block(const ConvConstants& constants, int32_t first_channel, int32_t channels,
                   size_t block);
+  void pack_weights(const uint32_t* filter, uint32_t* out) const;
+  void sum_taps(const uint32_t* filter, size_t slot);
+  void set_output(const ConvConstants& constants, size_t channel, size_t slot);
   // What the halved dot products of some pixels begin with (kernels.h).
   struct Offsets {
     const int32_t* halves;

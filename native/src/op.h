@@ -47,7 +47,7 @@ struct Op {
 // Whether the node is one of LCE's, which nobody else can run.
 bool is_lce_node(const TfLiteRegistration& registration);
 
-// Whether the node is an operator of TensorFlow Lite between floats or int8s that can be computed
+// claim.cc: whether the node is an operator of TensorFlow Lite between floats or int8s that can be computed
 // here, going by the operator, the tensors' types, ranges and shapes. `plan` are all nodes.
 bool is_glue_node(TfLiteContext* context, const Kernels& kernels, const TfLiteIntArray& plan,
                   const TfLiteNode& node, const TfLiteRegistration& registration);
@@ -56,6 +56,9 @@ bool is_glue_node(TfLiteContext* context, const Kernels& kernels, const TfLiteIn
 const char* read_op(const TfLiteContext& context, const TfLiteNode& node,
                     const TfLiteRegistration& registration, Op* op);
 
+inline bool valid_index(const TfLiteContext& context, int index) {
+  return index >= 0 && static_cast<size_t>(index) < context.tensors_size;
+}
 bool is_constant(const TfLiteTensor& tensor);
 // The constants of an ordinary convolution whose tensors are of the right kinds and sizes.
 bool read_conv2d(const TfLiteTensor* tensors, const Op& op, Conv2dConstants* constants);

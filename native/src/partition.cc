@@ -1,3 +1,4 @@
+// Reads the interpreter's nodes, prepares steps for them and runs those.
 #include "partition.h"
 
 #include <math.h>
@@ -5,16 +6,14 @@
 namespace larq_dense {
 namespace {
 
+const char* kNoMemory = "out of memory";
+
 bool copy_ints(const TfLiteIntArray* from, Array<int>* to) {
   const size_t count = from == nullptr || from->size < 0 ? 0 : static_cast<size_t>(from->size);
   if (!to->allocate(count)) return false;
   for (size_t i = 0; i < count; ++i) (*to)[i] = from->data[i];
   return true;
 }
-
-const char* kNoMemory = "out of memory";
-
-bool is_glue_type(int type) { return type == kTfLiteFloat32 || type == kTfLiteInt8; }
 
 }  // namespace
 
@@ -121,202 +120,6 @@ const char* Partition::bind(TfLiteContext* context) {
   return nullptr;
 }
 
-const char* Partition::infer(const TfLiteContext& context, const Op& op) {
-  const Value& input = values_[static_cast<size_t>(op.inputs[0])];
-  Value& output = values_[static_cast<size_t>(op.output)];
-  if (input.shape.rank < 1 && op.input_count == 1) return "an operator on a scalar";
-  const bool alike = is_glue_type(input.type) && output.type == input.type;
-  switch (op.kind) {
-    case OpKind::kQuantize:
-      if ((input.type != kTfLiteFloat32 && input.type != kTfLiteInt8 &&
-           input.type != kTfLiteBool) ||
-          output.type != kTfLiteInt32) {
-        return "LceQuantize: the tensors' types are not supported";
-      }
-      output.shape = input.shape;
-      output.shape.dims[input.shape.rank - 1] = words_for(input.shape.last());
-      return nullptr;
-    case OpKind::kDequantize: {
-      if (input.type != kTfLiteInt32 ||
-          (output.type != kTfLiteFloat32 && output.type != kTfLiteInt8 &&
-           output.type != kTfLiteBool)) {
-        return "LceDequantize: the tensors' types are not supported";
-      }
-      if (output.type == kTfLiteInt8 && !(output.scale > 0)) {
-        return "LceDequantize: the output has no scale";
-      }
-      // Words do not tell how many channels they hold; the output's own shape does.
-      Shape wanted;
-      if (!read_shape(context.tensors[output.tensor], &wanted) ||
-          wanted.rank != input.shape.rank ||
-          words_for(wanted.last()) != input.shape.last()) {
-        return "LceDequantize: the shapes do not fit";
-      }
-      output.shape = input.shape;
-      output.shape.dims[wanted.rank - 1] = wanted.last();
-      return nullptr;
-    }
-    case OpKind::kConv: {
-      if (input.type != kTfLiteInt32 || input.shape.rank != 4) {
-        return "LceBconv2d: the input must be bitpacked with 4 dimensions";
-      }
-      const Value& filter = values_[static_cast<size_t>(op.inputs[1])];
-      if (filter.place != Value::Place::kConstant || filter.type != kTfLiteInt32 ||
-          filter.shape.rank != 4) {
-        return "LceBconv2d: the filter must be constant and bitpacked with 4 dimensions";
-      }
-      if (output.type != kTfLiteFloat32 && output.type != kTfLiteInt8 &&
-          output.type != kTfLiteInt32) {
-        return "LceBconv2d: the output's type is not supported";
-      }
-      Window vertical = op.conv.vertical, horizontal = op.conv.horizontal;
-      vertical.kernel = filter.shape.dims[1];
-      horizontal.kernel = filter.shape.dims[2];
-      int32_t padding;
-      output.shape.rank = 4;
-      output.shape.dims[0] = input.shape.dims[0];
-      if (!slide(vertical, op.conv.same_padding, input.shape.dims[1], &output.shape.dims[1],
-                 &padding) ||
-          !slide(horizontal, op.conv.same_padding, input.shape.dims[2], &output.shape.dims[2],
-                 &padding)) {
-        return "LceBconv2d: the window does not fit the input";
-      }
-      const int32_t channels = filter.shape.dims[0];
-      if (channels <= 0) return "LceBconv2d: a filter without elements";
-      output.shape.dims[3] = output.type == kTfLiteInt32 ? words_for(channels) : channels;
-      return nullptr;
-    }
-    case OpKind::kConv2d: {
-      const Value& filter = values_[static_cast<size_t>(op.inputs[1])];
-      Window vertical = op.conv2d.vertical, horizontal = op.conv2d.horizontal;
-      vertical.kernel = filter.shape.dims[1];
-      horizontal.kernel = filter.shape.dims[2];
-      int32_t padding;
-      output.shape = input.shape;
-      output.shape.dims[3] = filter.shape.dims[op.conv2d.depthwise ? 3 : 0];
-      if (input.type != kTfLiteInt8 || output.type != kTfLiteInt8 || input.shape.rank != 4 ||
-          filter.shape.rank != 4 || input.shape.dims[3] != filter.shape.dims[3] ||
-          !slide(vertical, op.conv2d.same_padding, input.shape.dims[1], &output.shape.dims[1],
-                 &padding) ||
-          !slide(horizontal, op.conv2d.same_padding, input.shape.dims[2], &output.shape.dims[2],
-                 &padding)) {
-        return "Conv2D: the shapes or types are not supported here";
-      }
-      return nullptr;
-    }
-    case OpKind::kMaxPool: {
-      if (input.type != kTfLiteInt32 || output.type != kTfLiteInt32 || input.shape.rank != 4) {
-        return "LceBMaxPool2d: the tensors must be bitpacked with 4 dimensions";
-      }
-      int32_t padding;
-      output.shape = input.shape;
-      if (!slide(op.pool_vertical, op.same_padding, input.shape.dims[1], &output.shape.dims[1],
-                 &padding) ||
-          !slide(op.pool_horizontal, op.same_padding, input.shape.dims[2], &output.shape.dims[2],
-                 &padding)) {
-        return "LceBMaxPool2d: the window does not fit the input";
-      }
-      return nullptr;
-    }
-    case OpKind::kAdd:
-    case OpKind::kMul: {
-      const Value& second = values_[static_cast<size_t>(op.inputs[1])];
-      if (!alike || second.type != input.type) {
-        return "add, multiply: the tensors' types are not supported here";
-      }
-      if (operand_of(input.shape, second.shape) != Operand::kOther) {
-        output.shape = input.shape;
-      } else if (operand_of(second.shape, input.shape) != Operand::kOther &&
-                 !(op.kind == OpKind::kMul && input.type == kTfLiteInt8)) {
-        output.shape = second.shape;
-      } else {
-        return "add, multiply: this kind of broadcast is not supported here";
-      }
-      return nullptr;
-    }
-    case OpKind::kClamp:
-    case OpKind::kRound:
-      if (!alike) return "relu or round: the tensors' types are not supported here";
-      output.shape = input.shape;
-      return nullptr;
-    case OpKind::kDepthToSpace: {
-      const int64_t block = op.block_size;
-      if (!alike || input.shape.rank != 4 || input.shape.dims[3] % (block * block) != 0 ||
-          input.shape.dims[1] > INT32_MAX / block || input.shape.dims[2] > INT32_MAX / block) {
-        return "depth to space: the shapes or types are not supported here";
-      }
-      output.shape = input.shape;
-      output.shape.dims[1] *= op.block_size;
-      output.shape.dims[2] *= op.block_size;
-      output.shape.dims[3] = static_cast<int32_t>(input.shape.dims[3] / (block * block));
-      return nullptr;
-    }
-    case OpKind::kNearest: {
-      Shape wanted;
-      if (!alike || input.shape.rank != 4 ||
-          !read_shape(context.tensors[output.tensor], &wanted) ||
-          wanted.rank != 4 || input.shape.dims[1] <= 0 || input.shape.dims[2] <= 0 ||
-          wanted.dims[1] % input.shape.dims[1] != 0 || wanted.dims[2] % input.shape.dims[2] != 0) {
-        return "nearest neighbour: only whole factors are supported here";
-      }
-      output.shape = input.shape;
-      output.shape.dims[1] = wanted.dims[1];
-      output.shape.dims[2] = wanted.dims[2];
-      return nullptr;
-    }
-    case OpKind::kBilinear: {
-      Shape wanted;
-      if (!alike || input.type != kTfLiteInt8 || input.shape.rank != 4 ||
-          !read_shape(context.tensors[output.tensor], &wanted) || wanted.rank != 4 ||
-          !is_twice(wanted.dims[1], input.shape.dims[1]) ||
-          !is_twice(wanted.dims[2], input.shape.dims[2])) {
-        return "bilinear: only twice the size is supported here";
-      }
-      output.shape = input.shape;
-      output.shape.dims[1] = wanted.dims[1];
-      output.shape.dims[2] = wanted.dims[2];
-      return nullptr;
-    }
-    case OpKind::kConcat: {
-      int64_t channels = 0;
-      for (int i = 0; i < op.input_count; ++i) {
-        const Value& part = values_[static_cast<size_t>(op.inputs[i])];
-        if (part.type != input.type || part.shape.rank != 4 || input.shape.rank != 4 ||
-            part.shape.dims[0] != input.shape.dims[0] ||
-            part.shape.dims[1] != input.shape.dims[1] ||
-            part.shape.dims[2] != input.shape.dims[2]) {
-          return "concatenation: the shapes or types are not supported here";
-        }
-        channels += part.shape.dims[3];
-      }
-      if (!alike || channels > INT32_MAX) {
-        return "concatenation: the output is not supported here";
-      }
-      output.shape = input.shape;
-      output.shape.dims[3] = static_cast<int32_t>(channels);
-      return nullptr;
-    }
-    case OpKind::kMean:
-      if (!alike || input.shape.rank != 4) {
-        return "mean: the shapes or types are not supported here";
-      }
-      if (input.type == kTfLiteInt8 &&
-          int64_t{input.shape.dims[1]} * input.shape.dims[2] > kMaxMeanPixels) {
-        return "mean: the picture is too large";
-      }
-      output.shape = input.shape;
-      output.shape.dims[1] = output.shape.dims[2] = 1;
-      if (!op.keep_dims) {
-        output.shape.rank = 2;
-        output.shape.dims[1] = input.shape.dims[3];
-      }
-      return nullptr;
-    case OpKind::kAddN:
-      break;  // was taken apart
-  }
-  return "an unknown operator";
-}
-
 const char* Partition::resize_outputs(TfLiteContext* context) {
   for (size_t v = 0; v < values_.size(); ++v) {
     const Value& value = values_[v];
@@ -382,7 +185,8 @@ const char* Partition::prepare(TfLiteContext* context) {
   return error;
 }
 
-const char* Partition::invoke(TfLiteContext* context, ThreadPool* pool) {
+// Finds where each value lies in this run.
+const char* Partition::set_pointers(const TfLiteContext& context) {
   for (size_t v = 0; v < values_.size(); ++v) {
     const Value& value = values_[v];
     void* pointer = nullptr;
@@ -391,7 +195,7 @@ const char* Partition::invoke(TfLiteContext* context, ThreadPool* pool) {
     } else if (value.place == Value::Place::kArena) {
       pointer = arena_.data() + value.offset;
     } else if (value.place == Value::Place::kInterpreter) {
-      const TfLiteTensor& tensor = context->tensors[value.tensor];
+      const TfLiteTensor& tensor = context.tensors[value.tensor];
       if (tensor.data == nullptr || tensor.bytes < value.bytes) {
         return "a tensor has no memory or less than was planned";
       }
@@ -399,44 +203,58 @@ const char* Partition::invoke(TfLiteContext* context, ThreadPool* pool) {
     }
     pointers_[v] = pointer;
   }
+  return nullptr;
+}
 
-  const bool shared = pool->begin();
-  const int workers = shared ? pool->threads() : 1;
-  if (workers > workspace_threads_) {
-    size_t bytes;
-    if (!checked_mul(workspace_stride_, static_cast<size_t>(workers), &bytes) ||
-        !workspace_.allocate(bytes)) {
-      if (shared) pool->end();
-      return kNoMemory;
-    }
-    workspace_threads_ = workers;
+bool Partition::reserve_workspaces(int workers) {
+  if (workers <= workspace_threads_) return true;
+  size_t bytes;
+  if (!checked_mul(workspace_stride_, static_cast<size_t>(workers), &bytes) ||
+      !workspace_.allocate(bytes)) {
+    return false;
+  }
+  workspace_threads_ = workers;
+  return true;
+}
+
+// Runs the tasks of one step, on all of the pool's threads where there is one.
+void Partition::run_step(const Step& step, ThreadPool* pool) const {
+  if (pool == nullptr || step.tasks == 1) {
+    for (int64_t task = 0; task < step.tasks; ++task) run_task(step, task, 0);
+    return;
   }
   struct Job {
     const Partition* partition;
     const Step* step;
-  };
-  for (size_t s = 0; s < steps_.size(); ++s) {
-    if (shared && steps_[s].stream >= 0) {
-      Stream& stream = streams_[static_cast<size_t>(steps_[s].stream)];
-      run_stream(&stream, pool);
-      s = static_cast<size_t>(stream.end) - 1;
-      continue;
+  } job = {this, &step};
+  pool->run(
+      step.tasks,
+      [](void* argument, int64_t task, int worker) {
+        const Job* work = static_cast<Job*>(argument);
+        work->partition->run_task(*work->step, task, worker);
+      },
+      &job);
+}
+
+const char* Partition::invoke(TfLiteContext* context, ThreadPool* pool) {
+  const char* error = set_pointers(*context);
+  if (error != nullptr) return error;
+  const bool shared = pool->begin();
+  if (reserve_workspaces(shared ? pool->threads() : 1)) {
+    for (size_t s = 0; s < steps_.size(); ++s) {
+      if (shared && steps_[s].stream >= 0) {
+        Stream& stream = streams_[static_cast<size_t>(steps_[s].stream)];
+        run_stream(&stream, pool);
+        s = static_cast<size_t>(stream.end) - 1;
+      } else {
+        run_step(steps_[s], shared ? pool : nullptr);
+      }
     }
-    Job job = {this, &steps_[s]};
-    if (shared && job.step->tasks > 1) {
-      pool->run(
-          job.step->tasks,
-          [](void* argument, int64_t task, int worker) {
-            const Job* work = static_cast<Job*>(argument);
-            work->partition->run_task(*work->step, task, worker);
-          },
-          &job);
-    } else {
-      for (int64_t task = 0; task < job.step->tasks; ++task) run_task(*job.step, task, 0);
-    }
+  } else {
+    error = kNoMemory;
   }
   if (shared) pool->end();
-  return nullptr;
+  return error;
 }
 
 }  // namespace larq_dense

@@ -114,7 +114,7 @@ struct Stream {
 int64_t rows_per_task(const Shape& shape);
 int64_t rows_per_block(const Shape& shape);
 
-struct ConvFusion;  // fuse.cc
+struct ConvFusion;  // fuse_conv.cc
 
 class Partition {
  public:
@@ -131,28 +131,46 @@ class Partition {
   const char* append_op(const Op& op);
   int value_of(const TfLiteContext& context, int tensor);
   const char* bind(TfLiteContext* context);
-  const char* infer(const TfLiteContext& context, const Op& op);
+  const char* infer(const TfLiteContext& context, const Op& op);  // infer.cc
   const char* resize_outputs(TfLiteContext* context);
+  const char* set_pointers(const TfLiteContext& context);
+  bool reserve_workspaces(int workers);
+  void run_step(const Step& step, ThreadPool* pool) const;
 
   // fuse.cc
   const char* build_steps(TfLiteContext* context);
-  const char* build_conv(int op, bool* taken);
-  const char* build_conv2d(TfLiteContext* context, int op, bool* taken);
-  const char* build_chain(int op, bool* taken);
   const char* build_other(int op, bool* taken);
-  const char* attach_bits(int source, bool* taken, Step* step);
-  const char* attach_joined_bits(int part, bool* taken, Step* step);
-  bool quantized_in_parts(int quantize) const;
-  int readers_of_kind(int value, OpKind kind) const;
-  bool extend_conv(int follower, bool* taken, Step* step, ConvFusion* fusion);
-  bool extend_chain(int follower, bool* taken, Step* step, const char** error);
+  void read_in_parts(int concatenation, Step* step) const;
   bool only_consumer(int value, const bool* taken, int* op) const;
   bool constant_floats(int value, const float** data) const;
+
+  // fuse_conv.cc
+  const char* build_conv(int op, bool* taken);
+  const char* build_conv2d(TfLiteContext* context, int op, bool* taken);
+  const char* read_constants(const Op& op, ConvFusion* fusion, ConvConstants* constants,
+                             ConvKind* kind) const;
+  bool extend_conv(int follower, bool* taken, Step* step, ConvFusion* fusion);
+  bool can_split(int block_size, const Step& step, const ConvFusion& fusion) const;
+  bool fold_constants(int follower, int other, const bool* taken, const Step& step,
+                      ConvFusion* fusion) const;
+  bool link_other(const Op& op, int other, bool* taken, Step* step, ConvFusion* fusion);
+  void link_before_nearest(bool* taken, const Step& step, Link* link);
+
+  // fuse_bits.cc
+  bool is_threshold(int op, const bool* taken, int* source, int* constants) const;
   const char* set_limits(int source, int threshold, size_t padded, Step* step) const;
   bool never_joined(int value) const;
-  bool is_threshold(int op, const bool* taken, int* source, int* constants) const;
+  int readers_of_kind(int value, OpKind kind) const;
+  bool quantized_in_parts(int quantize) const;
+  const char* attach_joined_bits(int part, bool* taken, Step* step);
+  const char* attach_bits(int source, bool* taken, Step* step);
+
+  // fuse_chain.cc
+  const char* build_chain(int op, bool* taken);
+  bool extend_chain(int follower, bool* taken, Step* step, const char** error);
   const char* scaled_operand(int value, const bool* taken, int* multiply, Array<float>* scale,
                              int* source) const;
+
   void drop(int value) { values_[static_cast<size_t>(value)].place = Value::Place::kNowhere; }
   bool is_int8(int value) const {
     return values_[static_cast<size_t>(value)].type == kTfLiteInt8;

@@ -1,0 +1,103 @@
+// Chains of adds, multiplies and activations that no convolution takes.
+#include "fuse.h"
+
+namespace larq_dense {
+
+// Whether the value is a tensor times constants along the channels that only one operator reads:
+// then that operator can multiply on its own.
+const char* Partition::scaled_operand(int value, const bool* taken, int* multiply,
+                                      Array<float>* scale, int* source) const {
+  *multiply = -1;
+  const Value& v = values_[static_cast<size_t>(value)];
+  int reader;
+  if (v.producer < 0 || taken[v.producer] || !only_consumer(value, taken, &reader)) return nullptr;
+  const Op& op = ops_[static_cast<size_t>(v.producer)];
+  if (op.kind != OpKind::kMul || !is_open(op.low, op.high)) return nullptr;
+  for (int k = 0; k < 2; ++k) {
+    const float* data;
+    const Operand operand = operand_of(shape_of(op.inputs[1 - k]), shape_of(op.inputs[k]));
+    if (!constant_floats(op.inputs[k], &data) ||
+        !is_along_channels(operand) ||
+        !(shape_of(op.inputs[1 - k]) == v.shape)) {
+      continue;
+    }
+    const size_t channels = static_cast<size_t>(v.shape.last());
+    if (!scale->allocate(channels)) return kNoMemory;
+    for (size_t c = 0; c < channels; ++c) {
+      (*scale)[c] = data[operand == Operand::kScalar ? 0 : c];
+    }
+    *multiply = v.producer;
+    *source = op.inputs[1 - k];
+    return nullptr;
+  }
+  return nullptr;
+}
+
+// Adds an operator to a chain. False, without an error, where it does not fit.
+bool Partition::extend_chain(int next, bool* taken, Step* step, const char** error) {
+  const Op& op = ops_[static_cast<size_t>(next)];
+  const Shape& shape = shape_of(step->output);
+  if (!is_elementwise(op.kind) || !(shape_of(op.output) == shape)) return false;
+  int other = -1;
+  if (!is_unary(op.kind)) {
+    other = op.inputs[0] == step->output ? op.inputs[1] : op.inputs[0];
+    int source, threshold;
+    if (is_threshold(next, taken, &source, &threshold)) return false;
+    // Of int8 the second input is the mask.
+    if (op.kind == OpKind::kMul && is_int8(other) && other != op.inputs[1]) return false;
+  }
+  Link* link = step->links.append();
+  if (link == nullptr) {
+    *error = kNoMemory;
+    return false;
+  }
+  link->low = op.low;
+  link->high = op.high;
+  if (op.kind == OpKind::kRound) link->op = Combination::kRound;
+  if (other >= 0) {
+    link->op = op.kind == OpKind::kAdd ? Combination::kAdd : Combination::kMultiply;
+    link->value = other;
+    link->operand = operand_of(shape, shape_of(other));
+    int multiply, source = -1;
+    *error = scaled_operand(other, taken, &multiply, &link->scale, &source);
+    if (*error != nullptr) return false;
+    if (multiply >= 0 && link->operand == Operand::kSame) {
+      taken[multiply] = true;
+      drop(other);
+      link->value = source;
+    } else if (multiply >= 0 && !link->scale.allocate(0)) {
+      *error = kNoMemory;
+      return false;
+    }
+  }
+  if (step->op != next) drop(step->output);
+  step->output = op.output;
+  step->op = next;
+  taken[next] = true;
+  return true;
+}
+
+const char* Partition::build_chain(int index, bool* taken) {
+  const Op& op = ops_[static_cast<size_t>(index)];
+  Step* step = steps_.append();
+  if (step == nullptr) return kNoMemory;
+  step->kind = StepKind::kChain;
+  step->op = index;
+  step->input = op.inputs[0];
+  if (!is_unary(op.kind) &&
+      operand_of(shape_of(op.inputs[0]), shape_of(op.inputs[1])) == Operand::kOther) {
+    step->input = op.inputs[1];
+  }
+  step->output = step->input;
+  const char* error = nullptr;
+  if (!extend_chain(index, taken, step, &error)) {
+    return error != nullptr ? error : "a chain that cannot begin";
+  }
+  int next;
+  while (only_consumer(step->output, taken, &next)) {
+    if (!extend_chain(next, taken, step, &error)) break;
+  }
+  return error != nullptr ? error : attach_bits(step->output, taken, step);
+}
+
+}  // namespace larq_dense
