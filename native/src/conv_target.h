@@ -18,6 +18,11 @@ T limit_of(float value) {
   }
 }
 
+// Whether a clamp leaves everything alone.
+inline bool is_open(float low, float high) {
+  return low == -__builtin_inff() && high == __builtin_inff();
+}
+
 // How a second operand of the result lies.
 enum class OtherLayout {
   kPlain,    // as the convolution's result, before a depth to space
@@ -75,9 +80,6 @@ void aim(const ConvTarget& target, const Place& place, ConvOutput<T>* output) {
       split == 1 ? plain : (place.row * split + place.segment) * place.width + place.first;
   const int64_t start = pixel * channels + channel;
 
-  const auto is_open = [](float low, float high) {
-    return low == -__builtin_inff() && high == __builtin_inff();
-  };
   output->out = target.out == nullptr ? nullptr : static_cast<T*>(target.out) + start;
   output->out_pixel = channels;
   output->post = target.post;

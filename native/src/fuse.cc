@@ -73,6 +73,17 @@ bool Partition::constant_floats(int value, const float** data) const {
   return v.place == Value::Place::kConstant && v.type == kTfLiteFloat32;
 }
 
+// A step that reads an operator's first input and writes its output; null where memory is short.
+Step* Partition::new_step(StepKind kind, int op) {
+  Step* step = steps_.append();
+  if (step == nullptr) return nullptr;
+  step->kind = kind;
+  step->op = op;
+  step->input = ops_[static_cast<size_t>(op)].inputs[0];
+  step->output = ops_[static_cast<size_t>(op)].output;
+  return step;
+}
+
 // Lets the step read the parts of a concatenation.
 void Partition::read_in_parts(int concatenation, Step* step) const {
   const Op& concat = ops_[static_cast<size_t>(concatenation)];
@@ -93,11 +104,9 @@ const char* Partition::build_other(int index, bool* taken) {
     return nullptr;
   }
 
-  Step* step = steps_.append();
+  Step* step = new_step(StepKind::kQuantize, index);
   if (step == nullptr) return kNoMemory;
-  step->op = index;
   step->input = source;
-  step->output = op.output;
   step->parts = 1;
   step->part[0] = source;
   const Value& value = values_[static_cast<size_t>(source)];
@@ -109,7 +118,6 @@ const char* Partition::build_other(int index, bool* taken) {
     read_in_parts(value.producer, step);
   }
   if (threshold || (op.kind == OpKind::kQuantize && joined && value.type != kTfLiteBool)) {
-    step->kind = StepKind::kQuantize;
     step->output = -1;
     const char* error = attach_bits(source, taken, step);
     return error == nullptr && !taken[index] ? "a quantization was left out" : error;

@@ -79,11 +79,8 @@ bool Partition::extend_chain(int next, bool* taken, Step* step, const char** err
 
 const char* Partition::build_chain(int index, bool* taken) {
   const Op& op = ops_[static_cast<size_t>(index)];
-  Step* step = steps_.append();
+  Step* step = new_step(StepKind::kChain, index);
   if (step == nullptr) return kNoMemory;
-  step->kind = StepKind::kChain;
-  step->op = index;
-  step->input = op.inputs[0];
   if (!is_unary(op.kind) &&
       operand_of(shape_of(op.inputs[0]), shape_of(op.inputs[1])) == Operand::kOther) {
     step->input = op.inputs[1];

@@ -181,14 +181,8 @@ const char* Partition::build_conv(int index, bool* taken) {
   const char* error = read_constants(op, &fusion, &constants, &kind);
   if (error != nullptr) return error;
 
-  Step* step = steps_.append();
+  Step* step = new_step(StepKind::kConv, index);
   if (step == nullptr) return kNoMemory;
-  step->kind = StepKind::kConv;
-  step->op = index;
-  step->input = op.inputs[0];
-  step->output = op.output;
-  step->before_min = step->after_min = -INFINITY;
-  step->before_max = step->after_max = INFINITY;
   taken[index] = true;
   int next;
   while (kind != ConvKind::kBits && only_consumer(step->output, taken, &next) &&
@@ -219,16 +213,10 @@ const char* Partition::build_conv2d(TfLiteContext* context, int index, bool* tak
   tensors.output = values_[static_cast<size_t>(op.output)].tensor;
   Conv2dConstants constants;
   if (!read_conv2d(context->tensors, tensors, &constants)) return "Conv2D: malformed constants";
-  Step* step = steps_.append();
+  Step* step = new_step(StepKind::kConv2d, index);
   if (step == nullptr) return kNoMemory;
-  step->kind = StepKind::kConv2d;
-  step->op = index;
-  step->input = op.inputs[0];
-  step->output = op.output;
   step->before_min = op.low;
   step->before_max = op.high;
-  step->after_min = -INFINITY;
-  step->after_max = INFINITY;
   taken[index] = true;
   const char* error = step->conv2d.configure(kernels_, op.conv2d, constants);
   if (error == nullptr) error = step->conv2d.set_input(shape_of(step->input));

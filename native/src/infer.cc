@@ -20,11 +20,25 @@ struct Inference {
   }
   // The output's own shape, where the inputs do not settle it.
   bool wanted(Shape* shape) const { return read_shape(context.tensors[output.tensor], shape); }
+  // Sets height and width to those of another picture.
+  void resize_to(const Shape& picture) const {
+    output.shape = input.shape;
+    output.shape.dims[1] = picture.dims[1];
+    output.shape.dims[2] = picture.dims[2];
+  }
   // Sets height and width by windows that slide over the input.
   bool slide_over(const Window& vertical, const Window& horizontal, bool same_padding) const {
     int32_t padding;
     return slide(vertical, same_padding, input.shape.dims[1], &output.shape.dims[1], &padding) &&
            slide(horizontal, same_padding, input.shape.dims[2], &output.shape.dims[2], &padding);
+  }
+  // The same by a convolution's filter, whose size its options lack.
+  template <class Options>
+  bool slide_filter(const Shape& filter, const Options& options) const {
+    Window vertical = options.vertical, horizontal = options.horizontal;
+    vertical.kernel = filter.dims[1];
+    horizontal.kernel = filter.dims[2];
+    return slide_over(vertical, horizontal, options.same_padding);
   }
 };
 
@@ -72,12 +86,9 @@ const char* infer_conv(const Inference& it) {
   if (type != kTfLiteFloat32 && type != kTfLiteInt8 && type != kTfLiteInt32) {
     return "LceBconv2d: the output's type is not supported";
   }
-  Window vertical = it.op.conv.vertical, horizontal = it.op.conv.horizontal;
-  vertical.kernel = filter.shape.dims[1];
-  horizontal.kernel = filter.shape.dims[2];
   it.output.shape.rank = 4;
   it.output.shape.dims[0] = it.input.shape.dims[0];
-  if (!it.slide_over(vertical, horizontal, it.op.conv.same_padding)) {
+  if (!it.slide_filter(filter.shape, it.op.conv)) {
     return "LceBconv2d: the window does not fit the input";
   }
   const int32_t channels = filter.shape.dims[0];
@@ -88,14 +99,11 @@ const char* infer_conv(const Inference& it) {
 
 const char* infer_conv2d(const Inference& it) {
   const Value& filter = it.value(1);
-  Window vertical = it.op.conv2d.vertical, horizontal = it.op.conv2d.horizontal;
-  vertical.kernel = filter.shape.dims[1];
-  horizontal.kernel = filter.shape.dims[2];
   it.output.shape = it.input.shape;
   it.output.shape.dims[3] = filter.shape.dims[it.op.conv2d.depthwise ? 3 : 0];
   if (it.input.type != kTfLiteInt8 || it.output.type != kTfLiteInt8 || it.input.shape.rank != 4 ||
       filter.shape.rank != 4 || it.input.shape.dims[3] != filter.shape.dims[3] ||
-      !it.slide_over(vertical, horizontal, it.op.conv2d.same_padding)) {
+      !it.slide_filter(filter.shape, it.op.conv2d)) {
     return "Conv2D: the shapes or types are not supported here";
   }
   return nullptr;
@@ -156,9 +164,7 @@ const char* infer_nearest(const Inference& it) {
       wanted.dims[2] % shape.dims[2] != 0) {
     return "nearest neighbour: only whole factors are supported here";
   }
-  it.output.shape = shape;
-  it.output.shape.dims[1] = wanted.dims[1];
-  it.output.shape.dims[2] = wanted.dims[2];
+  it.resize_to(wanted);
   return nullptr;
 }
 
@@ -170,9 +176,7 @@ const char* infer_bilinear(const Inference& it) {
       !is_twice(wanted.dims[2], shape.dims[2])) {
     return "bilinear: only twice the size is supported here";
   }
-  it.output.shape = shape;
-  it.output.shape.dims[1] = wanted.dims[1];
-  it.output.shape.dims[2] = wanted.dims[2];
+  it.resize_to(wanted);
   return nullptr;
 }
 

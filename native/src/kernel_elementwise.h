@@ -93,6 +93,30 @@ void quantize_int8_by(const int8_t* x, const int8_t* limit, size_t count, uint32
                       [&](size_t i) { return Isa::load_bytes(limit + i); }, count, bits);
 }
 
+// Whether one value of the operand goes with a whole row.
+template <class T>
+LARQ_DENSE_INLINE bool is_spread(const Combine<T>& c) {
+  return c.broadcast == Broadcast::kRows || c.broadcast == Broadcast::kScalar;
+}
+
+// What goes with row r.
+template <class T>
+LARQ_DENSE_INLINE const T* operand_row(const Combine<T>& c, size_t r) {
+  if (c.broadcast == Broadcast::kNone) return c.operand + r * c.channels;
+  return c.broadcast == Broadcast::kRows ? c.operand + r : c.operand;
+}
+
+// One long row, where that comes to the same.
+template <class T>
+LARQ_DENSE_INLINE Combine<T> joined_rows(Combine<T> c) {
+  const bool whole = c.broadcast == Broadcast::kNone || c.broadcast == Broadcast::kScalar;
+  if (whole && c.scale == nullptr) {
+    c.channels *= c.rows;
+    c.rows = 1;
+  }
+  return c;
+}
+
 template <class Isa, Combination kOp>
 void combine_rows(const Combine<float>& c) {
   using Floats = typename Isa::Floats;
@@ -105,13 +129,11 @@ void combine_rows(const Combine<float>& c) {
     if (kOp == Combination::kRound) x = Isa::round_even(x);
     return Isa::min(Isa::max(x, low), high);
   };
-  const bool spread = c.broadcast == Broadcast::kRows || c.broadcast == Broadcast::kScalar;
+  const bool spread = is_spread(c);
   for (size_t r = 0; r < c.rows; ++r) {
     const float* x = c.x + r * c.channels;
     float* out = c.out + r * c.channels;
-    const float* operand = c.operand;
-    if (c.broadcast == Broadcast::kNone) operand += r * c.channels;
-    if (c.broadcast == Broadcast::kRows) operand += r;
+    const float* operand = operand_row(c, r);
     const Floats same = Isa::splat_float(spread ? *operand : 0.0f);
     size_t i = 0;
     for (; i + lanes <= c.channels; i += lanes) {
@@ -130,12 +152,7 @@ void combine_rows(const Combine<float>& c) {
 
 template <class Isa>
 void combine(const Combine<float>& given) {
-  Combine<float> c = given;
-  const bool whole = c.broadcast == Broadcast::kNone || c.broadcast == Broadcast::kScalar;
-  if (whole && c.scale == nullptr) {  // one long row
-    c.channels *= c.rows;
-    c.rows = 1;
-  }
+  const Combine<float> c = joined_rows(given);
   switch (c.op) {
     case Combination::kAdd:
       return combine_rows<Isa, Combination::kAdd>(c);
@@ -152,13 +169,11 @@ template <class Isa, class Join>
 LARQ_DENSE_INLINE void combine_int8_rows(const Combine<int8_t>& c, const Join& join) {
   using Bytes = typename Isa::Bytes;
   constexpr size_t block = kBlock<Isa>;
-  const bool spread = c.broadcast == Broadcast::kRows || c.broadcast == Broadcast::kScalar;
+  const bool spread = is_spread(c);
   for (size_t r = 0; r < c.rows; ++r) {
     const int8_t* x = c.x + r * c.channels;
     int8_t* out = c.out + r * c.channels;
-    const int8_t* operand = c.operand;
-    if (c.broadcast == Broadcast::kNone) operand += r * c.channels;
-    if (c.broadcast == Broadcast::kRows) operand += r;
+    const int8_t* operand = operand_row(c, r);
     const Bytes same = Isa::splat_byte(spread ? *operand : 0);
     size_t i = 0;
     for (; i + block <= c.channels; i += block) {
@@ -176,11 +191,7 @@ LARQ_DENSE_INLINE void combine_int8_rows(const Combine<int8_t>& c, const Join& j
 template <class Isa>
 void combine_int8(const Combine<int8_t>& given) {
   using Bytes = typename Isa::Bytes;
-  Combine<int8_t> c = given;
-  if (c.broadcast == Broadcast::kNone || c.broadcast == Broadcast::kScalar) {  // one long row
-    c.channels *= c.rows;
-    c.rows = 1;
-  }
+  const Combine<int8_t> c = joined_rows(given);
   const Bytes low = Isa::splat_byte(c.low), high = Isa::splat_byte(c.high);
   const Bytes zero = Isa::splat_byte(static_cast<int8_t>(c.zero_point));
   const auto clamp = [&](Bytes v) { return Isa::min_bytes(Isa::max_bytes(v, low), high); };

@@ -47,8 +47,8 @@ struct Op {
 // Whether the node is one of LCE's, which nobody else can run.
 bool is_lce_node(const TfLiteRegistration& registration);
 
-// claim.cc: whether the node is an operator of TensorFlow Lite between floats or int8s that can be computed
-// here, going by the operator, the tensors' types, ranges and shapes. `plan` are all nodes.
+// claim.cc: whether the node is an operator of TensorFlow Lite between floats or int8s that can be
+// computed here, going by the operator, the tensors' types, ranges and shapes. `plan` are all nodes.
 bool is_glue_node(TfLiteContext* context, const Kernels& kernels, const TfLiteIntArray& plan,
                   const TfLiteNode& node, const TfLiteRegistration& registration);
 

@@ -6,8 +6,6 @@
 namespace larq_dense {
 namespace {
 
-const char* kNoMemory = "out of memory";
-
 bool copy_ints(const TfLiteIntArray* from, Array<int>* to) {
   const size_t count = from == nullptr || from->size < 0 ? 0 : static_cast<size_t>(from->size);
   if (!to->allocate(count)) return false;

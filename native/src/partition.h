@@ -1,10 +1,14 @@
 // A run of operators that the interpreter hands to the delegate as one node.
 #pragma once
 
+#include <math.h>
+
 #include "op.h"
 #include "thread_pool.h"
 
 namespace larq_dense {
+
+constexpr const char* kNoMemory = "out of memory";
 
 // A tensor as the partition sees it.
 struct Value {
@@ -89,8 +93,8 @@ struct Step {
   BinaryConv conv;
   Conv2d conv2d;
   bool post = false;
-  float before_min = 0, before_max = 0;
-  float after_min = 0, after_max = 0;
+  float before_min = -INFINITY, before_max = INFINITY;
+  float after_min = -INFINITY, after_max = INFINITY;
 
   int64_t tasks = 1;
   int stream = -1;  // none
@@ -140,6 +144,7 @@ class Partition {
   // fuse.cc
   const char* build_steps(TfLiteContext* context);
   const char* build_other(int op, bool* taken);
+  Step* new_step(StepKind kind, int op);
   void read_in_parts(int concatenation, Step* step) const;
   bool only_consumer(int value, const bool* taken, int* op) const;
   bool constant_floats(int value, const float** data) const;

@@ -10,7 +10,7 @@ constexpr size_t kElementsPerTask = 32768;
 // Elements that go through a whole chain before the next: what stays in the first cache.
 constexpr size_t kElementsPerBlock = 2048;
 
-const char* kNoMemory = "out of memory for the tensors between operators";
+const char* kNoArena = "out of memory for the tensors between operators";
 
 // Whether the tensor has a place of its own in the arena.
 bool has_place(const Value& value) {
@@ -62,7 +62,7 @@ const char* Partition::size_steps() {
             !checked_mul(scratch, 4, &scratch) ||
             !checked_add(scratch, 4 * static_cast<size_t>(shape.dims[3]) + 2 * kEnlargeSlack,
                          &scratch)) {
-          return kNoMemory;
+          return kNoArena;
         }
         break;
       case StepKind::kMean:
@@ -82,7 +82,7 @@ const char* Partition::size_steps() {
         break;
       }
     }
-    if (!checked_round_up(scratch, kAlignment, &scratch)) return kNoMemory;
+    if (!checked_round_up(scratch, kAlignment, &scratch)) return kNoArena;
     if (scratch > workspace_stride_) workspace_stride_ = scratch;
   }
   return nullptr;
@@ -153,7 +153,7 @@ const char* Partition::plan_memory() {
     Value& value = values_[v];
     if (!has_place(value)) continue;
     size_t bytes;
-    if (!checked_round_up(value.bytes, kAlignment, &bytes)) return kNoMemory;
+    if (!checked_round_up(value.bytes, kAlignment, &bytes)) return kNoArena;
     // The lowest place where no tensor of the same time lies.
     size_t offset = 0;
     for (bool moved = true; moved;) {
@@ -164,7 +164,7 @@ const char* Partition::plan_memory() {
         const size_t other_end = other.offset + (other.bytes + kAlignment - 1) / kAlignment *
                                                     kAlignment;
         size_t end;
-        if (!checked_add(offset, bytes, &end)) return kNoMemory;
+        if (!checked_add(offset, bytes, &end)) return kNoArena;
         if (offset < other_end && other.offset < end) {
           offset = other_end;
           moved = true;
@@ -173,7 +173,7 @@ const char* Partition::plan_memory() {
     }
     value.offset = offset;
     size_t end;
-    if (!checked_add(offset, bytes, &end)) return kNoMemory;
+    if (!checked_add(offset, bytes, &end)) return kNoArena;
     if (end > total) total = end;
   }
   for (size_t v = 0; v < values_.size(); ++v) {
@@ -181,7 +181,7 @@ const char* Partition::plan_memory() {
   }
   if (total > PTRDIFF_MAX || !arena_.allocate(total, Fill::kNothing) ||
       !pointers_.allocate(values_.size())) {
-    return kNoMemory;
+    return kNoArena;
   }
   workspace_threads_ = 0;
   return nullptr;

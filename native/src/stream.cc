@@ -11,7 +11,7 @@
 namespace larq_dense {
 namespace {
 
-const char* kNoMemory = "out of memory for the order of the work";
+const char* kNoOrder = "out of memory for the order of the work";
 
 // All tensors of a stream keep their place until its end, so it must not get long.
 constexpr size_t kMaxSteps = 4;
@@ -104,7 +104,7 @@ const char* Partition::find_needs(size_t first, size_t index) {
     }
     fits = fits && reads(link.value, reach);
   }
-  return fits ? nullptr : kNoMemory;
+  return fits ? nullptr : kNoOrder;
 }
 
 const char* Partition::build_streams() {
@@ -121,10 +121,10 @@ const char* Partition::build_streams() {
     }
     if (end - first >= 2 && flags <= kMaxTurns) {
       Stream* stream = streams_.append();
-      if (stream == nullptr) return kNoMemory;
+      if (stream == nullptr) return kNoOrder;
       stream->first = static_cast<int>(first);
       stream->end = static_cast<int>(end);
-      if (!stream->turns.allocate(flags) || !stream->done.allocate(flags)) return kNoMemory;
+      if (!stream->turns.allocate(flags) || !stream->done.allocate(flags)) return kNoOrder;
       for (size_t s = first; s < end; ++s) {
         steps_[s].stream = static_cast<int>(streams_.size()) - 1;
       }
@@ -140,7 +140,7 @@ const char* Partition::build_streams() {
 // written last and is still in a cache.
 const char* Partition::order_turns(Stream* stream) const {
   Array<int64_t> taken;  // tasks of each step that have their turn
-  if (!taken.allocate(static_cast<size_t>(stream->end))) return kNoMemory;
+  if (!taken.allocate(static_cast<size_t>(stream->end))) return kNoOrder;
   const auto ready = [&](const Step& step, int64_t task) {
     for (size_t n = 0; n < step.needs.size(); ++n) {
       const Need& need = step.needs[n];
