@@ -81,7 +81,7 @@ const char* Conv2d::configure(const Kernels* kernels, const Conv2dOptions& optio
     return "Conv2D: the filter's size overflows";
   }
   quads_ = static_cast<int32_t>(quads);
-  if (!(options.depthwise ? quarters_.allocate(weights) : weights_.allocate(weights)) ||
+  if (!(options.depthwise ? wide_quarters_.allocate(weights) : quarters_.allocate(weights)) ||
       !offset_.allocate(channels) || !multiplier_.allocate(channels) ||
       !bias_.allocate(channels)) {
     return "Conv2D: out of memory for the weights";
@@ -90,8 +90,8 @@ const char* Conv2d::configure(const Kernels* kernels, const Conv2dOptions& optio
   return nullptr;
 }
 
-// For each block of channels and row of the window, four weights of each channel after the other, or
-// of a depthwise one a quarter of each.
+// For each block of channels and row of the window, a quarter of each weight: four of each channel
+// after the other, of a depthwise one single ones.
 void Conv2d::pack(const Conv2dConstants& constants) {
   const size_t block = static_cast<size_t>(kernels_->block);
   const size_t row = constants.row_size(), quads = static_cast<size_t>(quads_);
@@ -104,14 +104,14 @@ void Conv2d::pack(const Conv2dConstants& constants) {
         const int8_t weight = constants.weight(static_cast<int32_t>(c), y, i);
         sum += weight;
         if (options_.depthwise) {
-          quarters_[((first + y) * row + i) * block + lane] = weight / 4;
+          wide_quarters_[((first + y) * row + i) * block + lane] = weight / 4;
         } else {
-          weights_[(((first + y) * quads + i / 4) * block + lane) * 4 + i % 4] = weight;
+          quarters_[(((first + y) * quads + i / 4) * block + lane) * 4 + i % 4] =
+              static_cast<int8_t>(weight / 4);
         }
       }
     }
-    // What the zero point stands for is to be taken away. Bytes are 128 more than int8s; of a
-    // depthwise one's int8s the sums are quarters.
+    // What the zero point stands for is to be taken away. Bytes are 128 more than int8s.
     offset_[c] = constants.bias[c] - sum * (input_zero_point_ + (options_.depthwise ? 0 : 128));
     multiplier_[c] = constants.multiplier(static_cast<int32_t>(c));
     bias_[c] = static_cast<float>(output_zero_point_);
@@ -192,7 +192,7 @@ void Conv2d::run_block(int32_t first, const uint8_t* window, const Int8Output& o
     tile.tap = channels_in_;
     tile.rows = rows;
     tile.taps = taps;
-    tile.w = quarters_.data() + ptrdiff_t{first} * rows * taps;
+    tile.w = wide_quarters_.data() + ptrdiff_t{first} * rows * taps;
     tile.offset = offset_.data() + first;
     tile.pixels = output_.dims[2];
     tile.channels = channels;
@@ -204,7 +204,7 @@ void Conv2d::run_block(int32_t first, const uint8_t* window, const Int8Output& o
     tile.row = static_cast<ptrdiff_t>(row_bytes_);
     tile.rows = rows;
     tile.quads = quads_;
-    tile.w = weights_.data() + ptrdiff_t{4} * first * quads_ * rows;
+    tile.w = quarters_.data() + ptrdiff_t{4} * first * quads_ * rows;
     tile.offset = offset_.data() + first;
     tile.pixels = output_.dims[2];
     tile.channels = channels;

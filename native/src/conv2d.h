@@ -69,8 +69,8 @@ class Conv2d {
   int32_t channels_in_ = 0, channels_out_ = 0;
   int32_t quads_ = 0;  // of four bytes, in a row of a pixel's window
   int32_t input_zero_point_ = 0, output_zero_point_ = 0;
-  Array<int8_t> weights_;
-  Array<int16_t> quarters_;  // of a depthwise one's weights
+  Array<int8_t> quarters_;        // of the weights
+  Array<int16_t> wide_quarters_;  // of a depthwise one's
   Array<int32_t> offset_;
   Array<float> multiplier_, bias_;
 

@@ -16,12 +16,14 @@ struct Avx2 {
   // Half of the 16 registers would hold counts of majorities; here one count serves for both.
   static constexpr bool kOneCount = true;
   static constexpr bool kMasksBytes = false;
-  static constexpr int kBytePixels = 0;
+  static constexpr int kBytePixels = 4;
   using Words = __m256i;
   using Counts = __m256i;  // a count in each byte
   using Ints = __m256i;
   using Floats = __m256;
   using Bytes = __m128i;  // all channels of a block
+  using Quads = __m256i;  // four bytes of each channel
+  using Shorts = __m256i;  // all channels of a block
 
   static __m256i first_lanes(int n) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -110,6 +112,35 @@ struct Avx2 {
     return _mm256_cvttps_epi32(_mm256_add_ps(v, signed_half));
   }
   static Ints round_off_ties(Floats v) { return _mm256_cvtps_epi32(v); }
+
+  static Quads load_quads(const int8_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static Quads splat_quad(const uint8_t* p) {
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return _mm256_set1_epi32(four);
+  }
+  // Two bytes times quarters of weights are at most 2 * 255 * 32, which fits 16 bits.
+  static Ints add_dots(Ints sum, Quads x, Quads w) {
+    const __m256i pairs = _mm256_maddubs_epi16(x, w);
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+  static Ints four_times(Ints v) { return _mm256_slli_epi32(v, 2); }
+
+  static Shorts zero_shorts() { return _mm256_setzero_si256(); }
+  static Shorts load_shorts(const int16_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static Shorts widen_bytes(const int8_t* p) { return _mm256_cvtepi8_epi16(load_bytes(p)); }
+  static Shorts add_products(Shorts sum, Shorts x, Shorts w) {
+    return _mm256_add_epi16(sum, _mm256_mullo_epi16(x, w));
+  }
+  // The first or second half of the channels.
+  template <int kHalf>
+  static Ints widen_shorts(Shorts v) {
+    return _mm256_cvtepi16_epi32(_mm256_extracti128_si256(v, kHalf));
+  }
 
   static Bytes saturate(const Ints (&v)[kVectors]) {
     // The packs join halves of registers; the permutation puts those back in order.

@@ -104,6 +104,7 @@ struct Avx512 {
     asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));  // in place, as in `count`
     return sum;
   }
+  static Ints four_times(Ints v) { return _mm512_slli_epi32(v, 2); }
 
   static Shorts zero_shorts() { return _mm512_setzero_si512(); }
   static Shorts load_shorts(const int16_t* p) { return _mm512_loadu_si512(p); }
@@ -111,10 +112,10 @@ struct Avx512 {
   static Shorts add_products(Shorts sum, Shorts x, Shorts w) {
     return _mm512_add_epi16(sum, _mm512_mullo_epi16(x, w));
   }
-  // Of the first or second half of the channels.
+  // The first or second half of the channels.
   template <int kHalf>
-  static Ints four_times(Shorts v) {
-    return _mm512_slli_epi32(_mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(v, kHalf)), 2);
+  static Ints widen_shorts(Shorts v) {
+    return _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(v, kHalf));
   }
 
   static Bytes saturate(const Ints (&v)[kVectors]) {

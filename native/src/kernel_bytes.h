@@ -9,11 +9,10 @@ namespace {
 // C vectors of channels of a convolution of bytes; the block's others do not exist.
 template <class Isa, int P, int C>
 LARQ_DENSE_INLINE void sum_bytes(const ByteTile& tile, int first,
-                                 typename Isa::Ints (&sums)[P][C]) {
-  LARQ_DENSE_EACH(C, c)
-    const typename Isa::Ints offset = Isa::load_ints(tile.offset + c * Isa::kLanes);
-    LARQ_DENSE_EACH(P, p)
-      sums[p][c] = offset;
+                                 typename Isa::Ints (&quarters)[P][C]) {
+  LARQ_DENSE_EACH(P, p)
+    LARQ_DENSE_EACH(C, c)
+      quarters[p][c] = Isa::splat_int(0);
     LARQ_DENSE_END;
   LARQ_DENSE_END;
   const ptrdiff_t pixel = tile.pixel;
@@ -29,24 +28,26 @@ LARQ_DENSE_INLINE void sum_bytes(const ByteTile& tile, int first,
       LARQ_DENSE_EACH(P, p)
         const typename Isa::Quads quad = Isa::splat_quad(x + p * pixel);
         LARQ_DENSE_EACH(C, c)
-          sums[p][c] = Isa::add_dots(sums[p][c], quad, weights[c]);
+          quarters[p][c] = Isa::add_dots(quarters[p][c], quad, weights[c]);
         LARQ_DENSE_END;
       LARQ_DENSE_END;
     }
   }
 }
 
-// What follows the sums of a convolution of bytes.
+// What follows the sums of a convolution of bytes, of which a quarter is given.
 template <class Isa, int P, int C>
-LARQ_DENSE_INLINE void finish_sums(int channels, const Int8Output& output, int first,
-                                   const typename Isa::Ints (&sums)[P][C]) {
+LARQ_DENSE_INLINE void finish_sums(int channels, const int32_t* offset, const Int8Output& output,
+                                   int first, const typename Isa::Ints (&quarters)[P][C]) {
   typename Isa::Floats y[P][Isa::kVectors];
   LARQ_DENSE_EACH(Isa::kVectors, c)
     const typename Isa::Floats multiplier = Isa::load_floats(output.multiplier + c * Isa::kLanes);
     const typename Isa::Floats bias = Isa::load_floats(output.bias + c * Isa::kLanes);
     LARQ_DENSE_EACH(P, p)
       if constexpr (c < C) {
-        y[p][c] = Isa::add(Isa::mul(Isa::to_floats(sums[p][c]), multiplier), bias);
+        const typename Isa::Ints sum = Isa::add_int(Isa::load_ints(offset + c * Isa::kLanes),
+                                                    Isa::four_times(quarters[p][c]));
+        y[p][c] = Isa::add(Isa::mul(Isa::to_floats(sum), multiplier), bias);
       } else {
         y[p][c] = bias;
       }
@@ -57,24 +58,24 @@ LARQ_DENSE_INLINE void finish_sums(int channels, const Int8Output& output, int f
 
 template <class Isa, int P>
 void tile_bytes(const ByteTile& tile, const Int8Output& output, int first) {
-  typename Isa::Ints sums[P][Isa::kVectors];
-  sum_bytes<Isa, P, Isa::kVectors>(tile, first, sums);
-  finish_sums<Isa, P, Isa::kVectors>(tile.channels, output, first, sums);
+  typename Isa::Ints quarters[P][Isa::kVectors];
+  sum_bytes<Isa, P, Isa::kVectors>(tile, first, quarters);
+  finish_sums<Isa, P, Isa::kVectors>(tile.channels, tile.offset, output, first, quarters);
 }
 
 // Of no more channels than one vector holds.
 template <class Isa, int P>
 void tile_few_bytes(const ByteTile& tile, const Int8Output& output, int first) {
-  typename Isa::Ints sums[P][1];
-  sum_bytes<Isa, P, 1>(tile, first, sums);
-  finish_sums<Isa, P, 1>(tile.channels, output, first, sums);
+  typename Isa::Ints quarters[P][1];
+  sum_bytes<Isa, P, 1>(tile, first, quarters);
+  finish_sums<Isa, P, 1>(tile.channels, tile.offset, output, first, quarters);
 }
 
 template <class Isa, int P>
 void tile_depth(const DepthTile& tile, const Int8Output& output, int first) {
-  typename Isa::Shorts quarters[P];
+  typename Isa::Shorts shorts[P];
   LARQ_DENSE_EACH(P, p)
-    quarters[p] = Isa::zero_shorts();
+    shorts[p] = Isa::zero_shorts();
   LARQ_DENSE_END;
   const ptrdiff_t pixel = tile.pixel;
   const int8_t* row = tile.x + first * pixel;
@@ -84,18 +85,17 @@ void tile_depth(const DepthTile& tile, const Int8Output& output, int first) {
     for (int i = 0; i < tile.taps; ++i, x += tile.tap, w += kBlock<Isa>) {
       const typename Isa::Shorts weights = Isa::load_shorts(w);
       LARQ_DENSE_EACH(P, p)
-        quarters[p] = Isa::add_products(quarters[p], Isa::widen_bytes(x + p * pixel), weights);
+        shorts[p] = Isa::add_products(shorts[p], Isa::widen_bytes(x + p * pixel), weights);
       LARQ_DENSE_END;
     }
   }
-  typename Isa::Ints sums[P][Isa::kVectors];
+  typename Isa::Ints quarters[P][Isa::kVectors];
   LARQ_DENSE_EACH(P, p)
     LARQ_DENSE_EACH(Isa::kVectors, c)
-      sums[p][c] = Isa::add_int(Isa::load_ints(tile.offset + c * Isa::kLanes),
-                                Isa::template four_times<c>(quarters[p]));
+      quarters[p][c] = Isa::template widen_shorts<c>(shorts[p]);
     LARQ_DENSE_END;
   LARQ_DENSE_END;
-  finish_sums<Isa, P, Isa::kVectors>(tile.channels, output, first, sums);
+  finish_sums<Isa, P, Isa::kVectors>(tile.channels, tile.offset, output, first, quarters);
 }
 
 }  // namespace

@@ -92,22 +92,22 @@ struct BitOutput {
 };
 
 // A run of output pixels of one row, for one block of output channels, of an ordinary convolution of
-// bytes. Each row of a pixel's window is one run of bytes; what its last quad has too much meets
-// weights of 0.
+// bytes. A sum is the offset and 4 times that of bytes times quarters of weights, two products of
+// which fit 16 bits. Each row of a pixel's window is one run of bytes; what its last quad has too
+// much meets weights of 0.
 struct ByteTile {
   const uint8_t* x;  // the first pixel's window; the bytes are int8 plus 128
   ptrdiff_t pixel;   // bytes from one output pixel's window to the next
   ptrdiff_t row;     // bytes from one row of the window to the next
   int rows;
   int quads;         // four bytes each, in a row of the window
-  const int8_t* w;   // rows x quads x block x 4
+  const int8_t* w;   // quarters: rows x quads x block x 4
   const int32_t* offset;  // for each channel
   int pixels;
   int channels;      // of the block that exist
 };
 
-// The same of a depthwise convolution, whose sums over a window are of int8s times quarters of
-// weights and fit 16 bits; a sum is 4 times that and the offset.
+// The same of a depthwise convolution of int8s, whose quarter sums over a window fit 16 bits.
 struct DepthTile {
   const int8_t* x;   // the first pixel's window, from the block's first channel on
   ptrdiff_t pixel;   // bytes from one output pixel's window to the next
