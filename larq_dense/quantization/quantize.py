@@ -10,20 +10,20 @@ from tensorflow_model_optimization.quantization import keras as tfmot
 from larq_dense.common.errors import DataError
 from larq_dense.quantization.expand import expand
 from larq_dense.quantization.quantizers import Quantizer, Range
-from larq_dense.quantization.scheme import LayerConfig, Scheme
+from larq_dense.quantization.scheme import LayerConfig, layer_configs
 
 Pictures = Iterable[NDArray[np.float32]]
 
 
 # Autograph would rewrite every layer that is copied, to no effect, for most of the time.
 @tf.autograph.experimental.do_not_convert
-def quantize(model: tf.keras.Model, pictures: Pictures) -> tf.keras.Model:
+def quantize(model: tf.keras.Model, pictures: Pictures | None = None) -> tf.keras.Model:
     """Return the int8 form of a network, to fine-tune and to convert.
 
     Args:
         model: A trained functional model; it is left as it is.
-        pictures: What the ranges are taken from (`calibrate`). Any one will do where weights of
-            the int8 form are loaded afterwards, for they hold the ranges.
+        pictures: What the ranges are taken from (`calibrate`). Without them ranges are empty,
+            and weights of the int8 form, which hold the ranges, are to be loaded next.
 
     Returns:
         A model of the same input and output, with the variables' own names where they remain.
@@ -33,10 +33,17 @@ def quantize(model: tf.keras.Model, pictures: Pictures) -> tf.keras.Model:
         DataError: There is no picture.
     """
     flat = expand(model)
-    annotated = tfmot.quantize_annotate_model(flat)
-    with tfmot.quantize_scope():
-        quantized = tfmot.quantize_apply(annotated, Scheme(flat), quantized_layer_name_prefix="")
-    calibrate(quantized, pictures)
+    configs = layer_configs(flat)
+
+    # `quantize_apply` would come to the same network by way of five more copies.
+    def wrap(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
+        return tfmot.QuantizeWrapperV2(layer, configs[layer.name], name_prefix="")
+
+    quantized = tf.keras.models.clone_model(flat, clone_function=wrap)
+    if pictures is None:
+        _settle(_quantizers(quantized))
+    else:
+        calibrate(quantized, pictures)
     if hasattr(model, "spec"):
         quantized.spec = model.spec
     return quantized
@@ -61,9 +68,7 @@ def calibrate(model: tf.keras.Model, pictures: Pictures) -> None:
     for picture in pictures:
         model(picture, training=False)
         count += 1
-    # Others ask the ranges for their steps.
-    for each in sorted(quantizers, key=lambda each: not isinstance(each, Range)):
-        each.settle()
+    _settle(quantizers)
     if not count:
         raise DataError("ranges are taken from pictures; give at least one.")
 
@@ -81,3 +86,9 @@ def _configs(model: tf.keras.Model) -> list[LayerConfig]:
 def _quantizers(model: tf.keras.Model) -> list[Quantizer]:
     """Return all that observe, each once, in the network's order."""
     return list(dict.fromkeys(each for config in _configs(model) for each in config.quantizers()))
+
+
+def _settle(quantizers: list[Quantizer]) -> None:
+    # Others ask the ranges for their steps.
+    for each in sorted(quantizers, key=lambda each: not isinstance(each, Range)):
+        each.settle()

@@ -91,16 +91,22 @@ class LayerConfig(tfmot.QuantizeConfig):
         return [] if self.output is None else [self.output]
 
     def get_config(self) -> dict[str, Any]:
-        """Return nothing: only `Scheme` makes these."""
+        """Return nothing: only `layer_configs` makes these."""
         return {}
 
 
-class Scheme(tfmot.QuantizeScheme, tfmot.QuantizeLayoutTransform, tfmot.QuantizeRegistry):
-    """Which tensors and variables of one flat network are rounded, and which share a range.
+def layer_configs(flat: tf.keras.Model) -> dict[str, LayerConfig]:
+    """Return each layer's rounding, by its name.
 
     Args:
         flat: The network, from `expand`.
     """
+    scheme = _Scheme(flat)
+    return {layer.name: scheme.config(layer) for layer in flat.layers}
+
+
+class _Scheme:
+    """Which tensors and variables of one flat network are rounded, and which share a range."""
 
     def __init__(self, flat: tf.keras.Model) -> None:
         self._leader: dict[int, int] = {}
@@ -113,29 +119,28 @@ class Scheme(tfmot.QuantizeScheme, tfmot.QuantizeLayoutTransform, tfmot.Quantize
             sources = node.keras_inputs if isinstance(layer, _SAME_RANGE) else []
             for x in sources[:1] if isinstance(layer, keras.Multiply) else sources:
                 self._unite(id(node.outputs), id(x))
-        self._configs = {layer.name: self._config(layer) for layer in flat.layers}
 
-    def get_layout_transformer(self) -> tfmot.QuantizeLayoutTransform:
-        """Return what makes the layers' variables under the layers' own names."""
-        return self
-
-    def apply(self, model: tf.keras.Model, layer_quantize_map: Any) -> tuple[tf.keras.Model, Any]:
-        """Return a copy of a network; `expand` has transformed it already."""
-        copy = tf.keras.models.clone_model(model)
-        copy.set_weights(model.get_weights())
-        return copy, layer_quantize_map
-
-    def get_quantize_registry(self) -> tfmot.QuantizeRegistry:
-        """Return what knows each layer's rounding."""
-        return self
-
-    def supports(self, layer: tf.keras.layers.Layer) -> bool:
-        """Whether a layer is one of the network's."""
-        return layer.name in self._configs
-
-    def get_quantize_config(self, layer: tf.keras.layers.Layer) -> LayerConfig:
+    def config(self, layer: tf.keras.layers.Layer) -> LayerConfig:
         """Return a layer's rounding."""
-        return self._configs[layer.name]
+        node = layer.inbound_nodes[0]
+        output = self._range_of(node.outputs)
+        if node.is_input or isinstance(layer, _BINARY):
+            return LayerConfig(output)
+        source = self._range_of(node.keras_inputs[0])
+        if isinstance(layer, keras.Conv2D | keras.DepthwiseConv2D):
+            depthwise = isinstance(layer, keras.DepthwiseConv2D)
+            result = output or self._range_of(self._consumers[id(node.outputs)][0].output)
+            kernel = KernelQuantizer(source, result, depthwise=depthwise)
+            bias = OffsetQuantizer(lambda: KERNEL_GRID * kernel.step * source.step)
+            name = "depthwise_kernel" if depthwise else "kernel"
+            return LayerConfig(output, {name: kernel, "bias": bias})
+        if isinstance(layer, Scale):
+            factor = FactorQuantizer(output)
+            offset = OffsetQuantizer(lambda: factor.unit)
+            return LayerConfig(output, {"gain": factor, "offset": offset}, {"gain": "factor"})
+        if isinstance(layer, layers.Threshold):
+            return LayerConfig(output, {"tau": ThresholdQuantizer(source)})
+        return LayerConfig(output)
 
     def _unite(self, tensor: int, other: int) -> None:
         one, leader = self._find(tensor), self._find(other)
@@ -167,24 +172,3 @@ class Scheme(tfmot.QuantizeScheme, tfmot.QuantizeLayoutTransform, tfmot.Quantize
         if isinstance(maker, keras.GlobalAveragePooling2D):
             return Range(of_mean=self._range_of(maker.inbound_nodes[0].keras_inputs[0]))
         return Range()
-
-    def _config(self, layer: tf.keras.layers.Layer) -> LayerConfig:
-        node = layer.inbound_nodes[0]
-        output = self._range_of(node.outputs)
-        if node.is_input or isinstance(layer, _BINARY):
-            return LayerConfig(output)
-        source = self._range_of(node.keras_inputs[0])
-        if isinstance(layer, keras.Conv2D | keras.DepthwiseConv2D):
-            depthwise = isinstance(layer, keras.DepthwiseConv2D)
-            result = output or self._range_of(self._consumers[id(node.outputs)][0].output)
-            kernel = KernelQuantizer(source, result, depthwise=depthwise)
-            bias = OffsetQuantizer(lambda: KERNEL_GRID * kernel.step * source.step)
-            name = "depthwise_kernel" if depthwise else "kernel"
-            return LayerConfig(output, {name: kernel, "bias": bias})
-        if isinstance(layer, Scale):
-            factor = FactorQuantizer(output)
-            offset = OffsetQuantizer(lambda: factor.unit)
-            return LayerConfig(output, {"gain": factor, "offset": offset}, {"gain": "factor"})
-        if isinstance(layer, layers.Threshold):
-            return LayerConfig(output, {"tau": ThresholdQuantizer(source)})
-        return LayerConfig(output)

@@ -232,7 +232,7 @@ class Recipe(Section):
         precision: Precision | None = None,
         task: Task | None = None,
     ) -> tf.keras.Model:
-        """Build the recipe's network with new weights.
+        """Build the recipe's network with new weights; a quantized one's ranges are empty.
 
         Args:
             input_shape: (height, width, 3); the recipe's input size if not given.
@@ -261,13 +261,9 @@ class Recipe(Section):
             raise RecipeError(f"the recipe's model cannot be built: {error}") from error
         if not self.quantize or precision is not None:
             return model
-        import numpy as np
-
         from larq_dense.quantization import quantize
 
-        # Weights that are loaded next bring the ranges.
-        height, width, channels = shape
-        return quantize(model, [np.zeros((1, height or 64, width or 64, channels), np.float32)])
+        return quantize(model)
 
     def total_steps(self, samples: int) -> tuple[int, int]:
         """Return the steps of the whole run and of an epoch.

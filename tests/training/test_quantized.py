@@ -13,6 +13,7 @@ from larq_dense.common.errors import RecipeError
 from larq_dense.conversion import convert
 from larq_dense.runtime.tflite_file import TfliteFile
 from larq_dense.training import Interrupted, Recipe, train
+from larq_dense.training.checkpoint import FILE
 
 Make = Callable[..., Recipe]
 
@@ -41,7 +42,7 @@ def test_without_weights_to_go_on_from_it_is_refused(make_recipe: Make) -> None:
 def test_a_run_in_eight_bits_resumes_and_converts(
     make_recipe: Make, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(make_recipe(epochs=1), data_root, tmp_path / "real", progress=False)
+    train(make_recipe(epochs=40, validate_every=40), data_root, tmp_path / "real", progress=False)
     recipe = make_recipe(epochs=1).quantized(str(tmp_path / "real")).replace(deterministic=True)
     result = train(recipe, data_root, tmp_path / "whole", progress=False)
     assert result["steps"] == 6
@@ -50,12 +51,14 @@ def test_a_run_in_eight_bits_resumes_and_converts(
         with pytest.raises(Interrupted):
             train(recipe, data_root, tmp_path / "cut", progress=False)
     assert train(recipe, data_root, tmp_path / "cut", progress=False)["score"] == result["score"]
-    weights = [load_file(tmp_path / run / "best.safetensors") for run in ("whole", "cut")]
-    for name, value in weights[0].items():
-        np.testing.assert_array_equal(value, weights[1][name])
+    state, resumed = (load_file(tmp_path / run / FILE) for run in ("whole", "cut"))
+    for name, value in state.items():
+        np.testing.assert_array_equal(value, resumed[name])
+    # Whether it became better by learning differs from machine to machine.
+    (head,) = (value for name, value in state.items() if name.endswith(" head/kernel:0"))
     before = load_file(tmp_path / "real" / "best.safetensors")
-    assert np.any(weights[0]["head/kernel:0"] != before["head/kernel:0"]), "it has learned"
-    spoilt = recipe.replace(optimizer={"learning_rate": 1.0})
+    assert np.any(head != before["head/kernel:0"]), "it has learned"
+    spoilt = recipe.replace(optimizer={"learning_rate": 10.0})
     kept = train(spoilt, data_root, tmp_path / "spoilt", progress=False)
     assert kept["best_epoch"] == 0, "what training makes worse is not taken"
     model, _ = open_keras(str(tmp_path / "whole"))
