@@ -17,7 +17,7 @@ demo: $(VENV)/.ready
 	$(VENV)/bin/larq-dense demo --output demo $(if $(IMAGE),--image "$(IMAGE)")
 
 test: $(VENV)/.ready-test
-	$(VENV)/bin/pytest -n $(WORKERS) --dist loadfile
+	$(VENV)/bin/pytest -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.ready-test
 	$(VENV)/bin/ruff check .

@@ -60,6 +60,8 @@ class Quantizer(quantizers.Quantizer):
         """Make what it keeps, among the layer's own variables."""
         return {}
 
+    # AutoGraph would rewrite all that is called from here, to no effect, in every trace.
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, inputs: Tensor, training: Any, weights: Any, **kwargs: Any) -> Tensor:
         """Return the rounded values, or the exact ones while they are observed."""
         exact = self.exact(inputs)

@@ -118,7 +118,7 @@ def make_train_step(
         height, width]`) that returns this replica's share of the loss, a scalar.
     """
 
-    @tf.function(jit_compile=jit_compile)
+    @tf.function(jit_compile=jit_compile, autograph=False)
     def train_step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         variables = [variable for _, group in optimizers for variable in group]
         with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -37,7 +37,8 @@ def test_every_arm_fits_the_recipe_that_it_was_trained_with(study: Study) -> Non
         values = changed(recipe.to_dict(), study.settings(arm))
         values = changed(values, study.arms[arm].first or {})
         seen.append(Recipe.from_dict(values))
-        seen[-1].build_model()
+        if [each.model for each in seen].count(seen[-1].model) == 1:
+            seen[-1].build_model()
     assert all(seen.count(each) == 1 for each in seen)
 
 

@@ -22,8 +22,8 @@ NATIVE = HERE.parents[1] / "native"
 
 CASES = os.environ.get("LARQ_DENSE_NATIVE_CASES", "100")
 RUNS = os.environ.get("LARQ_DENSE_FUZZ_RUNS", "3000")
-MEMORY = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-THREADS = ("-O1", "-g", "-fsanitize=thread")
+MEMORY = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+THREADS = ("-O1", "-g1", "-fsanitize=thread")
 
 
 def load_build() -> ModuleType:

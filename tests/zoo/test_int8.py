@@ -1,6 +1,8 @@
 """The variant in eight bits: published into its entry, loaded, and told of."""
 
 import copy
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from larq_dense.common.errors import LarqDenseError, WeightsError
 from larq_dense.models.weights import load_weights, save_weights
 from larq_dense.quantization import is_quantized, quantize
 from larq_dense.training import Recipe
-from larq_dense.zoo import Entry
+from larq_dense.zoo import Entry, entries
 from larq_dense.zoo.card import card
 from larq_dense.zoo.tables import entries_table
 
@@ -44,10 +46,22 @@ def measured(tiny: Entry) -> dict[str, Any]:
     return figures
 
 
+@pytest.fixture(scope="module")
+def with_variant(published: Path, int8_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a zoo's folder that holds the entry `tiny` with its variant."""
+    root = tmp_path_factory.mktemp("variant") / "zoo"
+    shutil.copytree(published, root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entries, "ROOT", root)
+        figures = measured(zoo.find("tiny"))
+        zoo.publish(int8_run, "tiny", lambda entry: figures)
+    return root
+
+
 @pytest.fixture
-def variant(tiny: Entry, int8_run: Path) -> Entry:
-    """Return the entry `tiny` with its variant."""
-    return zoo.publish(int8_run, "tiny", lambda entry: measured(tiny), tiny.folder.parent)
+def variant(with_variant: Path, own_zoo: Callable[[Path], Entry]) -> Entry:
+    """Return that entry."""
+    return own_zoo(with_variant)
 
 
 def test_the_variant_is_loaded_by_its_precision(variant: Entry, int8_run: Path) -> None:
