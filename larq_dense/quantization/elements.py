@@ -4,12 +4,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from larq_dense.layers._base import Tensor, register
+from larq_dense.layers._base import Tensor
 from larq_dense.layers.attention import open_below_zero
 from larq_dense.layers.estimator import quantizer
 
 
-@register
 class Scale(tf.keras.layers.Layer):
     """`gain · scale · n + offset` with one value a channel: normalization after a sum of bits.
 
@@ -35,7 +34,6 @@ class Scale(tf.keras.layers.Layer):
         return factor * inputs + self.offset
 
 
-@register
 class Sign(tf.keras.layers.Layer):
     """A Larq quantizer as a layer: -1 below 0, else +1."""
 
@@ -47,12 +45,7 @@ class Sign(tf.keras.layers.Layer):
         """Return the signs."""
         return quantizer(self.estimator)(inputs)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "estimator": self.estimator}
 
-
-@register
 class OpenGate(tf.keras.layers.Layer):
     """Signs to 0 and 1, with the gradient of `layers.BinaryAttention`."""
 
@@ -61,7 +54,6 @@ class OpenGate(tf.keras.layers.Layer):
         return open_below_zero(inputs)
 
 
-@register
 class DepthToSpace(tf.keras.layers.Layer):
     """Moves channels to positions."""
 
@@ -72,7 +64,3 @@ class DepthToSpace(tf.keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         """Return `[batch, factor · height, factor · width, channels / factor²]`."""
         return tf.nn.depth_to_space(inputs, self.factor)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "factor": self.factor}

@@ -116,11 +116,6 @@ struct Avx2 {
   static Quads load_quads(const int8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
-  static Quads splat_quad(const uint8_t* p) {
-    int32_t four;
-    memcpy(&four, p, sizeof four);
-    return _mm256_set1_epi32(four);
-  }
   // Two bytes times quarters of weights are at most 2 * 255 * 32, which fits 16 bits.
   static Ints add_dots(Ints sum, Quads x, Quads w) {
     const __m256i pairs = _mm256_maddubs_epi16(x, w);

@@ -95,11 +95,6 @@ struct Avx512 {
   }
 
   static Quads load_quads(const int8_t* p) { return _mm512_loadu_si512(p); }
-  static Quads splat_quad(const uint8_t* p) {
-    int32_t four;
-    memcpy(&four, p, sizeof four);
-    return _mm512_set1_epi32(four);
-  }
   static Ints add_dots(Ints sum, Quads x, Quads w) {
     asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));  // in place, as in `count`
     return sum;

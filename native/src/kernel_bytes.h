@@ -26,7 +26,9 @@ LARQ_DENSE_INLINE void sum_bytes(const ByteTile& tile, int first,
         weights[c] = Isa::load_quads(w + 4 * c * Isa::kLanes);
       LARQ_DENSE_END;
       LARQ_DENSE_EACH(P, p)
-        const typename Isa::Quads quad = Isa::splat_quad(x + p * pixel);
+        int32_t four;
+        memcpy(&four, x + p * pixel, sizeof four);
+        const typename Isa::Quads quad = Isa::splat_int(four);
         LARQ_DENSE_EACH(C, c)
           quarters[p][c] = Isa::add_dots(quarters[p][c], quad, weights[c]);
         LARQ_DENSE_END;

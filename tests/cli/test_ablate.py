@@ -1,14 +1,13 @@
 """`larq-dense ablate`: arms are trained, interrupted, gone on with, read, and compared."""
 
 import json
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from interrupts import interrupt_at
 from PIL import Image
 
 from larq_dense.cli import main
@@ -31,19 +30,6 @@ def recipe(tiny_run: Path, tmp_path: Path) -> Path:
     return path
 
 
-def interrupt_at_step_1(patch: pytest.MonkeyPatch) -> None:
-    from larq_dense.training import logs
-
-    before = logs.ProgressLine.update
-
-    def update(self: Any, state: Any, *rest: Any) -> None:
-        before(self, state, *rest)
-        if state.step == 1:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    patch.setattr(logs.ProgressLine, "update", update)
-
-
 def test_arms_are_trained_and_compared(
     recipe: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,7 +37,7 @@ def test_arms_are_trained_and_compared(
     runs = tmp_path / "runs"
     arguments = [recipe, "--data", tiny_data, "--run", runs]
     with monkeypatch.context() as patch:
-        interrupt_at_step_1(patch)
+        interrupt_at(patch, 1)
         stopped = invoke(*arguments, "--arm", "k1")
     assert stopped.exit_code == 130
     last = stopped.stderr.splitlines()[-1]

@@ -9,12 +9,7 @@ from larq_dense.common.errors import RecipeError, UnknownNameError
 from larq_dense.evaluation.study import Study, changed
 from larq_dense.training.recipe import Recipe
 
-OTHERS = ("training", "scale")
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-STUDIES = [
-    Study.load(),
-    *(Study.load(BENCHMARKS / f"{name}.yaml") for name in ("training", "scale")),
-]
 
 
 def test_the_methods_arms_settle_all_that_any_of_them_changes() -> None:

@@ -14,6 +14,7 @@ from larq_dense.conversion import convert
 from larq_dense.runtime.tflite_file import TfliteFile
 from larq_dense.training import Interrupted, Recipe, train
 from larq_dense.training.checkpoint import FILE
+from larq_dense.training.initial import BEST
 
 Make = Callable[..., Recipe]
 
@@ -51,12 +52,13 @@ def test_a_run_in_eight_bits_resumes_and_converts(
         with pytest.raises(Interrupted):
             train(recipe, data_root, tmp_path / "cut", progress=False)
     assert train(recipe, data_root, tmp_path / "cut", progress=False)["score"] == result["score"]
-    state, resumed = (load_file(tmp_path / run / FILE) for run in ("whole", "cut"))
-    for name, value in state.items():
-        np.testing.assert_array_equal(value, resumed[name])
+    for file in (BEST, FILE):
+        whole, cut = (load_file(tmp_path / run / file) for run in ("whole", "cut"))
+        for name, value in whole.items():
+            np.testing.assert_array_equal(value, cut[name])
     # Whether it became better by learning differs from machine to machine.
-    (head,) = (value for name, value in state.items() if name.endswith(" head/kernel:0"))
-    before = load_file(tmp_path / "real" / "best.safetensors")
+    (head,) = (value for name, value in whole.items() if name.endswith(" head/kernel:0"))
+    before = load_file(tmp_path / "real" / BEST)
     assert np.any(head != before["head/kernel:0"]), "it has learned"
     spoilt = recipe.replace(optimizer={"learning_rate": 10.0})
     kept = train(spoilt, data_root, tmp_path / "spoilt", progress=False)

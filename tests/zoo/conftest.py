@@ -1,14 +1,13 @@
 """A zoo of one tiny entry, published with invented figures: no conversion, so it is quick."""
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_zoo
 
 from larq_dense import zoo
-from larq_dense.zoo import Entry, entries
+from larq_dense.zoo import Entry
 
 COMPLEXITY = {
     "input_shape": [64, 64, 3],
@@ -78,19 +77,6 @@ def published(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
 
 
 @pytest.fixture
-def own_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Entry]:
-    """Return what takes a copy of a zoo, which the test may spoil, and gives its entry `tiny`."""
-
-    def copied(published: Path) -> Entry:
-        root = tmp_path / "zoo"
-        shutil.copytree(published, root)
-        monkeypatch.setattr(entries, "ROOT", root)
-        return zoo.find("tiny")
-
-    return copied
-
-
-@pytest.fixture
-def tiny(published: Path, own_zoo: Callable[[Path], Entry]) -> Entry:
-    """Return the entry `tiny`."""
-    return own_zoo(published)
+def tiny(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
+    """Return the entry `tiny` of a zoo that the test may spoil."""
+    return tiny_zoo.take(published, tmp_path / "zoo", monkeypatch)

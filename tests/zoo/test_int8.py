@@ -1,20 +1,19 @@
 """The variant in eight bits: published into its entry, loaded, and told of."""
 
 import copy
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tiny_zoo
 
 from larq_dense import zoo
 from larq_dense.common.errors import LarqDenseError, WeightsError
 from larq_dense.models.weights import load_weights, save_weights
 from larq_dense.quantization import is_quantized, quantize
 from larq_dense.training import Recipe
-from larq_dense.zoo import Entry, entries
+from larq_dense.zoo import Entry
 from larq_dense.zoo.card import card
 from larq_dense.zoo.tables import entries_table
 
@@ -50,18 +49,16 @@ def measured(tiny: Entry) -> dict[str, Any]:
 def with_variant(published: Path, int8_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a zoo's folder that holds the entry `tiny` with its variant."""
     root = tmp_path_factory.mktemp("variant") / "zoo"
-    shutil.copytree(published, root)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entries, "ROOT", root)
-        figures = measured(zoo.find("tiny"))
+        figures = measured(tiny_zoo.take(published, root, patch))
         zoo.publish(int8_run, "tiny", lambda entry: figures)
     return root
 
 
 @pytest.fixture
-def variant(with_variant: Path, own_zoo: Callable[[Path], Entry]) -> Entry:
-    """Return that entry."""
-    return own_zoo(with_variant)
+def variant(with_variant: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
+    """Return that entry, in a zoo that the test may spoil."""
+    return tiny_zoo.take(with_variant, tmp_path / "zoo", monkeypatch)
 
 
 def test_the_variant_is_loaded_by_its_precision(variant: Entry, int8_run: Path) -> None:
