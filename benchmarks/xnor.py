@@ -34,7 +34,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "native"))
 
-from larq_dense.evaluation.machine import processor
+from larq_dense.common.machine import processor
 from larq_dense.runtime import xnor
 
 Call = Callable[[], Any]

@@ -215,8 +215,8 @@ def _finished(folder: Path, study: Study) -> Iterator[tuple[str, int]]:
 def _document(name: str, recipe: Recipe, study: Study, runs: Runs, data: Path) -> dict[str, Any]:
     """Measure what was trained and bring all together."""
     from larq_dense.cli.measure_arms import measure_attention, measure_cost
+    from larq_dense.common.machine import describe_machine
     from larq_dense.evaluation.ablation import judge
-    from larq_dense.evaluation.machine import describe_machine
     from larq_dense.runtime import xnor
 
     task = recipe.get_task(data)

@@ -167,8 +167,8 @@ class _Measured(NamedTuple):
 
 
 def _measure_here(model: str, threads: tuple[int, ...], repeats: int) -> _Measured:
+    from larq_dense.common.machine import describe_machine
     from larq_dense.evaluation.benchmark import candidates, left_out, time_interleaved
-    from larq_dense.evaluation.machine import describe_machine
 
     forms = _forms(model)
     entrants = candidates(

@@ -64,9 +64,9 @@ def command(
       larq-dense diagnose cityscapes --data idd_lite --split val --output report
     """
     from larq_dense.common.files import write_json
+    from larq_dense.common.machine import describe_machine
     from larq_dense.evaluation import attention_masks, branch_errors, parallelism
     from larq_dense.evaluation.diagnosis_plot import plot_diagnosis
-    from larq_dense.evaluation.machine import describe_machine
     from larq_dense.evaluation.report import prepare_folder
 
     network, task = open_keras(model)
@@ -118,8 +118,8 @@ def _latency(model: str, repeats: int) -> Latency:
         LarqDenseError: The XNOR runtime was not built here.
     """
     from larq_dense import zoo
+    from larq_dense.common.machine import usable_cores
     from larq_dense.conversion import to_flatbuffer
-    from larq_dense.evaluation.machine import usable_cores
     from larq_dense.evaluation.parallelism import BRANCHES, parallel_layer
 
     entry = zoo.find(model)

@@ -39,8 +39,8 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
         LarqDenseError: Data or weights are not what they should be, or the audit fails.
     """
     from larq_dense import Predictor, zoo
+    from larq_dense.common.machine import describe_machine
     from larq_dense.conversion import convert
-    from larq_dense.evaluation.machine import describe_machine
     from larq_dense.evaluation.twins import float_tflite, int8_tflite
 
     import_tensorflow()

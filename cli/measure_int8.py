@@ -33,8 +33,8 @@ def measure_int8(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any
         LarqDenseError: Data or weights are not what they should be, or the audit fails.
     """
     from larq_dense import Predictor, zoo
+    from larq_dense.common.machine import describe_machine
     from larq_dense.conversion import convert
-    from larq_dense.evaluation.machine import describe_machine
     from larq_dense.evaluation.memory import peak_bytes
     from larq_dense.evaluation.twins import int8_tflite
 

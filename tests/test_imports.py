@@ -91,7 +91,6 @@ BASE_SIDE = (
     "larq_dense/runtime/*.py",
     "larq_dense/evaluation/__init__.py",
     "larq_dense/evaluation/benchmark.py",
-    "larq_dense/evaluation/machine.py",
     "zoo/*.py",
     "cli/*.py",
 )

@@ -32,7 +32,7 @@ EXTRA += ("yaml", "rich", "matplotlib", "skimage", "safetensors")
 
 LIGHT_PARTS = ("common", "runtime", "zoo", "cli")
 LIGHT_MODULES = ("version", "evaluation", "evaluation.adb", "evaluation.benchmark")
-LIGHT_MODULES += ("evaluation.complexity", "evaluation.machine", "evaluation.phone")
+LIGHT_MODULES += ("evaluation.complexity", "evaluation.phone")
 
 CLI = "from larq_dense.cli import main; main(prog_name='larq-dense')"
 

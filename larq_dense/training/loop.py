@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from larq_dense.common.errors import LarqDenseError, RecipeError
 from larq_dense.common.files import write_json, write_text
+from larq_dense.common.machine import processor
 from larq_dense.models.weights import save_weights
 from larq_dense.training.checkpoint import Progress, read_progress
 from larq_dense.training.distribution import Distribution
@@ -29,6 +30,8 @@ from larq_dense.training.session import Session, load_data
 RECIPE = "recipe.yaml"
 METRICS = "metrics.json"
 CLASSES = "classes.yaml"
+
+BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 
 
 class Interrupted(KeyboardInterrupt):
@@ -283,7 +286,9 @@ def _convolving_in_bfloat16(chosen: bool) -> Iterator[None]:
     """Convolve in bfloat16 or not, and afterwards as before: the whole process has one setting."""
     options, key = tf.config.optimizer, "auto_mixed_precision_onednn_bfloat16"
     before = options.get_experimental_options().get(key, False)
-    options.set_experimental_options({key: chosen})
+    # Without such instructions TensorFlow would go on with much slower code.
+    _, instruction_sets = processor()
+    options.set_experimental_options({key: chosen and bool(BFLOAT16 & instruction_sets)})
     try:
         yield
     finally:

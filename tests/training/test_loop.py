@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from larq_dense import tasks
 from larq_dense.common.errors import LarqDenseError, RecipeError, UnknownNameError, WeightsError
 from larq_dense.models.weights import save_weights
-from larq_dense.training import Interrupted, Recipe, train
+from larq_dense.training import Interrupted, Recipe, loop, train
 from larq_dense.training.checkpoint import read_progress
 from larq_dense.training.distribution import Distribution, place
 from larq_dense.training.session import load_data
@@ -123,6 +123,19 @@ def test_bfloat16_is_for_convolutions_only(
     assert np.isfinite(result["score"])
     state = load_file(tmp_path / "checkpoint" / "state.safetensors")
     assert {str(value.dtype) for value in state.values()} == {"float32", "int64"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "instruction_set", "used"),
+    [(True, "avx512_bf16", True), (True, "avx2", False), (False, "avx512_bf16", False)],
+)
+def test_bfloat16_is_for_processors_that_have_it(
+    chosen: bool, instruction_set: str, used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "processor", lambda: ("some", {instruction_set}))
+    with loop._convolving_in_bfloat16(chosen):
+        options = tf.config.optimizer.get_experimental_options()
+        assert options["auto_mixed_precision_onednn_bfloat16"] is used
 
 
 def test_bfloat16_ends_with_the_training(

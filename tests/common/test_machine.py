@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from larq_dense.evaluation.machine import describe_machine, parse_cpuinfo, usable_cores
+from larq_dense.common.machine import describe_machine, parse_cpuinfo, usable_cores
 
 X86 = """\
 processor\t: 0
