@@ -1,4 +1,4 @@
-"""Which machine a latency was measured on."""
+"""The machine: its processor, its cores, and the versions that matter to latency."""
 
 import os
 import platform

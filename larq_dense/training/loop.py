@@ -32,6 +32,7 @@ METRICS = "metrics.json"
 CLASSES = "classes.yaml"
 
 BFLOAT16 = {"avx512_bf16", "amx_bf16"}
+"""The instruction sets that compute in it, as Linux spells them."""
 
 
 class Interrupted(KeyboardInterrupt):
