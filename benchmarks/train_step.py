@@ -15,7 +15,6 @@ import time
 
 import click
 
-from larq_dense.training.recipe import Recipe
 from larq_dense.zoo.markdown import markdown_table
 
 PRECISIONS = ("binary", "float")
@@ -52,10 +51,12 @@ def seconds_a_step(path: str, precision: str, steps: int) -> float:
     import tensorflow as tf
 
     from larq_dense.training.losses import make_loss
+    from larq_dense.training.recipe import Recipe
     from larq_dense.training.step import make_optimizers, make_train_step
 
     recipe = Recipe.load(path)
-    recipe = recipe.replace(model={**recipe.model, "precision": precision})
+    if precision == "float":
+        recipe = recipe.twin()
     task = recipe.get_task(".")
     classes = len(task.classes)
     model = recipe.build_model((None, None, 3), task=task)
