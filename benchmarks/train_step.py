@@ -55,11 +55,9 @@ def seconds_a_step(path: str, precision: str, steps: int) -> float:
     from larq_dense.training.step import make_optimizers, make_train_step
 
     recipe = Recipe.load(path)
-    if precision == "float":
-        recipe = recipe.twin()
     task = recipe.get_task(".")
     classes = len(task.classes)
-    model = recipe.build_model((None, None, 3), task=task)
+    model = recipe.build_model((None, None, 3), precision, task)
     optimizers = make_optimizers(model, recipe.optimizer, 100)
     loss = make_loss(recipe.loss, task, np.full(classes, 1 / classes))
     step = make_train_step(model, optimizers, loss)
