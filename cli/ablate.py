@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from larq_dense.training import Recipe
 
 Runs = dict[str, dict[int, dict[str, Any]]]
-"""What `train` returned, by arm and seed."""
+"""What `train` returned, with the steps of all stages, by arm and seed."""
+
+_ALIKE: dict[str, Callable[[Recipe], Any]] = {
+    "task": lambda recipe: recipe.task,
+    "input.height": lambda recipe: recipe.input.height,
+    "input.width": lambda recipe: recipe.input.width,
+    "data.validation": lambda recipe: recipe.data.validation,
+    "data.validation_limit": lambda recipe: recipe.data.validation_limit,
+}
+"""What all arms have in common, so that one table can hold them."""
 
 
 def _complete_arm(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
@@ -103,6 +112,7 @@ def command(
     from larq_dense.common.files import write_json, write_text
 
     import_tensorflow()
+    _check_networks(chosen, study, named, data)
     wanted = [(arm, chosen.seed + k) for k in range(seeds) for arm in named]
     try:
         runs = _train(chosen, study, wanted, data, folder)
@@ -133,27 +143,50 @@ def _load(recipe: str, steps: int | None, study_file: Path | None) -> tuple[Reci
         RecipeError: The recipe goes on in eight bits, or one of both is wrong.
     """
     chosen = load_recipe(recipe)
-    from larq_dense.evaluation.study import Study
+    from larq_dense.evaluation.study import Study, changed
 
     if chosen.quantize:
         raise RecipeError(f"{recipe} goes on in eight bits; name the recipe that it began with.")
     if steps is not None:
         chosen = chosen.replace(steps=steps, epochs=None)
+    study = Study.load(study_file) if study_file else Study.load()
+    values = changed(chosen.to_dict(), study.settled)
     # Another network's weights would fit the arms that are like it better than others.
-    chosen = chosen.replace(init=None)
-    return chosen, Study.load(study_file) if study_file else Study.load()
+    values["init"] = None
+    return type(chosen).from_dict(values, "the recipe as all arms have it"), study
 
 
 def _of_arm(recipe: Recipe, study: Study, arm: str) -> Recipe:
     """Return an arm's recipe.
 
     Raises:
-        LarqDenseError: There is no such arm, or its changes do not fit the recipe.
+        LarqDenseError: There is no such arm, its changes do not fit the recipe, or it would not be
+            measured on the same pictures as the others.
     """
     from larq_dense.evaluation.study import changed
 
     values = changed(recipe.to_dict(), study.settings(arm))
-    return type(recipe).from_dict(values, f"the recipe of arm {arm}")
+    found = type(recipe).from_dict(values, f"the recipe of arm {arm}")
+    for setting, of in _ALIKE.items():
+        if of(found) != of(recipe):
+            raise RecipeError(
+                f"arm {arm} has another {setting}, and its figures could not stand beside the "
+                "others; settle it for all arms, or compare runs by `larq-dense evaluate`."
+            )
+    return found
+
+
+def _check_networks(recipe: Recipe, study: Study, arms: list[str], data: Path) -> None:
+    """Build what the arms train, so that a wrong setting is found before hours of training.
+
+    Raises:
+        LarqDenseError: A network cannot be built.
+    """
+    task = recipe.get_task(data)
+    for arm in arms:
+        for stage in _stages(recipe, study, arm, Path()).values():
+            stage.build_model(task=task)
+    _forget_graphs()
 
 
 def _stages(recipe: Recipe, study: Study, arm: str, place: Path) -> dict[Path, Recipe]:
@@ -179,14 +212,15 @@ def _train(
     recipe: Recipe, study: Study, wanted: list[tuple[str, int]], data: Path, folder: Path
 ) -> Runs:
     """Train what is wanted; returns that and all that was finished before."""
-    import tensorflow as tf
-
     from larq_dense.training import train
 
     def run(arm: str, seed: int) -> None:
         place = folder / f"{arm}-seed{seed}"
+        steps = 0
         for part, stage in _stages(recipe.replace(seed=seed), study, arm, place).items():
-            runs[arm][seed] = train(stage, data, part)
+            found = train(stage, data, part)
+            steps += found["steps"]
+        runs[arm][seed] = {**found, "steps": steps}
 
     runs: Runs = {arm: {} for arm in study.arms}
     finished = list(_finished(folder, study))
@@ -196,10 +230,16 @@ def _train(
     for number, (arm, seed) in enumerate(missing, 1):
         click.echo(f"arm {arm}, seed {seed}: run {number} of {len(missing)}", err=True)
         run(arm, seed)
-        # Or the process would keep every arm's graph.
-        tf.keras.backend.clear_session()
-        gc.collect()
+        _forget_graphs()
     return {arm: dict(sorted(by_seed.items())) for arm, by_seed in runs.items() if by_seed}
+
+
+def _forget_graphs() -> None:
+    """Free what Keras would keep of every arm's network."""
+    import tensorflow as tf
+
+    tf.keras.backend.clear_session()
+    gc.collect()
 
 
 def _finished(folder: Path, study: Study) -> Iterator[tuple[str, int]]:

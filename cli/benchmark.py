@@ -195,12 +195,18 @@ def _measure_on_phone(
         phone_candidates,
         time_on_phone,
     )
+    from larq_dense.runtime.metadata import parse
 
     # First what fails at once: the phone, the NDK, LiteRT.
     phone = connect(serial)
     with tempfile.TemporaryDirectory() as folder:
         kit = build_kit(phone, litert, Path(folder))
         forms = _forms(model)
+        if parse(forms.binary_file).inputs[0].dtype == "int8":
+            raise LarqDenseError(
+                f"{model} takes int8 pictures, which the program on the phone does not have; name "
+                "a network with float between its binary layers."
+            )
         entrants = phone_candidates(
             threads,
             binary_file=forms.binary_file,

@@ -83,14 +83,17 @@ def command(
         raise DataError(f"{model} is a file already; name a zoo entry or a run's folder.")
     if output and android:
         raise DataError("--output and --android both say where to write; give one of them.")
-    if android and int8:
-        raise DataError("--android takes float files only so far; leave out --int8.")
     pictures = expand(images) if images else _bundled()
     keras = _open_int8(model, pictures if images else []) if int8 else open_keras(model)[0]
     from larq_dense.conversion import convert
+    from larq_dense.quantization import is_quantized
 
+    # A run in eight bits is so without the option, too.
+    quantized = is_quantized(keras)
+    if android and quantized:
+        raise DataError("--android takes float files only so far; leave out --int8.")
     result = convert(keras, images=pictures)
-    suffix = f"{'_int8' * int8}{FILE_SUFFIX}"
+    suffix = f"{'_int8' * quantized}{FILE_SUFFIX}"
     path = output or (android or Path()) / f"{result.spec.name}{suffix}"
     files = {path: result.content}
     if android:

@@ -9,6 +9,7 @@ import click
 from larq_dense.cli.models import import_tensorflow, open_twin
 from larq_dense.cli.options import FILE, FOLDER, json_option
 from larq_dense.cli.output import print_json, print_table, without_chatter
+from larq_dense.cli.pictures import Names, write_png
 
 if TYPE_CHECKING:
     from larq_dense.evaluation.benchmark import Timing
@@ -76,7 +77,8 @@ def _try_entry(name: str, images: tuple[Path, ...], output: Path, repeats: int) 
 
     model = zoo.load(name)
     predictor = Predictor.from_keras(model)
-    written = [_write_overlay(predictor, image, output) for image in images]
+    names = Names()
+    written = [_write_overlay(predictor, image, output, names) for image in images]
     click.echo("\n".join(f"wrote {path}" for path in written), err=True)
     click.echo(f"converting {name} and its twin, and timing both", err=True)
     with without_chatter():
@@ -102,20 +104,13 @@ def _try_entry(name: str, images: tuple[Path, ...], output: Path, repeats: int) 
     }
 
 
-def _write_overlay(predictor: Any, image: Path, output: Path) -> Path:
-    from io import BytesIO
-
-    from PIL import Image
-
-    from larq_dense.common.files import write_bytes
+def _write_overlay(predictor: Any, image: Path, output: Path, names: Names) -> Path:
     from larq_dense.common.images import overlay, read_image
 
     picture = read_image(image)
     labelled = overlay(picture, predictor.labels(picture), predictor.spec.palette)
-    png = BytesIO()
-    Image.fromarray(labelled).save(png, "PNG")
-    path = output / f"{predictor.spec.name}-{image.stem}.png"
-    write_bytes(path, png.getvalue())
+    path = output / f"{names.new(f'{predictor.spec.name}-{image.stem}')}.png"
+    write_png(path, labelled)
     return path
 
 

@@ -11,6 +11,7 @@ from larq_dense.cli.models import open_keras
 from larq_dense.cli.options import FOLDER, data_option, json_option
 from larq_dense.cli.output import print_json, print_table
 from larq_dense.cli.progress import progress
+from larq_dense.common.errors import LarqDenseError
 
 Latency = dict[str, dict[int, float]]
 """Milliseconds by the number of branches, by what ran."""
@@ -70,6 +71,7 @@ def command(
     from larq_dense.evaluation.report import prepare_folder
 
     network, task = open_keras(model)
+    _check_binary(model)
     samples = spread(task.samples(data, split), limit)
     if output is not None:
         prepare_folder(output)
@@ -109,6 +111,23 @@ def command(
     _print(document)
     if output is not None:
         click.echo(f"wrote {output / 'diagnosis.json'} and {output / 'diagnosis.png'}")
+
+
+def _check_binary(model: str) -> None:
+    """Refuse what the checks do not apply to.
+
+    Raises:
+        LarqDenseError: The network is not binary, or in eight bits.
+    """
+    from larq_dense import zoo
+
+    recipe = zoo.find(model).recipe()
+    if recipe.quantize:
+        raise LarqDenseError(f"{model} is in eight bits; name the run that it began with.")
+    if recipe.precision != "binary":
+        raise LarqDenseError(
+            f"{model} is not binary (model.precision is {recipe.precision}); name a binary run."
+        )
 
 
 def _latency(model: str, repeats: int) -> Latency:

@@ -18,7 +18,7 @@ def measure_cost(recipes: "Mapping[str, Recipe]", task: "Task") -> dict[str, dic
     """Count and time each arm's network, with random weights, on one thread.
 
     Args:
-        recipes: Each arm's recipe.
+        recipes: Each arm's recipe; all have one input size.
         task: Their task.
 
     Returns:

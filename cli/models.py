@@ -71,16 +71,18 @@ def open_keras(model: str) -> "tuple[tf.keras.Model, Task]":
     """
     from larq_dense import zoo
 
-    run = Path(model)
-    if (run / BEST).is_file():
-        import_tensorflow()
-        return _open_run(run)
-    if (run / "recipe.yaml").is_file() and not (run / "weights.sha256").is_file():
-        raise DataError(f"{model} holds no {BEST} yet; train on until its first validation.")
-    if run.is_dir() and not (run / "recipe.yaml").is_file() and model not in zoo.list_entries():
-        raise DataError(
-            f"{model} is neither an entry's folder nor a run's: it holds no recipe.yaml."
-        )
+    # A name means the entry, as it does to `zoo.find`, whatever folder is called the same.
+    if model not in zoo.list_entries():
+        run = Path(model)
+        if (run / BEST).is_file():
+            import_tensorflow()
+            return _open_run(run)
+        if run.is_dir() and not (run / "recipe.yaml").is_file():
+            raise DataError(
+                f"{model} is neither an entry's folder nor a run's: it holds no recipe.yaml."
+            )
+        if run.is_dir() and not (run / "weights.sha256").is_file():
+            raise DataError(f"{model} holds no {BEST} yet; train on until its first validation.")
     task = zoo.find(model).task()
     import_tensorflow()
     return zoo.load(model), task

@@ -2,6 +2,7 @@
 
 import glob
 import io
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ def expand(arguments: Iterable[str]) -> list[Path]:
     A file is taken whatever its suffix; of a folder, the pictures directly in it.
 
     Raises:
-        DataError: A folder holds no picture, or a glob matches nothing.
+        DataError: A folder holds no picture, or a glob is wrong or matches nothing.
     """
     found: dict[Path, None] = {}
     for argument in arguments:
@@ -34,11 +35,28 @@ def _expand(argument: str) -> list[Path]:
         return pictures
     if path.exists() or not glob.has_magic(argument):
         return [path]
-    matches = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
+    try:
+        matches = list(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    except ValueError as error:  # such as ** with something beside it
+        raise DataError(f"{argument} is no pattern for files: {error}.") from error
     files = sorted(match for match in matches if match.is_file())
     if not files:
         raise DataError(f"no file matches {argument}; check the pattern.")
     return files
+
+
+class Names:
+    """Names of files to write, none twice."""
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+
+    def new(self, stem: str) -> str:
+        """Return `stem`, with a number where it was given out before."""
+        numbered = (f"{stem}-{number}" for number in itertools.count(2))
+        name = next(name for name in itertools.chain([stem], numbered) if name not in self._used)
+        self._used.add(name)
+        return name
 
 
 def write_png(path: Path, pixels: Any, palette: Any = None) -> None:

@@ -1,6 +1,5 @@
 """`larq-dense predict`: label pictures."""
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -61,14 +60,14 @@ def command(
       larq-dense predict ecssd photo.jpg --json
     """
     from larq_dense.cli.output import print_json
-    from larq_dense.cli.pictures import expand
+    from larq_dense.cli.pictures import Names, expand
     from larq_dense.cli.progress import progress
     from larq_dense.common.errors import DataError, LarqDenseError
 
     pictures = expand(images)
     predictor = _predictor(model, entry, runtime, threads)
     folder = output or (None if as_json else _DEFAULT_OUTPUT)
-    names = _Names()
+    names = Names()
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     for path in progress(pictures, "predicting"):
@@ -86,18 +85,6 @@ def command(
         raise LarqDenseError(
             f"{len(failed)} of {len(pictures)} pictures could not be read; replace or remove them."
         )
-
-
-class _Names:
-    """Names of files to write, none twice."""
-
-    def __init__(self) -> None:
-        self._used: Counter[str] = Counter()
-
-    def new(self, stem: str) -> str:
-        """Return `stem`, with a number where two pictures share it."""
-        self._used[stem] += 1
-        return stem if self._used[stem] == 1 else f"{stem}-{self._used[stem]}"
 
 
 def _predictor(

@@ -21,6 +21,7 @@ _SUBMODULES = (
     "training",
     "evaluation",
     "conversion",
+    "quantization",
     "runtime",
     "zoo",
     "cli",

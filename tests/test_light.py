@@ -28,7 +28,7 @@ from larq_dense.runtime import xnor
 # Of the extra's packages, those that this package imports.
 EXTRA = ("tensorflow", "tf_keras", "larq", "larq_zoo", "larq_compute_engine", "keras_cv")
 EXTRA += ("tensorflow_model_optimization", "cityscapesscripts", "py_sod_metrics", "pydantic")
-EXTRA += ("yaml", "rich", "matplotlib", "skimage", "safetensors")
+EXTRA += ("yaml", "rich", "matplotlib", "skimage", "safetensors", "filelock")
 
 LIGHT_PARTS = ("common", "runtime", "zoo", "cli")
 LIGHT_MODULES = ("version", "evaluation", "evaluation.adb", "evaluation.benchmark")

@@ -53,11 +53,20 @@ class Entry:
         return ModelSpec.for_task(self.name, self.task(), preprocessing, notice(self))
 
     def metrics(self) -> dict[str, Any]:
-        """Return what was measured, or an empty dictionary for an entry not measured yet."""
+        """Return what was measured, or an empty dictionary for an entry not measured yet.
+
+        Raises:
+            LarqDenseError: The file is damaged.
+        """
         path = self.folder / "metrics.json"
         if not path.exists():
             return {}
-        measured: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            measured: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise LarqDenseError(
+                f"{path} is damaged ({error}); install larq-dense or publish the entry again."
+            ) from error
         return measured
 
     def int8(self) -> "Entry":
@@ -98,7 +107,7 @@ class Entry:
         path = self.folder / "weights.sha256"
         try:
             return path.read_text(encoding="utf-8").split()[0]
-        except (OSError, IndexError) as error:
+        except (OSError, ValueError, IndexError) as error:
             raise WeightsError(
                 f"the entry {self.name!r} has no published weights; pass weights=None to start "
                 "from random ones."

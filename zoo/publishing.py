@@ -1,5 +1,6 @@
 """From a training run to an entry."""
 
+import operator
 import shutil
 import subprocess
 import tempfile
@@ -65,12 +66,9 @@ def publish(
             f"cannot write {root}: {error.strerror}; choose another folder for the entry."
         ) from error
     with staging as folder:
+        if recipe.quantize:
+            _check_variant(run_dir, recipe, target)
         staged = _pack(run_dir, recipe, Entry(name, Path(folder) / name))
-        if recipe.quantize and not target.is_published:
-            raise LarqDenseError(
-                f"there is no entry {name} whose variant {run_dir} could be; publish its float "
-                "weights first."
-            )
         write_json(staged.folder / "metrics.json", _origin(name) | measure(staged))
         if recipe.quantize:
             _install(staged, target.int8().folder)
@@ -80,6 +78,27 @@ def publish(
             _install(staged, target.folder)
     write_text(target.folder / "card.md", card(target))
     return target
+
+
+def _check_variant(run_dir: Path, recipe: "Recipe", target: Entry) -> None:
+    """Refuse a run in eight bits that is not of the entry's network.
+
+    Raises:
+        LarqDenseError: There is no such entry, or it is for another task, network or data.
+    """
+    if not target.is_published:
+        raise LarqDenseError(
+            f"there is no entry {target.name} whose variant {run_dir} could be; publish its float "
+            "weights first."
+        )
+    entry = target.recipe()
+    for setting in ("task", "model", "input", "data.validation"):
+        values = [operator.attrgetter(setting)(each) for each in (recipe, entry)]
+        if values[0] != values[1]:
+            raise LarqDenseError(
+                f"{run_dir} is no variant of the entry {target.name}, for its recipe has another "
+                f"{setting}; name the entry that it began with."
+            )
 
 
 def _drop_what_was_beside(target: Entry, recipe: "Recipe") -> None:

@@ -52,6 +52,13 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
             Path(beside).unlink(missing_ok=True)
 
 
+def remove_unfinished(path: str | Path) -> None:
+    """Remove what killed processes left beside `path` of files that they were writing."""
+    path = Path(path)
+    for beside in path.parent.glob(f".{path.name}.*"):
+        beside.unlink(missing_ok=True)
+
+
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write `content` to `path`, whole or not at all."""
     with atomic_write(path) as file:
@@ -95,6 +102,6 @@ def read_yaml(path: str | Path, title: str) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text file"
         raise RecipeError(f"cannot read {title} {path}: {reason}.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter for a date that there is not
         problem = " ".join(str(error).split())
         raise RecipeError(f"{title} {path} is not valid YAML: {problem}.") from error

@@ -4,7 +4,7 @@ import tempfile
 
 import tensorflow as tf
 
-from larq_dense.common.errors import ConversionError
+from larq_dense.common.errors import ConversionError, LarqDenseError
 
 
 def to_flatbuffer(model: tf.keras.Model, input_shape: tuple[int, ...], int8: bool = False) -> bytes:
@@ -24,6 +24,7 @@ def to_flatbuffer(model: tf.keras.Model, input_shape: tuple[int, ...], int8: boo
     Raises:
         ConversionError: The model computes in another type than float32, or the converter
             refuses it.
+        LarqDenseError: The folder of temporary files is full or not writable.
     """
     if model.dtype_policy.name != "float32":
         raise ConversionError(
@@ -36,7 +37,13 @@ def to_flatbuffer(model: tf.keras.Model, input_shape: tuple[int, ...], int8: boo
     # Without this option, saving traces the gradient of every quantizer, which takes a minute.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=signature, options=options)
+        try:
+            tf.saved_model.save(module, folder, signatures=signature, options=options)
+        except (tf.errors.OpError, OSError) as error:  # a full disk is either
+            raise LarqDenseError(
+                f"cannot write the network in {folder}: {error}; make room there, or let TMPDIR "
+                "name another folder."
+            ) from error
         try:
             return _convert(folder, tf.int8 if int8 else tf.float32)
         except Exception as error:  # the converter's errors share no base class

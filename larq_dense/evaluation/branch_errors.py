@@ -117,7 +117,7 @@ def _sites(model: tf.keras.Model) -> Iterable[_Site]:
             site = _Site(source.name, source.input, 1, source, layer)
         else:
             continue
-        if site.conv.thresholds:
+        if site.conv.precision == "binary" and site.conv.branches > 1:
             yield site
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,8 +187,8 @@ def _read_litert(path: Path, abi: str) -> bytes:
             for name in archive.namelist():
                 if name in inside:
                     return archive.read(name)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot read {path}: {error}.") from error
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise DataError(f"cannot read {path}: {error}; download it again.") from error
     raise DataError(
         f"{path} holds neither {' nor '.join(inside)}; take the .aar of "
         "com.google.ai.edge.litert:litert."

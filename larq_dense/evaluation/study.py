@@ -86,10 +86,11 @@ class Study(_Section):
             return cls.model_validate(read_yaml(path, "the study"))
         except ValidationError as error:
             found = error.errors()[0]
-            where = ".".join(map(str, found["loc"])) or "study"
-            raise RecipeError(
-                f"the study {path} has a wrong {where}: {found['msg'].lower()}."
-            ) from None
+            where = ".".join(map(str, found["loc"]))
+            message = found["msg"].removeprefix("Value error, ")
+            message = message[0].lower() + message[1:]
+            wrong = f"has a wrong {where}" if where else "is wrong"
+            raise RecipeError(f"the study {path} {wrong}: {message}.") from None
 
     def settings(self, arm: str) -> Settings:
         """Return all that an arm settles.

@@ -67,25 +67,19 @@ def save_weights(model: tf.keras.Model, path: str | Path, *, unpacked: bool = Fa
     return sha256(content)
 
 
-def read_weights(path: str | Path, expected_sha256: str | None = None) -> dict[str, NDArray[Any]]:
+def read_weights(path: str | Path) -> dict[str, NDArray[Any]]:
     """Read a weight file's values, binary kernels as -0.1 and +0.1.
 
     Args:
         path: A file that `save_weights` wrote.
-        expected_sha256: Refuse any other content.
 
     Raises:
-        WeightsError: The file is missing, damaged, of another format or another content.
+        WeightsError: The file is missing, damaged or of another format.
     """
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise WeightsError(f"cannot read the weights {path}: {error.strerror}.") from error
-    if expected_sha256 is not None and sha256(content) != expected_sha256:
-        raise WeightsError(
-            f"the weights {path} are not the published ones (SHA-256 {sha256(content)[:12]}…, "
-            f"expected {expected_sha256[:12]}…); install or download them again."
-        )
     try:
         tensors = load(content)
         metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
@@ -106,20 +100,13 @@ def _unpack(
     return tensors
 
 
-def load_weights(
-    model: tf.keras.Model,
-    path: str | Path,
-    *,
-    strict: bool = True,
-    expected_sha256: str | None = None,
-) -> LoadReport:
+def load_weights(model: tf.keras.Model, path: str | Path, *, strict: bool = True) -> LoadReport:
     """Load a weight file into a model, matched by name and shape.
 
     Args:
         model: The model.
         path: A file that `save_weights` wrote.
         strict: Refuse a file that does not hold every variable of the model, or holds more.
-        expected_sha256: Refuse any other content.
 
     Returns:
         Which names matched.
@@ -128,7 +115,7 @@ def load_weights(
         WeightsError: The file cannot be used, or, if `strict`, does not fit the model; the model
             is unchanged then.
     """
-    values = read_weights(path, expected_sha256)
+    values = read_weights(path)
     matches = {
         v.name: v
         for v in model.variables

@@ -106,7 +106,10 @@ class XnorInterpreter:
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the logits of one picture; see `LceInterpreter.run`."""
         self._interpreter.set_tensor(self._input, self._ends.encode(inputs))
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise LarqDenseError(f"the XNOR runtime failed: {error}") from error
         return self._ends.decode(self._interpreter.get_tensor(self._output))
 
 

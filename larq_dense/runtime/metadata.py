@@ -8,6 +8,7 @@ SHA-256 of the FlatBuffer, because LCE's interpreter crashes on damaged files.
 import io
 import json
 import zipfile
+import zlib
 from pathlib import Path
 
 from larq_dense.common.errors import DataError
@@ -78,7 +79,7 @@ def spec_of(file: TfliteFile) -> ModelSpec | None:
         return None
     try:
         values = json.loads(file.metadata[METADATA_NAME])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"a model's description is not JSON: {error}.") from error
     return ModelSpec.from_dict(values)
 
@@ -88,5 +89,6 @@ def _digest_matches(content: bytes) -> bool:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             length, expected = archive.read(DIGEST_FILE).decode().split()
             return sha256(content[: int(length)]) == expected
-    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError):
+    # What `zipfile` raises for damage depends on where it is.
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError):
         return False

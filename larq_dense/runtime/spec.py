@@ -108,7 +108,7 @@ class ModelSpec:
                 preprocessing=Preprocessing.from_dict(values["preprocessing"]),
                 description=str(values.get("description", "")),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(
                 f"a model's description is incomplete or damaged: {error!r}."
             ) from error

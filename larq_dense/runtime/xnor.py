@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from larq_dense.common.errors import LarqDenseError
+from larq_dense.common.errors import DataError, LarqDenseError
 from larq_dense.common.extra import is_installed
 
 _LIBRARY = "liblarq_dense_xnor.so"
@@ -183,7 +183,8 @@ def load(
         `input_shape` and `output_shape`.
 
     Raises:
-        LarqDenseError: The runtime is not available here, or it cannot run this model.
+        LarqDenseError: The runtime is not available here.
+        DataError: It cannot run this model.
     """
     reason = why_unavailable()
     if reason is not None:
@@ -206,5 +207,5 @@ def load(
         )
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError, OSError) as error:
-        raise LarqDenseError(f"the XNOR runtime cannot run this model: {error}") from error
+        raise DataError(f"the XNOR runtime cannot run this model: {error}") from error
     return interpreter

@@ -45,7 +45,9 @@ def _pairs(root: Path, split: str) -> list[Pair]:
     if not listing.is_file():
         return two_folders(root / split, root / f"{split}{_MASK_END}")
     pairs = []
-    for number, line in enumerate(listing.read_text(encoding="utf-8-sig").splitlines(), 1):
+    # As in `plain.read_list`: a name in another encoding is reported as missing.
+    text = listing.read_text(encoding="utf-8-sig", errors="replace")
+    for number, line in enumerate(text.splitlines(), 1):
         paths = line.split()
         if paths and len(paths) != 2:
             raise DataError(

@@ -70,9 +70,6 @@ def read_classes(root: Path) -> OwnClasses:
             f"cannot read {path}: {error.strerror}; write one with the names and colours of your "
             "classes."
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path} is not valid YAML: {reason}.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -80,6 +77,9 @@ def read_classes(root: Path) -> OwnClasses:
             f"{path} is wrong at {where}: {first['msg']}; it needs `classes:` (a list of name "
             "and color) and may have `ignore:`."
         ) from error
+    except (yaml.YAMLError, ValueError) as error:  # the latter for bytes or dates that are none
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path} is not valid YAML: {reason}.") from error
     problem = _problem(content)
     if problem:
         raise DataError(f"{path} is wrong: {problem}.")

@@ -32,11 +32,6 @@ class Sample:
     mask: Path | None
     encoding: Encoding
 
-    @property
-    def source(self) -> str:
-        """The name of the label encoding."""
-        return self.encoding.name
-
 
 @dataclass(frozen=True)
 class DataSource:
@@ -158,7 +153,6 @@ def find_samples(
     *,
     labels: str | None = None,
     within: str | None = None,
-    strict: bool = True,
 ) -> list[Sample]:
     """Find the frames of one split; see `Task.samples`."""
     pairs, encoding = find_pairs(task, root, split, labels)
@@ -169,7 +163,7 @@ def find_samples(
     for pair in pairs:
         if pair.image is None:
             raise DataError(f"{root} has no image for {pair.stem!r} of its split {split!r}.")
-        if pair.mask is None and strict:
+        if pair.mask is None:
             raise DataError(
                 f"the image {pair.image} has no mask; add one or take it off the split {split!r}."
             )

@@ -129,7 +129,6 @@ class Task:
         *,
         labels: str | None = None,
         within: str | None = None,
-        strict: bool = True,
     ) -> list[Sample]:
         """Find the frames of one split.
 
@@ -139,13 +138,12 @@ class Task:
             labels: Name of the label encoding of a plain folder, where it is not `classes.yaml`
                 and can be told neither from the folder's name nor from the masks.
             within: Keep only stems that this other list of a plain folder has, too.
-            strict: Fail on a picture without mask; else it comes with `mask=None`.
 
         Raises:
             DataError: The folder is not there or in no known layout, the split is missing or
                 empty, a listed picture or a mask is missing, or the labels do not suit.
         """
-        return find_samples(self, Path(root), split, labels=labels, within=within, strict=strict)
+        return find_samples(self, Path(root), split, labels=labels, within=within)
 
     def join(self, data_root: str | Path, sources: Iterable[DataSource]) -> list[Sample]:
         """Find the frames of several sources, one after the other.
@@ -177,7 +175,6 @@ class Task:
         values = sample.encoding.read(sample.mask)
         height, width = image_size(sample.image)
         if values.shape != (height, width):
-            rows, columns = values.shape
             rows, columns = values.shape
             raise DataError(
                 f"the mask {sample.mask} is {columns} x {rows}, but its image is {width} x "

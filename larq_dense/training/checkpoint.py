@@ -33,6 +33,8 @@ class Progress:
 
     Attributes:
         step: Steps done.
+        positions: Training pictures in one pass, from which order and length follow; None in
+            checkpoints that older versions wrote.
         loss_sum: Sum of this epoch's losses so far.
         loss_count: Their number.
         best: Highest score so far; None before the first validation.
@@ -45,6 +47,7 @@ class Progress:
     """
 
     step: int = 0
+    positions: int | None = None
     loss_sum: float = 0.0
     loss_count: int = 0
     best: float | None = None
@@ -124,6 +127,6 @@ def _key(index: int, name: str) -> str:
 
 def _damaged(path: Path) -> WeightsError:
     return WeightsError(
-        f"the checkpoint {path} is damaged or belongs to another model; remove the run's folder "
-        "and train again."
+        f"the checkpoint {path} is damaged or belongs to another model; train in another folder, "
+        "by `--init` from the best weights here if there are any."
     )

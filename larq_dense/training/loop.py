@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from larq_dense.common.machine import processor
 from larq_dense.models.weights import save_weights
 from larq_dense.training.checkpoint import Progress, read_progress
 from larq_dense.training.distribution import Distribution
+from larq_dense.training.exclusive import alone_in
 from larq_dense.training.initial import BEST
 from larq_dense.training.logs import CsvLog, ProgressLine, TensorBoardLog
 from larq_dense.training.recipe import Recipe
@@ -29,6 +30,7 @@ from larq_dense.training.session import Session, load_data
 
 RECIPE = "recipe.yaml"
 METRICS = "metrics.json"
+PUBLISHED = "weights.sha256"
 CLASSES = "classes.yaml"
 
 BFLOAT16 = {"avx512_bf16", "amx_bf16"}
@@ -66,20 +68,21 @@ def train(
         best weights), `best_epoch`, `metrics` (by source), `stopped_early` and `seconds`.
 
     Raises:
-        LarqDenseError: Data, recipe, checkpoint or folder are not what they should be, or the
-            loss is no longer a number.
+        LarqDenseError: Data, recipe, checkpoint or folder are not what they should be, another
+            process trains there, or the loss is no longer a number.
         Interrupted: The user pressed Ctrl-C.
     """
     # Workers must find each other before TensorFlow has run anything.
     distribution = Distribution(distribute, recipe.batch_size)
     data_root, run_dir = Path(data_root), Path(run_dir)
-    state = _open_run(recipe, run_dir, resume, distribution)
-    if not state.finished:
-        tf.keras.utils.set_random_seed(recipe.seed)
-        if recipe.deterministic:
-            tf.config.experimental.enable_op_determinism()
-        with _convolving_in_bfloat16(recipe.bfloat16):
-            _Loop(recipe, data_root, run_dir, distribution, state, progress).go()
+    with alone_in(run_dir) if distribution.is_chief else nullcontext():
+        state = _open_run(recipe, run_dir, resume, distribution)
+        if not state.finished:
+            tf.keras.utils.set_random_seed(recipe.seed)
+            if recipe.deterministic:
+                tf.config.experimental.enable_op_determinism()
+            with _convolving_in_bfloat16(recipe.bfloat16), _within_memory(recipe):
+                _Loop(recipe, data_root, run_dir, distribution, state, progress).go()
     return {
         "run": str(run_dir),
         "steps": state.step,
@@ -95,6 +98,13 @@ def _open_run(recipe: Recipe, run_dir: Path, resume: bool, distribution: Distrib
     """Make a run's folder, or check that it holds a run of this recipe."""
     state = read_progress(run_dir)
     if state is None:
+        # Without a checkpoint there is nothing to go on from, and all would be overwritten.
+        for kept in (BEST, PUBLISHED):
+            if (run_dir / kept).exists():
+                raise LarqDenseError(
+                    f"{run_dir} holds {kept}, but no checkpoint to go on from; name another "
+                    "folder, or remove that file."
+                )
         if distribution.is_chief:
             recipe.save(run_dir / RECIPE)
         return Progress()
@@ -130,6 +140,12 @@ class _Loop:
             classes = recipe.classes_file(data_root).read_text(encoding="utf-8")
             write_text(run_dir / CLASSES, classes)
         data = load_data(recipe, task, data_root)
+        if state.positions not in (None, data.positions):
+            raise LarqDenseError(
+                f"the training sources hold {data.positions} pictures now, and held "
+                f"{state.positions} when {run_dir} began; restore them, or name another folder."
+            )
+        state.positions = data.positions
         self._total, self._per_epoch = recipe.total_steps(data.positions)
         self._epochs = math.ceil(self._total / self._per_epoch)
         shown = shown and distribution.is_chief
@@ -294,6 +310,19 @@ def _convolving_in_bfloat16(chosen: bool) -> Iterator[None]:
         yield
     finally:
         options.set_experimental_options({key: before})
+
+
+@contextmanager
+def _within_memory(recipe: Recipe) -> Iterator[None]:
+    """Say what to make smaller where a device has too little memory."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        height, width = recipe.crop
+        raise RecipeError(
+            f"not enough memory for steps of {recipe.batch_size} crops of {height}x{width}; lower "
+            "batch_size or crop, and train in a new folder."
+        ) from error
 
 
 @contextmanager

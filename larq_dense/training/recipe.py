@@ -110,6 +110,8 @@ class Recipe(Section):
     def _check_quantize(self) -> Recipe:
         if self.quantize and self.init is None:
             raise ValueError("quantize goes on from trained weights; name them as init")
+        if self.quantize and self.optimizer.average:
+            raise ValueError("quantize keeps no moving average; set optimizer.average to 0")
         return self
 
     @classmethod
@@ -222,15 +224,23 @@ class Recipe(Section):
         return tasks.from_folder(self.classes_file(root).parent)
 
     def classes_file(self, root: str | Path) -> Path:
-        """Return where the task `"folder"` finds its classes: in `root` or the first source."""
-        own = Path(root) / "classes.yaml"
-        return own if own.is_file() else Path(root) / self.data.train[0].folder / own.name
+        """Return where the task `"folder"` finds its classes.
+
+        Args:
+            root: A run's or an entry's folder, which has its own, or the data root, where the
+                first training source has them.
+        """
+        name, root = "classes.yaml", Path(root)
+        if (root / "recipe.yaml").is_file() and (root / name).is_file():
+            return root / name
+        return root / self.data.train[0].folder / name
 
     def build_model(
         self,
         input_shape: tuple[int | None, int | None, int] | None = None,
         precision: Precision | None = None,
         task: Task | None = None,
+        imagenet: bool = False,
     ) -> tf.keras.Model:
         """Build the recipe's network with new weights; a quantized one's ranges are empty.
 
@@ -238,9 +248,12 @@ class Recipe(Section):
             input_shape: (height, width, 3); the recipe's input size if not given.
             precision: Instead of the recipe's; the network is not quantized then.
             task: Instead of looking up the recipe's.
+            imagenet: Let larq-zoo's encoders begin with ImageNet weights where `model` says so,
+                which downloads them: for a training, not for what loads other weights next.
 
         Raises:
             RecipeError: `model` holds an unknown or wrong setting.
+            WeightsError: The ImageNet weights cannot be downloaded.
         """
         import inspect
 
@@ -254,6 +267,9 @@ class Recipe(Section):
         for key in settings:
             if key not in known:
                 raise RecipeError(f"model.{key} is not a setting; known: {', '.join(known)}.")
+        options = settings.get("encoder_options")
+        if not imagenet and isinstance(options, dict) and "imagenet" in options:
+            settings["encoder_options"] = {**options, "imagenet": False}
         shape = input_shape or (self.input.height, self.input.width, 3)
         try:
             model = models.build(task, input_shape=shape, **settings)

@@ -92,7 +92,7 @@ class Session:
         self._task = task
         self._total_steps = total_steps
         with distribution.strategy.scope():
-            self._model = recipe.build_model(SHAPE, task=task)
+            self._model = recipe.build_model(SHAPE, task=task, imagenet=True)
             self._optimizers = make_optimizers(self._model, recipe.optimizer, total_steps)
             decay = recipe.optimizer.average
             self._average = MovingAverage(self._model, decay) if decay else None

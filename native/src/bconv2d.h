@@ -55,8 +55,6 @@ class BinaryConv {
   Range input_rows(int64_t row) const;
   int64_t rows() const { return int64_t{output_.dims[0]} * output_.dims[1]; }
   size_t workspace_bytes() const { return workspace_bytes_; }  // for each thread
-  ConvKind kind() const { return kind_; }
-  int32_t channels_out() const { return channels_out_; }
   // Channels of a segment, rounded up to whole blocks: what `limit` must be padded to.
   size_t padded_segment() const { return segment_blocks_ * static_cast<size_t>(kernels_->block); }
 

@@ -122,9 +122,11 @@ bool is_glue_node(TfLiteContext* context, const Kernels& kernels, const TfLiteIn
   switch (op.kind) {
     case OpKind::kClamp:
     case OpKind::kRound:
-      return true;
+      return first.rank >= 1;
     case OpKind::kConv2d:
-      return is_int8 && kernels.conv_bytes != nullptr && first.rank == 4 && output.rank == 4;
+      // The filter's rank is known; with fewer channels than the input it would be in groups.
+      return is_int8 && kernels.conv_bytes != nullptr && first.rank == 4 && output.rank == 4 &&
+             first.dims[3] == context->tensors[op.inputs[1]].dims->data[3];
     case OpKind::kDepthToSpace:
       return first.rank == 4;
     case OpKind::kAddN:

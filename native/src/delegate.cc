@@ -55,8 +55,9 @@ const char* check_layout(TfLiteContext* context) {
     }
     Shape shape;
     size_t count;
-    if (tensor.allocation_type != kTfLiteMmapRo || element_size(tensor.type) == 0 ||
-        !read_shape(tensor, &shape) || !count_elements(shape, &count) ||
+    // A sparse constant holds fewer bytes than its shape says.
+    if (tensor.allocation_type != kTfLiteMmapRo || tensor.sparsity != nullptr ||
+        element_size(tensor.type) == 0 || !read_shape(tensor, &shape) || !count_elements(shape, &count) ||
         !checked_mul(count, element_size(tensor.type), &count)) {
       continue;
     }

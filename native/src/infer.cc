@@ -187,7 +187,7 @@ const char* infer_concat(const Inference& it) {
     const Value& part = it.value(i);
     if (part.type != it.input.type || part.shape.rank != 4 || shape.rank != 4 ||
         part.shape.dims[0] != shape.dims[0] || part.shape.dims[1] != shape.dims[1] ||
-        part.shape.dims[2] != shape.dims[2]) {
+        part.shape.dims[2] != shape.dims[2] || part.shape.dims[3] <= 0) {
       return "concatenation: the shapes or types are not supported here";
     }
     channels += part.shape.dims[3];

@@ -244,7 +244,8 @@ size_t element_size(int type) {
 }
 
 bool is_constant(const TfLiteTensor& tensor) {
-  return tensor.allocation_type == kTfLiteMmapRo && tensor.data != nullptr;
+  return tensor.allocation_type == kTfLiteMmapRo && tensor.data != nullptr &&
+         tensor.sparsity == nullptr;
 }
 
 bool read_shape(const TfLiteTensor& tensor, Shape* shape) {

@@ -18,7 +18,7 @@ bool copy_ints(const TfLiteIntArray* from, Array<int>* to) {
 void Partition::init(TfLiteContext* context, const TfLiteDelegateParams& params,
                      const Kernels* kernels) {
   kernels_ = kernels;
-  if (!copy_ints(params.input_tensors, &inputs_) || !copy_ints(params.output_tensors, &outputs_)) {
+  if (!copy_ints(params.output_tensors, &outputs_)) {
     init_error_ = kNoMemory;
     return;
   }

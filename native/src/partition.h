@@ -226,7 +226,7 @@ class Partition {
   List<Value> values_;
   List<Step> steps_;
   List<Stream> streams_;
-  Array<int> inputs_, outputs_;  // tensors
+  Array<int> outputs_;  // tensors
   Array<uint8_t> arena_;
   Array<void*> pointers_;  // of each value, set before the steps run
   Array<uint8_t> workspace_;

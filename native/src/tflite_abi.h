@@ -20,7 +20,7 @@ enum TfLiteType {
   kTfLiteInt8 = 9,
 };
 
-enum TfLiteAllocationType { kTfLiteMmapRo = 1, kTfLiteDynamic = 4, kTfLitePersistentRo = 5 };
+enum TfLiteAllocationType { kTfLiteMmapRo = 1, kTfLiteDynamic = 4 };
 
 enum TfLiteBuiltin {
   kTfLiteBuiltinAdd = 0,

@@ -34,6 +34,7 @@ void ThreadPool::resize(int threads) {
 
 void ThreadPool::start(int threads) {
   stop();
+  if (owner_process_ != getpid()) forget_parent();
   store(stopping_, false);
   owner_process_ = getpid();
   // Signals belong to the program's own threads (Python's interrupt, for one).
@@ -58,6 +59,15 @@ void ThreadPool::stop() {
     for (int i = 1; i < threads_; ++i) pthread_join(handles_[i], nullptr);
   }
   threads_ = 1;
+}
+
+// What a fork copies may be locked, or wait for threads that only the parent has.
+void ThreadPool::forget_parent() {
+  pthread_mutex_init(&mutex_, nullptr);
+  pthread_cond_init(&wake_, nullptr);
+  pthread_cond_init(&done_, nullptr);
+  store(sleepers_, 0);
+  store(caller_waits_, false);
 }
 
 void* ThreadPool::entry(void* argument) {

@@ -47,6 +47,7 @@ class ThreadPool {
   bool has_work(uint64_t seen) const;
   void start(int threads);
   void stop();
+  void forget_parent();
 
   struct Start {
     ThreadPool* pool;

@@ -136,6 +136,8 @@ arms:
   plain: {title: as it is}
   two-stages: {title: two stages, first: {model.precision: activations}}
   wrong: {title: wrong, changes: {optimizer.speed: 2}}
+  network: {title: a wrong network, changes: {model.branchs: 5}}
+  larger: {title: larger pictures, changes: {input.height: 96}}
 claims:
   - {claim: two stages gain, arm: two-stages, against: plain}
 """
@@ -148,6 +150,12 @@ def test_a_study_of_ones_own(recipe: Path, tiny_data: Path, tmp_path: Path) -> N
     wrong = invoke(*arguments)
     assert wrong.exit_code == 1
     assert "the recipe of arm wrong has an unknown setting optimizer.speed" in wrong.stderr
+    network = invoke(*arguments, "--arm", "plain", "--arm", "network")
+    assert network.exit_code == 1
+    assert "model.branchs is not a setting" in network.stderr
+    larger = invoke(*arguments, "--arm", "plain", "--arm", "larger")
+    assert larger.exit_code == 1
+    assert "arm larger has another input.height" in larger.stderr
     short = invoke(*arguments[:-1], 1, "--arm", "two-stages")
     assert short.exit_code == 1
     assert "too short for both" in short.stderr
@@ -162,5 +170,7 @@ def test_a_study_of_ones_own(recipe: Path, tiny_data: Path, tmp_path: Path) -> N
     assert last["model"].get("precision", "binary") == "binary" and last["steps"] == 2
     assert last["init"] == str(place / "first")
     assert "begins with" in done.stderr
-    (arm,) = json.loads(done.stdout)["arms"]
+    document = json.loads(done.stdout)
+    assert document["steps"] == 3
+    (arm,) = document["arms"]
     assert arm["first"] == {"model.precision": "activations"}

@@ -10,9 +10,13 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from larq_dense.cli import main, models
+from larq_dense.cli.models import open_keras
 from larq_dense.models import binary_layers
+from larq_dense.models.weights import save_weights
+from larq_dense.quantization import quantize
 from larq_dense.runtime import Predictor, read_spec
 from larq_dense.runtime.tflite_file import TfliteFile
+from larq_dense.training import Recipe
 
 
 def run(*arguments: object) -> Result:
@@ -85,6 +89,24 @@ def test_leaves_no_float_in_an_int8_file(
     assert labels.shape == picture.shape[:2]
 
 
+def test_a_run_in_eight_bits_is_so_without_the_option(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(tiny.pictures()[0]).save("picture.png")
+    recipe = Recipe.load(tiny_run / "recipe.yaml")
+    model, _ = open_keras(str(tiny_run))
+    quantized = quantize(model, [recipe.preprocessing(Path("picture.png"))])
+    recipe.quantized(str(tiny_run)).save("int8/recipe.yaml")
+    save_weights(quantized, Path("int8/best.safetensors"), unpacked=True)
+    refused = run("int8", "--images", "picture.png", "--android", "assets")
+    assert refused.exit_code == 1
+    assert "float files only" in refused.stderr and not Path("assets").exists()
+    done = run("int8", "--images", "picture.png", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["file"] == "tiny_int8.tflite"
+
+
 def test_prints_a_report_and_takes_pictures(
     opened: tf.keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +143,7 @@ def test_a_failed_audit_writes_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         (["ecssd", "--int8", "--android", "{folder}"], "float files only"),
         (["ecssd", "--images", "{folder}"], "holds no picture"),
         (["ecssd", "--images", "{folder}/none*"], "no file matches"),
+        (["ecssd", "--images", "{folder}/**.jpg"], "no pattern for files"),
     ],
 )
 def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:

@@ -8,7 +8,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from larq_dense.cli import main
+from larq_dense.models.weights import save_weights
 from larq_dense.runtime import xnor
+from larq_dense.training import Recipe
 
 pytestmark = pytest.mark.skipif(
     not xnor.available(), reason=f"needs the XNOR runtime: {xnor.why_unavailable()}"
@@ -47,6 +49,27 @@ def test_a_run_without_branches_says_so(tiny_run: Path, tiny_data: Path) -> None
     assert result.exit_code == 0, result.output
     assert result.output.count("the network has none") == 2
     assert "K = 5" in result.output
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"precision": "activations"}, "not binary (model.precision is activations)"),
+        ({"precision": "float"}, "not binary (model.precision is float)"),
+        ({}, "in eight bits"),
+    ],
+)
+def test_what_is_not_binary_is_refused(
+    tiny_run: Path, tiny_data: Path, tmp_path: Path, changes: dict[str, str], said: str
+) -> None:
+    recipe = Recipe.load(tiny_run / "recipe.yaml")
+    recipe = recipe.replace(model={**recipe.model, **changes})
+    recipe = recipe if changes else recipe.quantized(str(tiny_run))
+    recipe.save(tmp_path / "recipe.yaml")
+    save_weights(recipe.build_model(), tmp_path / "best.safetensors", unpacked=True)
+    result = diagnose(tmp_path, "--data", tiny_data / "people", "--split", "val")
+    assert result.exit_code == 1
+    assert said in result.stderr and "Traceback" not in result.output
 
 
 def test_a_converted_file_is_refused(tiny_file: Path, tiny_data: Path) -> None:

@@ -104,8 +104,9 @@ def test_an_entry_is_measured_by_its_name(
     digest = sha256((entry / "weights.safetensors").read_bytes())
     (entry / "weights.sha256").write_text(digest + "  weights.safetensors\n")
     monkeypatch.setattr(zoo.entries, "ROOT", entry.parent)
-    # A folder of the entry's name, such as a data set, does not stand in its way.
-    (tmp_path / "work" / "tiny").mkdir(parents=True)
+    # A folder of the entry's name, such as a run, does not stand in its way.
+    shutil.copytree(tiny_run, tmp_path / "work" / "tiny")
+    (tmp_path / "work" / "tiny" / "best.safetensors").write_bytes(b"never read")
     monkeypatch.chdir(tmp_path / "work")
     result = evaluate("tiny", "--data", people, "--split", "val", "--json")
     assert result.exit_code == 0, result.output
@@ -278,10 +279,17 @@ def test_folders_that_are_no_models_are_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("model",), ("model", "--data", "x"), ("model", "--runtime", "none")]
+    ("arguments", "culprit"),
+    [
+        (("model",), "--data"),
+        (("model", "--data", "x"), "--split"),
+        (("model", "--data", "x", "--split", "val", "--runtime", "none"), "--runtime"),
+    ],
 )
-def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
-    assert evaluate(*arguments).exit_code == 2
+def test_wrong_usage_exits_with_2(arguments: tuple[str, ...], culprit: str) -> None:
+    result = evaluate(*arguments)
+    assert result.exit_code == 2
+    assert culprit in result.stderr.splitlines()[-1]
 
 
 def assert_one_sentence(result: Result, part: str) -> None:

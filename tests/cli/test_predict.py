@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -100,6 +101,16 @@ def test_pictures_of_the_same_name_do_not_overwrite_each_other(
     assert result.exit_code == 0, result.output
     sizes = {path.name: Image.open(path).size for path in (tmp_path / "out").iterdir()}
     assert sizes == {"a_overlay.png": (50, 40), "a-2_overlay.png": (64, 32)}
+
+
+def test_a_made_up_name_may_be_a_pictures_own(model: str, photos: Path, tmp_path: Path) -> None:
+    for name in ("c-2.png", "c.jpg", "c.png"):
+        shutil.copy(photos / "a.png", photos / name)
+    result = run(model, photos, "--output", tmp_path / "out", "--json")
+    assert result.exit_code == 0, result.output
+    written = [row["overlay"] for row in json.loads(result.stdout)["images"]]
+    assert len(set(written)) == len(written) == 5
+    assert len(list((tmp_path / "out").iterdir())) == 5
 
 
 @pytest.mark.parametrize("kind", ["truncated", "text", "missing"])

@@ -143,14 +143,17 @@ def test_weights_to_begin_with_may_be_named(folder: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "culprit"),
     [
-        [],
-        ["camvid"],
-        ["camvid", "--data", ".", "--epochs", "0"],
-        ["camvid", "--data", ".", "--run", "run", "--twin", "--quantize"],
-        ["camvid", "--data", ".", "--run", "run", "--init", "camvid", "--quantize"],
+        ([], "RECIPE"),
+        (["camvid"], "--data"),
+        (["camvid", "--data", "."], "--run"),
+        (["camvid", "--data", ".", "--run", "run", "--epochs", "0"], "--epochs"),
+        (["camvid", "--data", ".", "--run", "run", "--twin", "--quantize"], "--twin"),
+        (["camvid", "--data", ".", "--run", "run", "--init", "a", "--quantize"], "--init"),
     ],
 )
-def test_wrong_usage(arguments: list[str]) -> None:
-    assert invoke(*arguments).exit_code == 2
+def test_wrong_usage(arguments: list[str], culprit: str) -> None:
+    done = invoke(*arguments)
+    assert done.exit_code == 2
+    assert culprit in done.stderr.splitlines()[-1]

@@ -60,15 +60,15 @@ def test_an_unknown_arm() -> None:
         ("arms: {}", "wrong arms"),
         ("arms: {A b: {title: t}}", "wrong arms"),
         ("arms: {a: {titel: t}}", "wrong arms.a.title"),
-        ("just words", "wrong study"),
+        ("just words", "is wrong: input should be"),
         (
             yaml.safe_dump(
                 {
                     "arms": {"a": {"title": "t"}},
-                    "claims": [{"claim": "more", "arm": "a", "against": "b"}],
+                    "claims": [{"claim": "More", "arm": "a", "against": "B"}],
                 }
             ),
-            "the claim 'more' names no arm: b",
+            "is wrong: the claim 'More' names no arm: B.",
         ),
     ],
 )

@@ -70,12 +70,13 @@ def shapes(encoder: tf.keras.Model, imagenet: Path) -> dict[str, NDArray[np.floa
     [
         (lambda path: path.unlink(), "No such file"),
         (lambda path: path.write_bytes(b"nothing"), "damaged"),
+        (lambda path: path.write_bytes(b""), "damaged"),
         (lambda path: path.write_bytes(path.read_bytes()[:-100]), "damaged"),
         (lambda path: np.savez(path, other=np.zeros(3)), r"hold no _\S+ that fits"),
         (lambda path: np.savez(path, **{"_conv_stem.weight": np.zeros(3)}), "_conv_stem.weight"),
         (lambda path: np.savez(path, **{"_conv_stem.weight": np.array({})}), "damaged"),
     ],
-    ids=["missing", "text", "cut", "foreign", "shape", "pickle"],
+    ids=["missing", "text", "empty", "cut", "foreign", "shape", "pickle"],
 )
 def test_unusable_weights(
     encoder: tf.keras.Model, tmp_path: Path, spoil: Callable[[Path], object], said: str

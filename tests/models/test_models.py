@@ -133,9 +133,9 @@ def saved(model: tf.keras.Model, tmp_path_factory: pytest.TempPathFactory) -> tu
 def test_packed_weights_give_the_same_output(
     model: tf.keras.Model, saved: tuple[Path, str]
 ) -> None:
-    path, digest = saved
+    path, _ = saved
     again = build(Task, **LIGHT)
-    report = load_weights(again, path, expected_sha256=digest)
+    report = load_weights(again, path)
     assert not report.missing and not report.unused
     x = np.random.default_rng(0).normal(size=(1, 32, 64, 3)).astype(np.float32)
     np.testing.assert_array_equal(again(x), model(x))
@@ -171,24 +171,19 @@ def test_weights_of_another_model(saved: tuple[Path, str]) -> None:
     assert load_weights(other, saved[0], strict=False).loaded
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "foreign", "missing"])
+@pytest.mark.parametrize("damage", ["truncated", "empty", "foreign", "missing"])
 def test_damaged_weights(
     damage: str, model: tf.keras.Model, saved: tuple[Path, str], tmp_path: Path
 ) -> None:
-    path, digest = tmp_path / "w.safetensors", saved[1]
+    path = tmp_path / "w.safetensors"
     content = bytearray(saved[0].read_bytes())
     if damage == "truncated":
         content = content[: len(content) // 2]
-    elif damage == "flipped":
-        content[-1] ^= 1
     elif damage == "empty":
         content = bytearray()
     elif damage == "foreign":
         content = bytearray(b"\x80\x04pickled")
     if damage != "missing":
         path.write_bytes(bytes(content))
-    with pytest.raises(WeightsError, match=r"not the published ones|cannot read"):
-        load_weights(model, path, expected_sha256=digest)
-    if damage != "flipped":
-        with pytest.raises(WeightsError, match=r"damaged|cannot read"):
-            load_weights(model, path)
+    with pytest.raises(WeightsError, match=r"damaged|cannot read"):
+        load_weights(model, path)

@@ -247,7 +247,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // The interpreter may be given another input size and prepare again.
   if (bytes.chance(60)) {
     mock.set_shape(inputs[0], {bytes.number(1, 2), bytes.number(1, 9), bytes.number(1, 7),
-                               first.channels});
+                               bytes.chance(20) ? 0 : first.channels});
     if (mock.prepare() == kTfLiteOk) mock.invoke();
   }
   return 0;

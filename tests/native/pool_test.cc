@@ -22,6 +22,11 @@ void check(bool holds, const char* what) {
   printf("FAILED %s\n", what);
 }
 
+void rest(int milliseconds) {
+  const timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+  nanosleep(&time, nullptr);
+}
+
 struct Job {
   std::vector<int> counts;
   std::vector<int> workers;
@@ -33,16 +38,44 @@ void count(void* argument, int64_t task, int worker) {
   job->workers[static_cast<size_t>(task)] = worker;
 }
 
-void run_once(ThreadPool* pool, int64_t tasks) {
+// Returns whether the workers were to be had.
+bool run_once(ThreadPool* pool, int64_t tasks) {
   Job job = {std::vector<int>(static_cast<size_t>(tasks)),
              std::vector<int>(static_cast<size_t>(tasks))};
-  if (!pool->begin()) return;
+  if (!pool->begin()) return false;
   pool->run(tasks, count, &job);
   for (int64_t i = 0; i < tasks; ++i) {
     check(job.counts[static_cast<size_t>(i)] == 1, "a task ran other than once");
     check(job.workers[static_cast<size_t>(i)] < pool->threads(), "a worker's number");
   }
   pool->end();
+  return true;
+}
+
+struct Waiting {
+  int workers_seen[8];
+};
+
+// Waits for another worker to come, for a second at most.
+void wait_for_company(void* argument, int64_t, int worker) {
+  Waiting* waiting = static_cast<Waiting*>(argument);
+  __atomic_store_n(&waiting->workers_seen[worker], 1, __ATOMIC_SEQ_CST);
+  for (int i = 0; i < 1000; ++i) {
+    int seen = 0;
+    for (int& each : waiting->workers_seen) seen += __atomic_load_n(&each, __ATOMIC_SEQ_CST);
+    if (seen > 1) return;
+    rest(1);
+  }
+}
+
+bool work_is_shared(ThreadPool* pool) {
+  Waiting waiting = {};
+  if (!pool->begin()) return false;
+  pool->run(2, wait_for_company, &waiting);
+  pool->end();
+  int seen = 0;
+  for (int each : waiting.workers_seen) seen += each;
+  return seen == 2;
 }
 
 double seconds(clockid_t clock) {
@@ -59,7 +92,10 @@ int main() {
   for (int threads : {2, 4, 3, 1, 2}) {
     pool.resize(threads);
     check(pool.threads() == threads, "the number of threads");
-    for (int i = 0; i < 300; ++i) run_once(&pool, i % 17);
+    for (int i = 0; i < 300; ++i) {
+      check(run_once(&pool, i % 17) == (threads > 1), "a lone caller gets the workers");
+    }
+    check(threads == 1 || work_is_shared(&pool), "a worker beside the caller does a task");
   }
 
   // Two callers: one is served, the other is told to work alone.
@@ -72,19 +108,24 @@ int main() {
   for (std::thread& caller : callers) caller.join();
 
   // Between calls the workers sleep.
-  timespec rest = {0, 200000000};
-  nanosleep(&rest, nullptr);
+  rest(200);
   const double before = seconds(CLOCK_PROCESS_CPUTIME_ID);
-  nanosleep(&rest, nullptr);
+  rest(200);
   check(seconds(CLOCK_PROCESS_CPUTIME_ID) - before < 0.02, "the pool is busy between calls");
 
 #if !defined(__SANITIZE_THREAD__)
-  // After a fork the child has no workers and must not wait for them.
+  // After a fork the child has no workers and must not wait for them, nor its own workers for
+  // what the parent's waited for.
   const pid_t child = fork();
   if (child == 0) {
     const bool shared = pool.begin();
     pool.resize(2);
-    run_once(&pool, 5);
+    alarm(20);
+    for (int i = 0; i < 20; ++i) {
+      check(run_once(&pool, 5), "the child gets its workers");
+      rest(2);
+    }
+    check(work_is_shared(&pool), "the child's worker does a task");
     _exit(shared || failures != 0 ? 1 : 0);
   }
   int status = 0;

@@ -258,3 +258,30 @@ def test_means_and_joined_branches_feed_convolutions() -> None:
                 )
                 index = interpreter.get_output_details()[1]["index"]
                 np.testing.assert_array_equal(interpreter.get_tensor(index), net.values[spatial])
+
+
+def test_a_number_beside_the_maps_stays_with_the_interpreter() -> None:
+    net = Net(np.random.default_rng(0))
+    x = net.binary_conv(net.input((1, 4, 5, 32)), 32, 3, 1, "NONE")
+    axes = net.graph.constant(np.asarray([0, 1, 2, 3], np.int32))
+    number = net.graph.builtin("MEAN", [x, axes], ())
+    number = net.graph.builtin("RELU", [number], ())
+    scaled = net.graph.builtin("MUL", [x, number], (1, 4, 5, 32))
+    model = net.graph.build(scaled)
+    expected = net.values[x] * max(net.values[x].mean(), 0)
+    for name in xnor.instruction_sets():
+        found = xnor.load(model, 1, instruction_set=name).run(net.values[net.graph.inputs[0]])
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_part_without_channels_is_refused_in_a_sentence() -> None:
+    net = Net(np.random.default_rng(0))
+    parts = [net.input((1, 4, 5, 32)), net.input((1, 4, 5, 32))]
+    model = net.graph.build(net.binary_conv(net.concat(parts), 8, 1, 1, "NONE"))
+    for name in xnor.instruction_sets():
+        interpreter = xnor.load(model, 1, instruction_set=name)
+        details = interpreter.get_input_details()
+        interpreter.resize_tensor_input(details[0]["index"], [1, 4, 5, 0])
+        interpreter.resize_tensor_input(details[1]["index"], [1, 4, 5, 64])
+        with pytest.raises(RuntimeError, match="concatenation"):
+            interpreter.allocate_tensors()

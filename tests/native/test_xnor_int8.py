@@ -88,9 +88,12 @@ class Net:
             **self.range,
         )
 
-    def conv2d(self, x: int, channels: int, kernel: int, stride: int = 1, **options: Any) -> int:
+    def conv2d(
+        self, x: int, channels: int, kernel: int, stride: int = 1, groups: int = 1, **options: Any
+    ) -> int:
         """Add an ordinary convolution that rounds alike in every kernel, by powers of two."""
         n, h, w, depth = self.shape(x)
+        depth //= groups
         depthwise = options.get("depthwise", False)
         if depthwise:
             channels = depth
@@ -319,3 +322,9 @@ def test_what_needs_rounding_stays_with_the_interpreter() -> None:
         net.inputs.append(net.rng.integers(0, 128, shape).astype(np.int8))
         sums = net.builtin("MUL", [sums, fractions], 1, 4, 5, 32, scale=scale, zero_point=0)
     net.check([sums, net.conv(sums, 8, 1)], (True, False))
+
+
+def test_groups_of_an_ordinary_convolution_stay_with_the_interpreter() -> None:
+    net = Net(0, 0.5, 3)
+    x = net.conv2d(net.input(1, 5, 6, 8), 16, 3, groups=2)
+    net.check([x, net.conv(x, 8, 1)], (True, False))

@@ -92,6 +92,19 @@ def test_a_flipped_bit_anywhere_is_found_before_an_interpreter_sees_it(content: 
             load(bytes(damaged))
 
 
+def test_a_flipped_bit_in_the_archive_does_no_harm_or_is_one_sentence(content: bytes) -> None:
+    refused = 0
+    for bit in range(8 * content.index(b"PK\x03\x04"), 8 * len(content)):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        try:
+            assert read_spec(bytes(damaged)) == read_spec(content)
+        except DataError as error:
+            assert "truncated or damaged" in str(error)
+            refused += 1
+    assert refused > 100
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", bytes(5000)])
 def test_what_is_no_model_is_one_sentence(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.tflite"

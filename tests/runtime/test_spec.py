@@ -40,6 +40,8 @@ def test_a_task_describes_its_model() -> None:
         {"classes": [{"name": "x"}]},
         {"classes": [{"name": "x", "color": [1, 2]}]},
         {"preprocessing": {"height": 3}},
+        {"preprocessing": {**tiny.spec().preprocessing.to_dict(), "height": float("inf")}},
+        {"classes": [{"name": "x", "color": [1, 2, float("inf")]}]},
         {"preprocessing": None},
     ],
 )

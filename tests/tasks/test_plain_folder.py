@@ -145,7 +145,7 @@ def test_kitti_reads_the_road_masks_and_only_their_frames(plain_folder: Make, wr
     write(root / "masks_road/b.png", row(0, 1, 255))
     task = tasks.get("kitti_road")
     (sample,) = task.samples(root, "train")
-    assert (sample.stem, sample.source) == ("b", "kitti_road")
+    assert (sample.stem, sample.encoding.name) == ("b", "kitti_road")
     assert labels_of(task, root, "train") == [[0, 1, 255]]
 
 
@@ -227,6 +227,7 @@ def test_own_classes_are_matched_by_name(plain_folder: Make) -> None:
         ("- a", "the file"),
         ("", "the file"),
         ("classes: [", "not valid YAML"),
+        ("ignore: 2024-31-12", "not valid YAML"),
         (OWN + "shape: 3", "shape"),
         (OWN.replace("wall", "door"), "two classes have the same name"),
         (OWN.replace("120, 0, 0", "256, 0, 0"), "colour is three numbers"),
@@ -260,6 +261,6 @@ def test_sources_are_joined(plain_folder: Make, tmp_path: Path) -> None:
         ],
     )
     assert [sample.stem for sample in samples] == ["a", "a", "c"]
-    assert [sample.source for sample in samples] == ["idd_lite", "idd_lite", "camvid"]
+    assert [sample.encoding.name for sample in samples] == ["idd_lite", "idd_lite", "camvid"]
     found = [np.unique(task.read_label(sample)).tolist() for sample in samples]
     assert found == [[0, 1], [0, 1], [0, 1, 255]]

@@ -35,6 +35,7 @@ def tiny_model(
     input_shape: Any = None,
     precision: str | None = None,
     task: Task | None = None,
+    imagenet: bool = False,
     norm: bool = True,
 ) -> tf.keras.Model:
     assert task is not None

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from safetensors.numpy import load_file
 from larq_dense import tasks
 from larq_dense.common.errors import LarqDenseError, RecipeError, UnknownNameError, WeightsError
 from larq_dense.models.weights import save_weights
-from larq_dense.training import Interrupted, Recipe, loop, train
+from larq_dense.training import Interrupted, Recipe, exclusive, loop, train
 from larq_dense.training.checkpoint import read_progress
 from larq_dense.training.distribution import Distribution, place
 from larq_dense.training.session import load_data
@@ -274,9 +275,64 @@ def test_another_recipe_in_the_folder(make_recipe: Make, data_root: Path, tmp_pa
         train(make_recipe(epochs=1), data_root, tmp_path, resume=False, progress=False)
 
 
+def test_weights_without_a_checkpoint_are_not_overwritten(
+    make_recipe: Make, data_root: Path, tmp_path: Path
+) -> None:
+    for name in ("best.safetensors", "weights.sha256"):
+        folder = tmp_path / name.split(".", 1)[1]
+        folder.mkdir()
+        (folder / name).write_bytes(b"kept")
+        with pytest.raises(LarqDenseError, match=f"holds {name}, but no checkpoint"):
+            train(make_recipe(), data_root, folder, progress=False)
+        assert (folder / name).read_bytes() == b"kept"
+        assert not (folder / "recipe.yaml").exists()
+
+
+def test_other_pictures_than_the_run_began_with(
+    make_recipe: Make, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 5)
+        with pytest.raises(Interrupted):
+            train(make_recipe(), data_root, tmp_path / "run", progress=False)
+    shutil.copytree(data_root, tmp_path / "data")
+    (listing,) = (tmp_path / "data").glob("*/train.txt")
+    names = listing.read_text().splitlines()
+    listing.write_text("\n".join(names[:2]))
+    with pytest.raises(
+        LarqDenseError, match=f"hold 2 pictures now, and held {len(names)} when .*run began"
+    ):
+        train(make_recipe(), tmp_path / "data", tmp_path / "run", progress=False)
+
+
+def test_one_process_at_a_time(
+    make_recipe: Make, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exclusive, "_SECONDS", 0.0)
+    unfinished = tmp_path / "checkpoint" / ".state.safetensors.x1"
+    unfinished.parent.mkdir()
+    unfinished.touch()
+    with exclusive.alone_in(tmp_path):
+        assert not unfinished.exists(), "what a killed process left is removed"
+        with pytest.raises(LarqDenseError, match="another process trains in"):
+            train(make_recipe(), data_root, tmp_path, progress=False)
+    assert train(make_recipe(), data_root, tmp_path, progress=False)["steps"] == 6
+
+
+def test_too_little_memory(
+    make_recipe: Make, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def losses(*_: Any) -> Any:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
+
+    monkeypatch.setattr(loop.Session, "losses", losses)
+    with pytest.raises(RecipeError, match=r"not enough memory for .* lower batch_size"):
+        train(make_recipe(), data_root, tmp_path, progress=False)
+
+
 def test_a_place_that_cannot_be_written(make_recipe: Make, data_root: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(LarqDenseError, match=r"cannot write .*recipe\.yaml"):
+    with pytest.raises(LarqDenseError, match=r"cannot write in .*run"):
         train(make_recipe(), data_root, tmp_path / "file" / "run", progress=False)
 
 

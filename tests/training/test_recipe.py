@@ -71,6 +71,7 @@ def test_missing_key(tmp_path: Path) -> None:
         (b"just words", "key: value"),
         (b"", "key: value"),
         (b"\xff\xfe\x00", "cannot read"),
+        (b"name: 2024-31-12", "not valid YAML"),
     ],
 )
 def test_no_recipe_at_all(tmp_path: Path, content: bytes, said: str) -> None:
@@ -113,10 +114,15 @@ def test_unknown_task(make_recipe: Make) -> None:
         make_recipe(task="camvit").get_task()
 
 
-def test_folder_task(make_recipe: Make, data_root: Path) -> None:
+def test_folder_task(make_recipe: Make, data_root: Path, tmp_path: Path) -> None:
     recipe = make_recipe()
     assert recipe.get_task(data_root).num_outputs == 3
-    assert recipe.get_task(data_root / "bands").num_outputs == 3
+    (tmp_path / "bands").symlink_to(data_root / "bands")
+    two = [{"name": name, "color": [0, 0, 0]} for name in ("a", "b")]
+    (tmp_path / "classes.yaml").write_text(yaml.safe_dump({"classes": two}))
+    assert recipe.get_task(tmp_path).num_outputs == 3, "the source's, not a data root's"
+    recipe.save(tmp_path / "recipe.yaml")
+    assert recipe.get_task(tmp_path).num_outputs == 2, "a run's own"
     with pytest.raises(RecipeError, match="say which"):
         recipe.get_task()
 

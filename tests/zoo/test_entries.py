@@ -92,6 +92,13 @@ def test_missing_files_are_named(tiny: Entry, file: str, message: str) -> None:
         tiny.weights()
 
 
+def test_damaged_metrics_are_named(tiny: Entry) -> None:
+    path = tiny.folder / "metrics.json"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(LarqDenseError, match=r"metrics\.json is damaged"):
+        tiny.metrics()
+
+
 def test_an_unpublished_entry_is_described_without_figures(tiny: Entry) -> None:
     for file in ("weights.sha256", "metrics.json", "card.md"):
         (tiny.folder / file).unlink()

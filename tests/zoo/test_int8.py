@@ -1,6 +1,7 @@
 """The variant in eight bits: published into its entry, loaded, and told of."""
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,21 @@ def test_a_variant_needs_its_entry(tiny: Entry, int8_run: Path) -> None:
     with pytest.raises(LarqDenseError, match="no entry other whose variant"):
         zoo.publish(int8_run, "other", lambda entry: measured(tiny))
     assert [path.name for path in tiny.folder.parent.iterdir()] == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("model", {"branches": 2}), ("input", {"height": 96, "width": 64})]
+)
+def test_a_variant_of_another_network_is_refused(
+    tiny: Entry, int8_run: Path, tmp_path: Path, setting: str, value: dict[str, Any]
+) -> None:
+    recipe = Recipe.load(int8_run / "recipe.yaml").to_dict()
+    recipe[setting] = {**recipe[setting], **value}
+    Recipe.from_dict(recipe).save(tmp_path / "run" / "recipe.yaml")
+    shutil.copy(int8_run / "best.safetensors", tmp_path / "run")
+    with pytest.raises(LarqDenseError, match=f"no variant of the entry tiny, .* another {setting}"):
+        zoo.publish(tmp_path / "run", "tiny", lambda entry: measured(tiny))
+    assert not tiny.int8().is_published
 
 
 @pytest.mark.parametrize("arguments", [{"weights": None}, {"num_classes": 4}])

@@ -43,9 +43,14 @@ class Network(
             delegate?.close()
             throw error
         }
-        input = floats(interpreter.getInputTensor(0).numBytes())
-        output = floats(interpreter.getOutputTensor(0).numBytes())
-        logits = interpreter.getOutputTensor(0).shape()
+        try {
+            input = floats(interpreter.getInputTensor(0).numBytes())
+            output = floats(interpreter.getOutputTensor(0).numBytes())
+            logits = interpreter.getOutputTensor(0).shape()
+        } catch (error: Exception) {  // a network without inputs or outputs
+            close()
+            throw error
+        }
         val expected = 4 * 3 * spec.height * spec.width
         if (input.capacity() != expected || logits.getOrNull(3) != spec.outputs) {
             close()

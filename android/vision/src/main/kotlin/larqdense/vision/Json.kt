@@ -11,6 +11,7 @@ internal fun parseJson(text: String): Any? = JsonReader(text).document()
 
 private class JsonReader(private val text: String) {
     private var position = 0
+    private var depth = 0
 
     fun document(): Any? {
         val result = value()
@@ -47,19 +48,19 @@ private class JsonReader(private val text: String) {
     }
 
     private inline fun list(close: Char, item: () -> Unit) {
+        // Deeper ones would overflow the stack, which is no exception that a caller catches.
+        if (++depth > MAX_DEPTH) fail()
         position++
-        if (next() == close) {
-            position++
-            return
-        }
-        while (true) {
+        if (next() != close) {
             item()
-            when (next()) {
-                ',' -> position++
-                close -> { position++; return }
-                else -> fail()
+            while (next() == ',') {
+                position++
+                item()
             }
+            if (next() != close) fail()
         }
+        position++
+        depth--
     }
 
     private fun string(): String {
@@ -110,5 +111,6 @@ private class JsonReader(private val text: String) {
 
     private companion object {
         const val END = '\u0000'
+        const val MAX_DEPTH = 50
     }
 }
