@@ -76,10 +76,10 @@ def command(
 
     \b
     Example:
-      larq-dense train camvid --data ../shared/data --run runs/camvid
-      larq-dense evaluate runs/camvid --data ../shared/data/camvid --split val
-      larq-dense train runs/camvid --quantize --data ../shared/data --run runs/camvid_int8
-      larq-dense train camvid --twin --data ../shared/data --run runs/camvid_twin
+      larq-dense train kitti_road --data ../shared/data --run runs/road
+      larq-dense evaluate runs/road --data ../shared/data/idd_lite --split val
+      larq-dense train runs/road --quantize --data ../shared/data --run runs/road_int8
+      larq-dense train kitti_road --twin --data ../shared/data --run runs/road_twin
     """
     if quantize and (twin or init):
         raise click.UsageError("--quantize excludes --twin and --init.")

@@ -2,7 +2,7 @@
 
 Importing this package is cheap: TensorFlow is imported when a submodule that needs it is first
 used. Running converted files needs no TensorFlow; what needs it comes with the extra
-`larq-dense[tensorflow]`.
+`[tensorflow]`.
 """
 
 import importlib

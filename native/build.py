@@ -137,7 +137,8 @@ def build(
     if compiler is None:
         print(
             "larq_dense: no C++ compiler was found (g++, clang++ or $CXX), so the XNOR runtime is "
-            "not built; models then run on Larq Compute Engine's interpreter.",
+            "not built; models then need Larq Compute Engine's interpreter, of the extra "
+            "[tensorflow].",
             file=sys.stderr,
         )
         return None

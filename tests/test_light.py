@@ -126,7 +126,7 @@ for name in sys.argv[1:]:
     try:
         importlib.import_module(name)
     except MissingExtraError as error:
-        assert isinstance(error, ImportError) and "larq-dense[tensorflow]" in str(error), error
+        assert isinstance(error, ImportError) and "pip install '.[tensorflow]'" in str(error), error
         print(name.removeprefix("larq_dense."))
 """
     paths = [path.relative_to(site) for path in (site / "larq_dense").rglob("*.py")]
@@ -160,7 +160,7 @@ def test_python_says_what_to_install(site: Path, statement: str) -> None:
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith("larq_dense.common.errors.MissingExtraError: larq_dense.")
-    assert "run `pip install 'larq-dense[tensorflow]'`" in last
+    assert "run `pip install '.[tensorflow]'`" in last
 
 
 @needs_runtime
@@ -233,6 +233,7 @@ def test_help_and_cards_need_no_extra(site: Path, checkout: Path) -> None:
         "convert ecssd --images {photo} --output {folder}/x.tflite",
         "data check {folder}",
         "demo --output {folder}",
+        "diagnose ecssd --data {folder} --split val",
         "evaluate {model} --data {folder} --split val",
         "evaluate ecssd --data {folder} --split val",
         "ablate ecssd --data {folder} --run {folder}/run",
@@ -254,7 +255,7 @@ def test_a_command_that_needs_the_extra_says_so(
     assert not done.stdout
     (error,) = (line for line in done.stderr.splitlines() if not line.startswith("INFO: "))
     assert error.startswith("Error: ")
-    assert "run `pip install 'larq-dense[tensorflow]'`" in error
+    assert "run `pip install '.[tensorflow]'`" in error
     assert sorted(tmp_path.rglob("*")) == before
 
 

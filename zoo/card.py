@@ -76,6 +76,11 @@ def _accuracy(rows: list[dict[str, Any]]) -> str:
     ]
     commands = "\n".join(row["command"] for row in rows)
     parts = [markdown_table(header, body), f"Measured by\n\n```\n{commands}\n```"]
+    if "threshold" in names:
+        parts.append(
+            "Precision, recall and IoU of the road are at the threshold of MaxF; mIoU, pixel "
+            "accuracy and the table below are of the labels, at one half."
+        )
     if len(rows[0]["per_class"]) > 1:
         parts.append(_per_class(rows))
     return "\n\n".join(parts)
@@ -85,15 +90,18 @@ def _twin(entry: Entry) -> str:
     twin, metric = entry.twin().metrics(), entry.task().main_metric
     if not twin:
         return "The twin has not been trained, so no figure of its accuracy stands here."
+    recipe = entry.twin().recipe()
     body = paired_rows(metric, entry.metrics()["accuracy"], twin["accuracy"], twin["int8"])
     commands = [*_train_twin(twin["stages"]), *(row["command"] for row in twin["accuracy"])]
+    taught = ", once its teacher is there ([Training](#training))" * bool(recipe.distillation)
+    table = markdown_table(["", "binary", "full-precision twin", "twin in int8"], body)
     return (
-        f"{markdown_table(['', 'binary', 'full-precision twin', 'twin in int8'], body)}\n\n"
-        f"![accuracy over OPs]({PICTURE})\n\n"
+        f"{table}\n\n![accuracy over OPs]({PICTURE})\n\n"
         f"The same network, data and length ([recipe](twin/recipe.yaml)), {_twin_begins(entry)}, "
-        "by\n\n" + "\n".join(["```", *commands, "```"]) + "\n\nIn int8 by TensorFlow Lite's "
-        "post-training quantization, with ranges from training pictures; measured by `larq-dense "
-        f"zoo publish {twin['run']} {entry.name}`."
+        f"by{taught}\n\n" + "\n".join(["```", *commands, "```"]) + "\n\n"
+        "In int8 by TensorFlow Lite's post-training quantization, with ranges from training "
+        f"pictures; measured by `larq-dense zoo publish {twin['run']} {entry.name} --data "
+        "../shared/data`."
     )
 
 
@@ -192,9 +200,10 @@ def _curve(entry: Entry) -> str:
     pictures = f"at most {limit} pictures of each source" if limit else "all pictures"
     names = [path.relative_to(entry.folder).as_posix() for path in kept]
     files = " and ".join(f"[{name}]({name})" for name in names)
+    whose = " of the full-precision twin" if kept == [entry.twin().log] else ""
     return (
         f"\n\n![validation scores over steps]({CURVE})\n\nThe validation splits' mean, over "
-        f"{pictures}, after each epoch of the last stage ({files})."
+        f"{pictures}, after each epoch of the last stage{whose} ({files})."
     )
 
 

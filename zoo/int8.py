@@ -41,6 +41,8 @@ def int8_section(entry: Entry) -> str:
     figures = _Figures(entry)
     variant = figures.variant
     agreement = variant["conversion"]["parity"]
+    epochs = entry.int8().recipe().epochs
+    length = f" --epochs {epochs}" if epochs else ""
     commands = [
         f"larq-dense convert {entry.name} --int8 --output {entry.name}_int8.tflite",
         *(row["command"] for row in variant["accuracy"]),
@@ -48,7 +50,8 @@ def int8_section(entry: Entry) -> str:
     ]
     paragraphs = [
         f'`zoo.load("{entry.name}", precision="int8")` computes in int8 what is not binary; its '
-        "file holds no float tensor, input and output included.",
+        "file holds no float tensor, input and output included. Trained by `larq-dense train "
+        f"{entry.name} --quantize{length} --data ../shared/data --run runs/{entry.name}_int8`.",
         _table(figures),
         f"XNOR runtime, one thread of {variant['machine']['cpu']}; the full-precision twin in int8 "
         f"took {figures.twin:.1f} ms in the same run. The file and the Keras model that rounds "

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from larq_dense.zoo.entries import Entry
 
 
+_TEACHER = "its teacher"
+"""How the roles of what a teacher has seen begin."""
+_LABELLED = f"{_TEACHER} labelled"
+"""The role of pictures whose masks only the teacher gave."""
+
+
 @dataclass(frozen=True)
 class DataSet:
     """A data set that the zoo's entries were trained or measured on.
@@ -41,10 +47,10 @@ class Training(NamedTuple):
         """Return what else it took weights or answers from, and for what."""
         found = []
         if self.recipe.init:
-            whose = "its teacher " if self.role.startswith("its teacher") else ""
+            whose = f"{_TEACHER} " if self.role.startswith(_TEACHER) else ""
             found.append((f"{whose}began with weights from", self.recipe.init))
         if self.recipe.distillation:
-            found.append(("its teacher learned from", self.recipe.distillation.teacher))
+            found.append((f"{_TEACHER} learned from", self.recipe.distillation.teacher))
         return found
 
 
@@ -155,12 +161,11 @@ def seen(entry: "Entry") -> list[Use]:
     for role, _, recipe in history(entry):
         found += [use_of(role, source) for source in recipe.data.train]
         found += [
-            Use("its teacher labelled", each.folder, each.split or "all")
-            for each in recipe.data.unlabelled
+            Use(_LABELLED, each.folder, each.split or "all") for each in recipe.data.unlabelled
         ]
         if recipe.encoder_weights:
             name = PurePosixPath(recipe.encoder_weights).stem
-            began = "its teacher's encoder" if role.startswith("its teacher") else "its encoder"
+            began = f"{_TEACHER}'s encoder" if role.startswith(_TEACHER) else "its encoder"
             found.append(Use(f"{began} began with weights from", name, "train"))
     return found
 
@@ -179,20 +184,30 @@ def notice(entry: "Entry") -> str:
     """Say in one sentence what an entry's weights have seen, and what they never saw."""
     benchmark, own = _BENCHMARKS.get(entry.recipe().task, (None, None))
     uses = seen(entry)
-    titles = join_words(dict.fromkeys(data_set(use.folder).title for use in uses))
+    titles = _titles(
+        use for use in uses if use.role == _LABELLED or not use.role.startswith(_TEACHER)
+    )
+    learned = join_words(titles)
+    # What only its teacher saw has still come to it.
+    if taught := [title for title in _titles(uses) if title not in titles]:
+        learned += f", by a teacher that also learned from {join_words(taught)}"
     splits = {
         use.split for use in uses if own is not None and PurePosixPath(use.folder).name == own
     }
     if splits:
         return (
-            f"the weights were trained on {titles}; of {benchmark} they saw the "
+            f"the weights were trained on {learned}; of {benchmark} they saw the "
             f"{join_words(sorted(splits))} split only, and its validation split chose the "
             "checkpoint."
         )
     never = ""
     if benchmark is not None:
         never = f"; they never saw {benchmark}, the benchmark whose label set they use"
-    return f"the weights were trained on {titles}{never}."
+    return f"the weights were trained on {learned}{never}."
+
+
+def _titles(uses: Iterable[Use]) -> list[str]:
+    return list(dict.fromkeys(data_set(use.folder).title for use in uses))
 
 
 def join_words(words: Iterable[str]) -> str:

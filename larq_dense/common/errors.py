@@ -4,7 +4,8 @@ import difflib
 from collections.abc import Iterable
 
 INSTALL_EXTRA = (
-    "run `pip install 'larq-dense[tensorflow]'` (Python 3.10 to 3.12, not 64-bit Arm Linux)"
+    "run `pip install '.[tensorflow]'` in larq-dense's checkout (Python 3.10 to 3.12, not on "
+    "64-bit Arm Linux)"
 )
 """The mend where something needs more than the base install."""
 

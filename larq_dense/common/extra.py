@@ -1,4 +1,4 @@
-"""The extra `larq-dense[tensorflow]`: which parts of the package need it.
+"""The extra `[tensorflow]`: which parts of the package need it.
 
 The base install runs converted files and nothing else. A part that needs more is refused before
 it is imported, by whichever way it is asked for, with a sentence that says what to install.

@@ -32,7 +32,7 @@ def to_flatbuffer(model: tf.keras.Model, input_shape: tuple[int, ...], int8: boo
         )
     module = tf.Module()
     module.weights = model.variables
-    serve = tf.function(lambda image: {"logits": model(image, training=False)})
+    serve = tf.function(lambda x: {"logits": model(x, training=False)}, autograph=False)
     signature = serve.get_concrete_function(tf.TensorSpec(input_shape, tf.float32, "image"))
     # Without this option, saving traces the gradient of every quantizer, which takes a minute.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)

@@ -46,6 +46,7 @@ def plot_accuracy(points: Mapping[str, Point], metric: str, title: str, path: Pa
         axes.set_xlabel("million OPs")
     panels[0].set_ylabel(metric)
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(points), fontsize=9)
+    columns = len(points) if len(sources) > 1 else 2  # one panel is too narrow for all in a row
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, fontsize=9)
     figure.suptitle(title, fontsize=11)
     save_figure(figure, path)

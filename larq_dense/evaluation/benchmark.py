@@ -198,7 +198,7 @@ def to_rows(timings: Sequence[Timing]) -> list[dict[str, Any]]:
 def _keras_run(model: tf.keras.Model) -> Run:
     import tensorflow as tf
 
-    traced = tf.function(lambda image: model(image, training=False))
+    traced = tf.function(lambda image: model(image, training=False), autograph=False)
     return lambda picture: traced(tf.constant(picture)).numpy()
 
 

@@ -5,8 +5,9 @@ its input not binarized. Its binarization error is what the branch hands on beca
 `E = BN(ReLU(z)) - BN(ReLU(a r + b))`, with a and b the least-squares fit of z by r in each channel
 (Ours: signs have another scale than what they stand for, and published kernels are signs already).
 The merge hands on `sum_k c_k E_k`. Beside it stands what one branch with all the weight would:
-`K c_k E_k`, its square averaged over k. Were the errors independent, the merge's would be
-1/sqrt(K) of that; were they the same, all of it.
+`K c_k E_k`, its variance averaged over k. Were the errors independent, the merge's deviation would
+be 1/sqrt(K) of that; were they the same, all of it. What an error is on average is left out: a
+constant is no noise that could average out, and the next normalization takes it away.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,7 +39,7 @@ class BranchErrors:
         layer: The layer's name.
         branches: K.
         correlation: Of two branches' errors, -1…1; a mean over channels and pairs.
-        reduction: The merged error over that of one branch (root mean squares), 0…1.
+        reduction: The merged error over that of one branch (standard deviations), 0…1.
     """
 
     layer: str
@@ -174,8 +175,15 @@ def _errors(
         gamma = norm.gamma / tf.sqrt(norm.moving_variance + norm.epsilon)
         # The offset of the normalization is the same in both and cancels.
         scale = coefficients[k] * gamma.numpy()
-        errors.append(scale * (np.maximum(rounded[k], 0) - np.maximum(fitted[k], 0)))
+        activation = site.conv.activations[k]
+        handed_on = [_activate(activation, each[k]) for each in (rounded, fitted)]
+        errors.append(scale * (handed_on[0] - handed_on[1]))
     return np.stack(errors)
+
+
+def _activate(activation: tf.keras.layers.Layer, values: NDArray[np.float64]) -> Any:
+    """Apply a branch's activation to `[positions, filters]`."""
+    return activation(values[None, None].astype(np.float32)).numpy()[0, 0]
 
 
 class _Errors:
@@ -193,15 +201,20 @@ class _Errors:
 
     def correlation(self) -> float:
         """Mean over channels and pairs; a channel without errors has none."""
-        means, products = self._means / self._count, self._products / self._count
-        covariance = products - means[:, None] * means[None]
+        covariance = self._covariance()
         deviation = np.sqrt(np.maximum(np.einsum("kkc->kc", covariance), 0))
-        j, k = np.triu_indices(len(means), 1)
+        j, k = np.triu_indices(len(covariance), 1)
         scale = deviation[j] * deviation[k]
         return float(np.mean(covariance[j, k][scale > 1e-12] / scale[scale > 1e-12]))
 
     def reduction(self) -> float:
-        """Root mean square of the merged error over that of a branch with all the weight."""
-        merged = self._products.sum()
-        alone = len(self._means) * np.einsum("kkc->", self._products)
-        return float(np.sqrt(merged / alone))
+        """Deviation of the merged error over that of a branch with all the weight."""
+        covariance = self._covariance()
+        alone = len(covariance) * np.einsum("kkc->", covariance)
+        return float(np.sqrt(covariance.sum() / alone))
+
+    def _covariance(self) -> NDArray[np.float64]:
+        """Return `[K, K, filters]`, over all positions."""
+        means, products = self._means / self._count, self._products / self._count
+        covariance: NDArray[np.float64] = products - means[:, None] * means[None]
+        return covariance

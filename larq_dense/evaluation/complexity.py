@@ -151,9 +151,8 @@ def complexity(
         )
     names = _names(model)
     with _recorded_calls(layer for layer, _ in names.values()) as calls:
-        tf.function(lambda image: model(image, training=False)).get_concrete_function(
-            tf.TensorSpec((1, *shape), tf.float32)
-        )
+        run = tf.function(lambda image: model(image, training=False), autograph=False)
+        run.get_concrete_function(tf.TensorSpec((1, *shape), tf.float32))
     running_order = dict.fromkeys([*calls, *names])
     rows = [_row(*names[key], calls.get(key, [])) for key in running_order]
     return Complexity(

@@ -43,9 +43,8 @@ def _converter(model: tf.keras.Model) -> Any:
     import tensorflow as tf
 
     shape = (1, *model.input_shape[1:])
-    traced = tf.function(lambda image: model(image, training=False)).get_concrete_function(
-        tf.TensorSpec(shape, tf.float32)
-    )
+    serve = tf.function(lambda image: model(image, training=False), autograph=False)
+    traced = serve.get_concrete_function(tf.TensorSpec(shape, tf.float32))
     # Given the model as well, the converter goes by way of a SavedModel, which takes a minute
     # with the pure-Python protobuf that larq-zoo's requirements force on CPython 3.11.
     return tf.lite.TFLiteConverter.from_concrete_functions([traced], traced)

@@ -32,7 +32,7 @@ class BinaryAttention(tf.keras.layers.Layer):
     """One mask for all branches, from their concatenation.
 
     `M = ReLU(sign(BN(binary conv(concat_k B_k))))`, in {0, 1}, and `B_k <- M * B_k`
-    (arXiv 2405.17776 as METHOD.md, part 6, reads it). Ours: a spatial part, one map
+    (arXiv 2405.17776 as docs/method.md, part 6, reads it). Ours: a spatial part, one map
     `[batch, height, width, 1]` by a 3x3 convolution, and a channel part `[batch, 1, 1, channels]`
     by a 1x1 convolution on the mean over the picture; M is their product. Also Ours: the gradient
     of the ReLU passes on both sides, or a closed gate could never open. In full precision

@@ -17,7 +17,7 @@ class SoftGate(tf.keras.layers.Layer):
     """Lets each branch see the others through a learned gate.
 
     `G_k = alpha_k * B_k + (1 - alpha_k) * sum_j B_j` with `alpha_k = sigmoid(theta_k)`
-    (arXiv 2405.17776 as METHOD.md, part 3, reads it; Ours: `theta_k` is one learned value a
+    (arXiv 2405.17776 as docs/method.md, part 3, reads it; Ours: `theta_k` is one learned value a
     channel, so the gate is a constant at inference).
 
     Args:
@@ -55,7 +55,8 @@ class SoftGate(tf.keras.layers.Layer):
 class Merge(tf.keras.layers.Layer):
     """Sums parallel branches with learned weights: `y = sum_k lambda_k * G_k`.
 
-    Every `lambda_k` is one number and starts at 1/K (arXiv 2405.17776; METHOD.md, part 4).
+    Every `lambda_k` is one number and starts at a K-th of `initial_sum` (arXiv 2405.17776 as
+    docs/method.md, part 4, reads it).
 
     Args:
         initial_sum: What the weights sum to at the start.

@@ -26,10 +26,10 @@ from larq_dense.layers.threshold import Threshold
 class ParallelConv2D(tf.keras.layers.Layer):
     """K homogeneous branches, each with its own binary weights and its own input thresholds.
 
-    `B_k = BN(ReLU(conv(sign(x_k + tau_k), sign(W_k))))` (arXiv 2405.17776 as METHOD.md, part 2,
-    reads it; Ours: the thresholds, which start evenly spread over `[-spread, spread]`, so that the
-    branches' rounding errors differ). One branch has no threshold unless it is asked for: it is the
-    plain binary layer. In full precision `B_k = BN(ReLU(conv(x_k, W_k)))`.
+    `B_k = BN(ReLU(conv(sign(x_k + tau_k), sign(W_k))))` (arXiv 2405.17776 as docs/method.md, part
+    2, reads it; Ours: the thresholds, which start evenly spread over `[-spread, spread]`, so that
+    the branches' rounding errors differ). One branch has no threshold unless it is asked for: it is
+    the plain binary layer. In full precision `B_k = BN(ReLU(conv(x_k, W_k)))`.
 
     Args:
         filters: Output channels of each branch.

@@ -25,7 +25,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
     """Enlarges a feature map with K parallel binary convolutions.
 
     Each branch is binarized, convolved and enlarged; then soft gate and merge (arXiv 2405.17776
-    as METHOD.md, part 5, reads it). Ours: the sub-pixel form, a binary convolution to
+    as docs/method.md, part 5, reads it). Ours: the sub-pixel form, a binary convolution to
     `factor² · filters` channels and then depth-to-space, which stays in XNOR from end to end;
     gate and merge are linear in each channel, so they stand before the one depth-to-space. The
     alternative enlarges by nearest neighbour first and convolves at the high resolution, at

@@ -11,7 +11,7 @@ from larq_dense.layers._base import Tensor, register
 class Threshold(tf.keras.layers.Layer):
     """Shifts each channel by a learned amount: `y = x + tau`.
 
-    In front of a sign function, `-tau` is where that channel flips. (Ours: METHOD.md, part 2,
+    In front of a sign function, `-tau` is where that channel flips. (Ours: docs/method.md, part 2,
     after RSign of ReActNet, arXiv 2003.03488.)
 
     Args:

@@ -21,6 +21,8 @@ class HasOutputs(Protocol):
         ...
 
 
+# Autograph would rewrite every layer's call, to no effect, for much of the time.
+@tf.autograph.experimental.do_not_convert
 def build(
     task: HasOutputs,
     encoder: str = "light",

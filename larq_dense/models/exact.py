@@ -13,7 +13,8 @@ constant of a trained network to so few bits (Ours):
 | coefficient of a branch (`layers.GatedMerge`) | 2^-6 |
 
 All that a sign is taken of is then a multiple of 2^-18, exact while it and the partial sums that
-lead to it stay below 2^6 = 64 in magnitude, as trained networks do by far.
+lead to it stay below 2^6 = 64 in magnitude, as trained networks do by far. The exception is PReLU,
+whose slopes are left as they are.
 """
 
 from collections.abc import Iterator

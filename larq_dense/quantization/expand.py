@@ -24,18 +24,34 @@ def expand(model: tf.keras.Model) -> tf.keras.Model:
 
     As the converter does, normalization is folded into the ordinary convolution before it, and
     becomes scale and offset (`Scale`) after a binary one, where gate and merge are folded in too:
-    they only scale. Attention sees the branches so scaled, which keeps the sign of all whose
-    coefficient is positive.
+    they only scale. Attention sees the branches so scaled, with the same signs where coefficients
+    are positive.
 
     Args:
         model: A functional model of Keras', Larq's and this project's layers.
 
     Raises:
-        ConversionError: A layer has no such form; the sentence names it.
+        ConversionError: A layer has no such form, or weighs a branch by less than nothing where
+            there is attention; the sentence names it.
     """
+    _check_signs(model)
     inputs = tf.keras.Input(model.input_shape[1:], name=model.input_names[0])
     start = keras.Identity(name=f"{inputs.name}_rounded")(inputs)  # where an input is rounded
     return tf.keras.Model(inputs, _rebuild(model, start), name=f"{model.name}_int8")
+
+
+def _check_signs(model: tf.keras.Model) -> None:
+    """Refuse a merge that would turn the signs that attention takes of its branches."""
+    if not any(isinstance(layer, layers.BinaryAttention) for layer in model.layers):
+        return
+    for layer in model.layers:
+        if isinstance(layer, layers.GatedMerge) and layer.merge.built:
+            least = float(layer.coefficients().numpy().min())
+            if least <= 0:
+                raise ConversionError(
+                    f"the layer {layer.name} weighs a branch by {least:g}, so that attention would "
+                    "see other signs in eight bits; train on until all weights are positive."
+                )
 
 
 def _rebuild(model: tf.keras.Model, inputs: Tensor) -> Any:

@@ -28,7 +28,7 @@ class _KerasInterpreter:
         """The model as one graph, traced when it is first needed; weights stay its variables."""
         import tensorflow as tf
 
-        function = tf.function(lambda inputs: self._model(inputs, training=False))
+        function = tf.function(lambda x: self._model(x, training=False), autograph=False)
         return function.get_concrete_function(tf.TensorSpec(self.input_shape, tf.float32))
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

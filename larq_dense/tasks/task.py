@@ -199,7 +199,8 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as picture:
             width, height = picture.size
-            turned = _orientation(picture) >= 5
+            # Of a TIFF, Pillow gives the size as it will be once turned.
+            turned = _orientation(picture) >= 5 and picture.format != "TIFF"
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"cannot read the image {path}: {error}; replace or remove it.") from error
     return (width, height) if turned else (height, width)

@@ -33,9 +33,7 @@ def initialize(model: tf.keras.Model, source: str) -> str:
         WeightsError: The file is missing or damaged, or nothing in it matches.
         UnknownNameError: There is no such entry.
     """
-    path = Path(source)
-    if not path.is_file():
-        _, path = find_trained(source)
+    path = find_weights(source)
     report = weights.load_weights(model, path, strict=False)
     if not report.loaded:
         raise WeightsError(
@@ -46,6 +44,12 @@ def initialize(model: tf.keras.Model, source: str) -> str:
     return f"begins with {len(report.loaded)} of {count} variables from {source}"
 
 
+def find_weights(source: str) -> Path:
+    """Find the weights that a training may begin with; see `initialize`."""
+    path = Path(source)
+    return path if path.is_file() else find_trained(source)[1]
+
+
 def find_trained(source: str) -> tuple[Entry, Path]:
     """Find a trained network: where its recipe is, and its weights.
 
@@ -53,12 +57,17 @@ def find_trained(source: str) -> tuple[Entry, Path]:
         source: A zoo entry's name, or the folder of an entry or a run.
 
     Raises:
-        WeightsError: It has no weights, or an entry's are damaged.
-        UnknownNameError: There is no such entry or folder.
+        WeightsError: It has no weights, an entry's are damaged, or there is no such folder.
+        UnknownNameError: There is no such entry.
     """
     # The zoo reads recipes, so it stands above this package.
     from larq_dense import zoo
 
+    if "/" in source and not Path(source).exists():
+        raise WeightsError(
+            f"there is no run {source}; train it first (the card of the entry whose recipe names "
+            "it has the command), or name another."
+        )
     entry = zoo.find(source)
     best = entry.folder / BEST
     if best.is_file():

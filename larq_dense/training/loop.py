@@ -23,7 +23,7 @@ from larq_dense.models.weights import save_weights
 from larq_dense.training.checkpoint import Progress, read_progress
 from larq_dense.training.distribution import Distribution
 from larq_dense.training.exclusive import alone_in
-from larq_dense.training.initial import BEST
+from larq_dense.training.initial import BEST, find_trained, find_weights
 from larq_dense.training.logs import CsvLog, ProgressLine, TensorBoardLog
 from larq_dense.training.recipe import Recipe
 from larq_dense.training.session import Session, load_data
@@ -139,6 +139,11 @@ class _Loop:
             # The run's weights stay usable without the data.
             classes = recipe.classes_file(data_root).read_text(encoding="utf-8")
             write_text(run_dir / CLASSES, classes)
+        # Decoding the pictures takes a while; what is missing is told before.
+        if recipe.distillation:
+            find_trained(recipe.distillation.teacher)
+        if recipe.init and not state.step:
+            find_weights(recipe.init)
         data = load_data(recipe, task, data_root)
         if state.positions not in (None, data.positions):
             raise LarqDenseError(
@@ -186,6 +191,9 @@ class _Loop:
                 f"the workers do not see the same {self._run_dir}; give them a shared folder."
             )
         with _on_interrupt(self._stop), self._line, closing(self._session):
+            if self._state.step == 0:
+                # Best weights never lie in a folder without a checkpoint.
+                self._session.save(self._run_dir, self._state)
             if self._recipe.quantize and self._state.best is None:
                 # Rounding alone may cost so little that training only makes it worse.
                 score = self._validate(0)["score"]

@@ -29,7 +29,7 @@ class Recalibration:
             layer.momentum = 0.0
         self._batches = batches
 
-        @tf.function
+        @tf.function(autograph=False)
         def measure(images: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
             model(images, training=True)
             return [
@@ -45,4 +45,5 @@ class Recalibration:
         means = tf.nest.map_structure(lambda *each: tf.reduce_mean(each, axis=0), *moments)
         for layer, (mean, square) in zip(self._norms, means, strict=True):
             layer.moving_mean.assign(mean)
-            layer.moving_variance.assign(square - tf.square(mean))
+            # Rounding may leave less than nothing of a channel that hardly varies.
+            layer.moving_variance.assign(tf.maximum(square - tf.square(mean), 0.0))

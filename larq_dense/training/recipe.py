@@ -58,8 +58,9 @@ class Recipe(Section):
         distillation: A teacher, if there is one.
         seed: Of the initial weights, the order and the augmentation.
         deterministic: Same seed, same machine, same weights, bit for bit; slower.
-        bfloat16: Convolve in bfloat16 where the processor has it (oneDNN on x86); variables, sums
-            and all else stay float32. Signs are exact in it.
+        bfloat16: Convolve in bfloat16 where the processor has it (oneDNN on x86), in the run's
+            validations, too. TensorFlow takes sums and normalizations between convolutions along;
+            variables stay float32. Signs are exact in it, sums near a threshold are not.
         init: A zoo entry's name, a run's folder or a weights file, whose layers of equal name and
             shape to begin with.
         encoder_weights: ImageNet weights for the encoder to begin with, an `.npz` file below the

@@ -200,7 +200,7 @@ class Session:
         for batch in dataset:
             yield float(self._distributed_step(batch))
 
-    @tf.function
+    @tf.function(autograph=False)
     def _distributed_step(self, batch: Any) -> tf.Tensor:
         strategy = self._distribution.strategy
         shares = strategy.run(self._train_step, batch)

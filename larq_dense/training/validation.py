@@ -41,7 +41,7 @@ class Validator:
         self._sources = sources
         shape = (1, preprocessing.height, preprocessing.width, 3)
 
-        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])
+        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
         def infer(image: tf.Tensor) -> tf.Tensor:
             return model(image, training=False)
 

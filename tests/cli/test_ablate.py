@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from interrupts import interrupt_at
 from PIL import Image
 
-from larq_dense.cli import main
+from larq_dense.cli import main, measure_arms
 from larq_dense.evaluation.study import Study
 from larq_dense.runtime import xnor
 from larq_dense.training import Recipe
@@ -44,7 +44,9 @@ def test_arms_are_trained_and_compared(
     assert "k1-seed0 is saved up to step 1 of 2" in last and "the same command goes on" in last
     assert not (runs / "ablation.json").exists()
 
-    done = invoke(*arguments, "--arm", "k1", "--seeds", 2)
+    with monkeypatch.context() as patch:  # Of its own figures the next one tells.
+        patch.setattr(measure_arms, "measure_attention", lambda recipe: None)
+        done = invoke(*arguments, "--arm", "k1", "--seeds", 2)
     assert done.exit_code == 0, done.stderr
     assert "goes on after step 1" in done.stderr
     assert "begins with" not in done.stderr, "no arm takes another network's weights"
@@ -143,7 +145,10 @@ claims:
 """
 
 
-def test_a_study_of_ones_own(recipe: Path, tiny_data: Path, tmp_path: Path) -> None:
+def test_a_study_of_ones_own(
+    recipe: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure_arms, "measure_attention", lambda recipe: None)
     runs, study = tmp_path / "runs", tmp_path / "study.yaml"
     study.write_text(STUDY)
     arguments = [recipe, "--data", tiny_data, "--run", runs, "--study", study, "--steps", 3]

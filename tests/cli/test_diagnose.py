@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from larq_dense.cli import main
+from larq_dense.evaluation import parallelism
 from larq_dense.models.weights import save_weights
 from larq_dense.runtime import xnor
 from larq_dense.training import Recipe
@@ -21,6 +22,12 @@ def diagnose(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["diagnose", *map(str, arguments)])
 
 
+@pytest.fixture(autouse=True)
+def few_branches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time two numbers of branches, for each takes a conversion of the whole network."""
+    monkeypatch.setattr(parallelism, "BRANCHES", (1, 2))
+
+
 def test_an_entry_is_diagnosed(tiny_data: Path, tmp_path: Path) -> None:
     options = ("--data", tiny_data / "people", "--split", "val", "--repeats", 1)
     result = diagnose("ecssd", *options, "--output", tmp_path / "new", "--json")
@@ -31,12 +38,12 @@ def test_an_entry_is_diagnosed(tiny_data: Path, tmp_path: Path) -> None:
     assert document["images"] == 2
     layers = document["branch_errors"]["layers"]
     assert len(layers) == 8  # two in each of the decoder's four stages
-    assert all(-0.5 <= layer["correlation"] <= 1 for layer in layers)
     assert all(layer["independent"] == pytest.approx(3**-0.5) for layer in layers)
+    assert all(0 < layer["correlation"] < layer["reduction"] < 1 for layer in layers)
     parts = {(part["layer"], part["part"]) for part in document["attention"]["parts"]}
     assert len(parts) == 8  # two of each of the four attentions
     for times in document["parallelism"]["milliseconds"].values():
-        assert list(times) == ["1", "2", "3", "5"]
+        assert list(times) == ["1", "2"]
         assert all(time > 0 for time in times.values())
     for check in ("branch_errors", "attention", "parallelism"):
         assert document[check]["verdict"] in ("holds", "breaks", "unclear")
@@ -48,7 +55,7 @@ def test_a_run_without_branches_says_so(tiny_run: Path, tiny_data: Path) -> None
     )
     assert result.exit_code == 0, result.output
     assert result.output.count("the network has none") == 2
-    assert "K = 5" in result.output
+    assert "K = 2" in result.output
 
 
 @pytest.mark.parametrize(

@@ -232,14 +232,22 @@ def _missing(path: Path) -> None:
     path.unlink()
 
 
-@pytest.mark.parametrize("damage", [_truncated, _flipped, _text, _missing])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (_truncated, "damaged.tflite is truncated or damaged"),
+        (_flipped, "damaged.tflite is truncated or damaged"),
+        (_text, "damaged.tflite is not a TFLite model"),
+        (_missing, "no such model file"),
+    ],
+)
 def test_a_damaged_file_is_one_sentence(
-    tiny_file: Path, people: Path, tmp_path: Path, damage: Callable[[Path], None]
+    tiny_file: Path, people: Path, tmp_path: Path, damage: Callable[[Path], None], said: str
 ) -> None:
     path = Path(shutil.copy(tiny_file, tmp_path / "damaged.tflite"))
     damage(path)
     result = evaluate(path, "--data", people, "--split", "val")
-    assert_one_sentence(result, "damaged.tflite")
+    assert_one_sentence(result, said)
 
 
 def test_a_tflite_file_of_another_maker_is_one_sentence(people: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from larq_dense.cli import main
 from larq_dense.cli.output import print_json, print_table, without_chatter
 from larq_dense.common.errors import DataError
 
-COMMANDS = ("ablate", "benchmark", "convert", "data", "demo", "evaluate", "predict", "train", "zoo")
+COMMANDS = main.list_commands(click.Context(main))
 
 
 @pytest.fixture
@@ -102,13 +102,16 @@ def test_the_systems_refusals_are_sentences(
     assert message.count("\n") == 1
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError()])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(KeyboardInterrupt(), "stopped from the keyboard"), (MemoryError(), "not enough memory")],
+)
 def test_interrupts_and_lack_of_memory_are_sentences(
-    run_raising: Callable[[BaseException], tuple[int, str, str]], error: BaseException
+    run_raising: Callable[[BaseException], tuple[int, str, str]], error: BaseException, said: str
 ) -> None:
     code, _, message = run_raising(error)
     assert code == 1
-    assert message.startswith("Error: ")
+    assert message.startswith(f"Error: {said}")
 
 
 def test_a_fault_of_ours_is_not_hidden(

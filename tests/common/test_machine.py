@@ -41,7 +41,8 @@ def test_this_machine_is_described() -> None:
     found = describe_machine()
     listing = Path("/proc/cpuinfo").read_text()
     assert found["cores"] == usable_cores() >= 1
-    assert all(name in listing for name in found["instruction_sets"])
+    assert found["instruction_sets"]
+    assert set(found["instruction_sets"]) <= set(listing.split())
     assert found["cpu"] in listing or found["cpu"] == platform.machine()
     assert found["tensorflow"].startswith("2.")
     assert found["larq_compute_engine"].startswith("0.16")

@@ -56,8 +56,8 @@ def expected(model: tf.keras.Model, inputs: list[np.ndarray]) -> tuple[float, fl
         for k in range(j)
         for c in range(4)
     ]
-    alone = np.mean([np.mean((len(errors) * error) ** 2) for error in errors])
-    return float(np.mean(pairs)), float(np.sqrt(np.mean(sum(errors) ** 2) / alone))
+    alone = np.mean([np.var(len(errors) * error, axis=0).sum() for error in errors])
+    return float(np.mean(pairs)), float(np.sqrt(np.var(sum(errors), axis=0).sum() / alone))
 
 
 @pytest.mark.parametrize("branches", [2, 3, 5])

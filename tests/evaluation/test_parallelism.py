@@ -2,7 +2,7 @@
 
 import pytest
 
-from larq_dense.evaluation.parallelism import parallel_layer, relative_cost, verdict
+from larq_dense.evaluation.parallelism import BRANCHES, parallel_layer, relative_cost, verdict
 from larq_dense.models import binary_layers
 
 
@@ -14,6 +14,7 @@ def test_the_layer_has_k_binary_convolutions(branches: int) -> None:
 
 
 def test_relative_cost() -> None:
+    assert BRANCHES == (1, 2, 3, 5), "as docs/diagnostics.md says"
     assert relative_cost({1: 2.0, 3: 3.0, 5: 10.0}) == {1: 1.0, 3: 0.5, 5: 1.0}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from larq_dense import Predictor, tasks
@@ -50,13 +51,23 @@ def test_every_file_is_written_and_readable(
             assert min(opened.size) > 100
 
 
+class UpperHalf:
+    """A predictor that takes the upper half of every picture for the second class."""
+
+    def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        found = np.zeros((*image.shape[:2], 2), np.float32)
+        found[: image.shape[0] // 2, :, 1] = 1
+        found[..., 0] = 1 - found[..., 1]
+        return found
+
+
 def test_sheets_show_picture_label_and_prediction_side_by_side(
     street: Path, small_binary: Any
 ) -> None:
-    task, predictor = tasks.get("cityscapes"), Predictor(small_binary)
+    task = tasks.get("cityscapes")
     sample = task.samples(street, "val")[1]
-    found = measure(predictor, task, [sample])
-    sheet = contact_sheet(list(found.scored), predictor, task)
+    found = measure(Predictor(small_binary), task, [sample])
+    sheet = contact_sheet(list(found.scored), UpperHalf(), task)
     height = round(33 * TILE_WIDTH / 64)
     assert sheet.shape == (18 + height, 3 * TILE_WIDTH, 3)
     picture, labelled, predicted = np.split(sheet[18:].astype(int), 3, axis=1)
@@ -65,7 +76,9 @@ def test_sheets_show_picture_label_and_prediction_side_by_side(
         Image.open(sample.mask).resize((TILE_WIDTH, height), Image.Resampling.NEAREST)
     )
     assert np.abs(picture - labelled)[label == 1].mean() > 20
-    assert np.abs(picture - predicted).mean() != np.abs(picture - labelled).mean()
+    upper, lower = np.split(np.abs(picture - predicted), [height // 2 - 1])
+    assert upper.mean() > 20
+    assert lower[2:].mean() < 5
 
 
 def test_classes_without_a_figure_stay_empty_in_the_table() -> None:

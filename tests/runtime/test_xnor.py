@@ -168,7 +168,7 @@ def test_stock_tensorflow_takes_the_delegate_too() -> None:
 
 @needs_library
 def test_unknown_options_are_refused() -> None:
-    with pytest.raises(LarqDenseError):
+    with pytest.raises(LarqDenseError, match="cannot run this model"):
         xnor.load(small_model(), instruction_set="abacus")
     with pytest.raises(LarqDenseError, match="at least 1"):
         xnor.load(small_model(), 0)
@@ -189,6 +189,7 @@ def test_the_environment_chooses_the_instruction_set() -> None:
             check=False,
         )
         assert result.returncode == code, result.stderr.decode()
+    assert "LARQ_DENSE_XNOR_ISA=abacus names no instruction set" in result.stderr.decode()
 
 
 def test_without_the_library_there_is_a_reason(

@@ -87,18 +87,20 @@ def start(job: dict[str, Any], data: str, **environment: str) -> int:
 
 def kill_after_checkpoint(child: int, run: Path, seconds: float) -> int:
     """Return the number of steps in the checkpoint that the killed child left."""
-    state = run / checkpoint.FILE
-    before = state.stat().st_mtime_ns if state.exists() else None
-    while not state.exists() or state.stat().st_mtime_ns == before:
+    before = steps_in_checkpoint(run)
+    while steps_in_checkpoint(run) <= before:
         time.sleep(0.005)
         assert os.waitpid(child, os.WNOHANG) == (0, 0), "the run ended by itself"
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status), "the run ended before it was killed"
+    return steps_in_checkpoint(run)
+
+
+def steps_in_checkpoint(run: Path) -> int:
     progress = checkpoint.read_progress(run)
-    assert progress is not None
-    return progress.step
+    return progress.step if progress else 0
 
 
 def addresses(count: int) -> list[str]:

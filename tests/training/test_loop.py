@@ -117,9 +117,7 @@ def test_interrupt_saves_and_resume_goes_on(
     assert [row["step"] for row in rows(tmp_path)] == ["3", "6"]
 
 
-def test_bfloat16_is_for_convolutions_only(
-    make_recipe: Make, data_root: Path, tmp_path: Path
-) -> None:
+def test_variables_stay_float32(make_recipe: Make, data_root: Path, tmp_path: Path) -> None:
     result = train(make_recipe(bfloat16=True, epochs=1), data_root, tmp_path, progress=False)
     assert np.isfinite(result["score"])
     state = load_file(tmp_path / "checkpoint" / "state.safetensors")
@@ -261,6 +259,9 @@ def test_pictures_are_let_go_of(
 def test_init_that_does_not_fit(make_recipe: Make, data_root: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="zoo entry"):
         train(make_recipe(init="camwid"), data_root, tmp_path / "a", progress=False)
+    for missing in ({"init": "runs/gone"}, {"distillation": {"teacher": "runs/gone"}}):
+        with pytest.raises(WeightsError, match="there is no run runs/gone; train it first"):
+            train(make_recipe(**missing), data_root, tmp_path / "c", progress=False)
     path = tmp_path / "bad.safetensors"
     path.write_bytes(b"nothing")
     with pytest.raises(WeightsError, match=r"bad\.safetensors"):

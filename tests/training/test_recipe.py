@@ -1,17 +1,22 @@
 """Recipes: what they hold, what they refuse, and how they say so."""
 
+import inspect
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import pytest
 import yaml
+from pydantic_core import PydanticUndefined
 
 from larq_dense.common.errors import DataError, LarqDenseError, RecipeError, UnknownNameError
 from larq_dense.common.images import Preprocessing
+from larq_dense.models import build
 from larq_dense.training.recipe import Recipe
+from larq_dense.training.settings import Section, SourceSettings
 
 Make = Callable[..., Recipe]
 SOURCES = {name: [{"folder": "bands", "split": "val"}] for name in ("train", "validation")}
@@ -156,3 +161,43 @@ def test_reading_a_recipe_needs_no_tensorflow() -> None:
         "import sys; from larq_dense.training import Recipe; assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_documentation_has_every_setting_with_its_default(checkout: Path) -> None:
+    rows = documented((checkout / "docs" / "recipe.md").read_text(encoding="utf-8"))
+    known = dict(settings(Recipe))
+    assert rows.keys() >= known.keys()
+    for name, default in known.items():
+        if default is not None and name not in ("input.mean", "input.std"):
+            assert yaml.safe_load(rows[name]) == default, name
+    sources = dict(settings(SourceSettings))
+    arguments = inspect.signature(build).parameters.keys() - {"task", "input_shape"}
+    assert rows.keys() >= sources.keys() | arguments
+    for name in arguments:
+        assert yaml.safe_load(rows[name]) == inspect.signature(build).parameters[name].default, name
+
+
+def settings(section: type[Section], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every setting of a section and of those in it, and its default, None without one."""
+    for name, field in section.model_fields.items():
+        annotation = field.annotation
+        parts = () if get_origin(annotation) is list else (annotation, *get_args(annotation))
+        inner = [each for each in parts if isinstance(each, type) and issubclass(each, Section)]
+        if inner:
+            yield from settings(inner[0], f"{prefix}{name}.")
+        else:
+            default = field.get_default(call_default_factory=True)
+            default = list(default) if isinstance(default, tuple) else default
+            yield f"{prefix}{name}", None if default is PydanticUndefined else default
+
+
+def documented(text: str) -> dict[str, str]:
+    """Return what the tables say of each setting's default."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            names, defaults, *_ = (cell.strip() for cell in line.strip("|").split("|"))
+            names = re.findall("`([a-z_.0-9]+)`", names)
+            several = defaults.split(", ") if len(names) == defaults.count(", ") + 1 else []
+            found |= dict(zip(names, several or [defaults] * len(names), strict=True))
+    return found
