@@ -9,7 +9,10 @@ from larq_dense.layers import GatedMerge, ParallelConv2D, ParallelUpsampling2D
 
 
 def network(
-    branches: int = 3, upsampling: str | None = None, spread: float = 0.5
+    branches: int = 3,
+    upsampling: str | None = None,
+    spread: float = 0.5,
+    activation: str = "relu",
 ) -> tf.keras.Model:
     """Return a network of 1x1 convolutions, whose errors NumPy can follow."""
     tf.keras.utils.set_random_seed(0)
@@ -18,7 +21,9 @@ def network(
         layer = ParallelUpsampling2D(4, 2, 1, branches, method=upsampling, spread=spread, name="up")
         outputs = layer(inputs)
     else:
-        maps = ParallelConv2D(4, 1, branches, spread=spread, name="conv")(inputs)
+        maps = ParallelConv2D(4, 1, branches, spread=spread, activation=activation, name="conv")(
+            inputs
+        )
         outputs = GatedMerge(name="merge")(maps)
     model = tf.keras.Model(inputs, outputs)
     random = np.random.default_rng(1)
@@ -48,7 +53,9 @@ def expected(model: tf.keras.Model, inputs: list[np.ndarray]) -> tuple[float, fl
         )
         norm = conv.norms[k]
         scale = norm.gamma.numpy() / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
-        lost = scale * (np.maximum(rounded, 0) - np.maximum(fitted, 0))
+        slope = 0.25 if conv.activation == "prelu" else 0.0  # what they begin with
+        lost = [np.where(value > 0, value, slope * value) for value in (rounded, fitted)]
+        lost = scale * (lost[0] - lost[1])
         errors.append(merge.coefficients().numpy()[k] * lost)
     pairs = [
         np.corrcoef(errors[j][:, c], errors[k][:, c])[0, 1]
@@ -60,9 +67,10 @@ def expected(model: tf.keras.Model, inputs: list[np.ndarray]) -> tuple[float, fl
     return float(np.mean(pairs)), float(np.sqrt(np.var(sum(errors), axis=0).sum() / alone))
 
 
+@pytest.mark.parametrize("activation", ["relu", "prelu"])
 @pytest.mark.parametrize("branches", [2, 3, 5])
-def test_the_figures_are_numpys(branches: int) -> None:
-    model, inputs = network(branches), pictures()
+def test_the_figures_are_numpys(branches: int, activation: str) -> None:
+    model, inputs = network(branches, activation=activation), pictures()
     (measured,) = branch_errors(model, inputs)
     correlation, reduction = expected(model, inputs)
     assert (measured.layer, measured.branches) == ("conv", branches)

@@ -207,3 +207,15 @@ def test_attention_in_full_precision_has_no_form() -> None:
     model = networks.float_network(layers.BinaryAttention("both", "float", name="attention"))
     with pytest.raises(ConversionError, match="the layer attention"):
         quantize(model, [networks.batch()])
+
+
+def test_a_branch_that_counts_for_less_than_nothing_is_named_where_attention_sees_it() -> None:
+    for body in (networks.attention, networks.parallel):
+        model = networks.float_network(body)
+        merge = model.get_layer("merge")
+        merge.merge.weight.assign(-merge.merge.weight)
+        if body is networks.attention:
+            with pytest.raises(ConversionError, match="the layer merge weighs a branch by -0"):
+                expand(model)
+        else:
+            expand(model)

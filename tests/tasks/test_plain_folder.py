@@ -13,6 +13,7 @@ from PIL import Image
 
 from larq_dense import tasks
 from larq_dense.common.errors import DataError, UnknownNameError
+from larq_dense.common.images import read_image
 from larq_dense.tasks import encodings
 
 Make = Callable[..., Path]
@@ -163,12 +164,15 @@ def test_a_mask_of_another_size_is_named(plain_folder: Make) -> None:
         task.read_label(task.samples(root, "all")[0])
 
 
-def test_a_turned_photograph_has_the_size_that_is_seen(plain_folder: Make) -> None:
+@pytest.mark.parametrize("suffix", [".jpg", ".tif"])
+def test_a_turned_photograph_has_the_size_that_is_seen(plain_folder: Make, suffix: str) -> None:
     root = plain_folder("camvid", {"a": np.zeros((6, 8), np.uint8)})
     (root / "images/a.png").unlink()
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.new("RGB", (6, 8)).save(root / "images/a.jpg", exif=exif)
+    path = root / f"images/a{suffix}"
+    Image.new("RGB", (6, 8)).save(path, exif=exif)
+    assert read_image(path).shape == (6, 8, 3)
     task = tasks.get("camvid")
     assert task.read_label(task.samples(root, "all")[0]).shape == (6, 8)
 
