@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 Runs = dict[str, dict[int, dict[str, Any]]]
 """What `train` returned, with the steps of all stages, by arm and seed."""
 
-_ALIKE: dict[str, Callable[[Recipe], Any]] = {
-    "task": lambda recipe: recipe.task,
-    "input.height": lambda recipe: recipe.input.height,
-    "input.width": lambda recipe: recipe.input.width,
-    "data.validation": lambda recipe: recipe.data.validation,
-    "data.validation_limit": lambda recipe: recipe.data.validation_limit,
-}
+_ALIKE = ("task", "input.height", "input.width", "data.validation", "data.validation_limit")
 """What all arms have in common, so that one table can hold them."""
 
 
@@ -112,7 +106,6 @@ def command(
     from larq_dense.common.files import write_json, write_text
 
     import_tensorflow()
-    _check_networks(chosen, study, named, data)
     wanted = [(arm, chosen.seed + k) for k in range(seeds) for arm in named]
     try:
         runs = _train(chosen, study, wanted, data, folder)
@@ -167,16 +160,15 @@ def _of_arm(recipe: Recipe, study: Study, arm: str) -> Recipe:
 
     values = changed(recipe.to_dict(), study.settings(arm))
     found = type(recipe).from_dict(values, f"the recipe of arm {arm}")
-    for setting, of in _ALIKE.items():
-        if of(found) != of(recipe):
-            raise RecipeError(
-                f"arm {arm} has another {setting}, and its figures could not stand beside the "
-                "others; settle it for all arms, or compare runs by `larq-dense evaluate`."
-            )
+    if setting := found.first_difference(recipe, _ALIKE):
+        raise RecipeError(
+            f"arm {arm} has another {setting}, and its figures could not stand beside the "
+            "others; settle it for all arms, or compare runs by `larq-dense evaluate`."
+        )
     return found
 
 
-def _check_networks(recipe: Recipe, study: Study, arms: list[str], data: Path) -> None:
+def _check_networks(recipe: Recipe, study: Study, arms: Iterable[str], data: Path) -> None:
     """Build what the arms train, so that a wrong setting is found before hours of training.
 
     Raises:
@@ -227,6 +219,7 @@ def _train(
     for each in finished:
         run(*each)
     missing = [each for each in wanted if each not in finished]
+    _check_networks(recipe, study, dict.fromkeys(arm for arm, _ in missing), data)
     for number, (arm, seed) in enumerate(missing, 1):
         click.echo(f"arm {arm}, seed {seed}: run {number} of {len(missing)}", err=True)
         run(arm, seed)

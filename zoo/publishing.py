@@ -1,6 +1,5 @@
 """From a training run to an entry."""
 
-import operator
 import shutil
 import subprocess
 import tempfile
@@ -91,14 +90,12 @@ def _check_variant(run_dir: Path, recipe: "Recipe", target: Entry) -> None:
             f"there is no entry {target.name} whose variant {run_dir} could be; publish its float "
             "weights first."
         )
-    entry = target.recipe()
-    for setting in ("task", "model", "input", "data.validation"):
-        values = [operator.attrgetter(setting)(each) for each in (recipe, entry)]
-        if values[0] != values[1]:
-            raise LarqDenseError(
-                f"{run_dir} is no variant of the entry {target.name}, for its recipe has another "
-                f"{setting}; name the entry that it began with."
-            )
+    shared = ("task", "model", "input", "data.validation")
+    if setting := recipe.first_difference(target.recipe(), shared):
+        raise LarqDenseError(
+            f"{run_dir} is no variant of the entry {target.name}, for its recipe has another "
+            f"{setting}; name the entry that it began with."
+        )
 
 
 def _drop_what_was_beside(target: Entry, recipe: "Recipe") -> None:

@@ -43,6 +43,12 @@ class MissingExtraError(LarqDenseError, ImportError):
         super().__init__(f"{user} needs {module}, which is not installed; {INSTALL_EXTRA}.")
 
 
+def within_sentence(message: str) -> str:
+    """Return what pydantic says of a wrong value, as it stands within a sentence of ours."""
+    message = message.removeprefix("Value error, ")
+    return message[0].lower() + message[1:]
+
+
 class UnknownNameError(LarqDenseError):
     """A name that is not in a list of known ones; the message offers the nearest."""
 

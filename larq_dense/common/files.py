@@ -5,11 +5,16 @@ import hashlib
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from larq_dense.common.errors import LarqDenseError, RecipeError
+
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+"""What `zipfile` raises for a damaged archive, by where the damage is."""
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ import os
 import subprocess
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError, LarqDenseError
+from larq_dense.common.files import DAMAGED_ZIP
 from larq_dense.evaluation.adb import Phone
 from larq_dense.evaluation.benchmark import Candidate, Timing
 from larq_dense.native import build as native
@@ -187,7 +187,7 @@ def _read_litert(path: Path, abi: str) -> bytes:
             for name in archive.namelist():
                 if name in inside:
                     return archive.read(name)
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    except (*DAMAGED_ZIP, OSError) as error:
         raise DataError(f"cannot read {path}: {error}; download it again.") from error
     raise DataError(
         f"{path} holds neither {' nor '.join(inside)}; take the .aar of "

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from larq_dense.common.errors import RecipeError, UnknownNameError
+from larq_dense.common.errors import RecipeError, UnknownNameError, within_sentence
 from larq_dense.common.files import read_yaml
 
 METHOD = Path(__file__).with_name("method.yaml")
@@ -87,9 +87,8 @@ class Study(_Section):
         except ValidationError as error:
             found = error.errors()[0]
             where = ".".join(map(str, found["loc"]))
-            message = found["msg"].removeprefix("Value error, ")
-            message = message[0].lower() + message[1:]
             wrong = f"has a wrong {where}" if where else "is wrong"
+            message = within_sentence(found["msg"])
             raise RecipeError(f"the study {path} {wrong}: {message}.") from None
 
     def settings(self, arm: str) -> Settings:

@@ -1,16 +1,15 @@
 """EfficientNet-Lite0 as a full-precision encoder, and its ImageNet weights."""
 
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from larq_dense.common.errors import WeightsError
+from larq_dense.common.files import DAMAGED_ZIP
 from larq_dense.layers._base import Precision
 
 Tensor = Any
@@ -136,7 +135,7 @@ def load_imagenet(model: tf.keras.Model, path: str | Path) -> int:
     except OSError as error:
         reason = error.strerror or "it is no .npz file"
         raise WeightsError(f"cannot read the weights {path}: {reason}.") from error
-    except (BadZipFile, zlib.error, EOFError, ValueError, AttributeError, TypeError) as error:
+    except (*DAMAGED_ZIP, ValueError, AttributeError, TypeError) as error:
         raise WeightsError(
             f"the weights {path} are no .npz file or damaged; get it again."
         ) from error

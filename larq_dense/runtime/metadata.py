@@ -8,11 +8,10 @@ SHA-256 of the FlatBuffer, because LCE's interpreter crashes on damaged files.
 import io
 import json
 import zipfile
-import zlib
 from pathlib import Path
 
 from larq_dense.common.errors import DataError
-from larq_dense.common.files import sha256
+from larq_dense.common.files import DAMAGED_ZIP, sha256
 from larq_dense.runtime.spec import ModelSpec
 from larq_dense.runtime.tflite_file import IDENTIFIER, DamagedFileError, TfliteFile
 
@@ -89,6 +88,5 @@ def _digest_matches(content: bytes) -> bool:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             length, expected = archive.read(DIGEST_FILE).decode().split()
             return sha256(content[: int(length)]) == expected
-    # What `zipfile` raises for damage depends on where it is.
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError):
+    except (*DAMAGED_ZIP, KeyError, ValueError):
         return False

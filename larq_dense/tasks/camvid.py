@@ -6,7 +6,7 @@ from pathlib import Path
 from larq_dense.common.errors import DataError
 from larq_dense.tasks.classes import ClassInfo
 from larq_dense.tasks.encodings import CAMVID_CLASSES
-from larq_dense.tasks.layouts import Layout, Pair, folders, two_folders
+from larq_dense.tasks.layouts import Layout, Pair, folders, read_lines, two_folders
 from larq_dense.tasks.task import Task
 
 _MASK_END = "annot"
@@ -45,9 +45,7 @@ def _pairs(root: Path, split: str) -> list[Pair]:
     if not listing.is_file():
         return two_folders(root / split, root / f"{split}{_MASK_END}")
     pairs = []
-    # As in `plain.read_list`: a name in another encoding is reported as missing.
-    text = listing.read_text(encoding="utf-8-sig", errors="replace")
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(read_lines(listing), 1):
         paths = line.split()
         if paths and len(paths) != 2:
             raise DataError(

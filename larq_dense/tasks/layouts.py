@@ -42,6 +42,11 @@ def folders(root: Path) -> list[str]:
     return sorted(entry.name for entry in root.iterdir() if entry.is_dir())
 
 
+def read_lines(path: Path) -> list[str]:
+    """Return a list's lines; a name in another encoding than UTF-8 will be reported as missing."""
+    return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+
+
 def by_stem(folder: Path, suffixes: Iterable[str] = IMAGE_SUFFIXES) -> dict[str, Path]:
     """Return the picture files of `folder` by stem, in the order of their names."""
     if not folder.is_dir():

@@ -10,7 +10,7 @@ from larq_dense.common.images import read_mask
 from larq_dense.tasks import encodings
 from larq_dense.tasks.classes import CLASSES_FILE, read_classes
 from larq_dense.tasks.encodings import Encoding
-from larq_dense.tasks.layouts import Pair, by_stem
+from larq_dense.tasks.layouts import Pair, by_stem, read_lines
 
 # Enough masks to meet a data set's frequent classes, few enough to read in a moment.
 GUESS_FROM = 16
@@ -36,8 +36,7 @@ def read_list(root: Path, split: str) -> list[str]:
     """
     path = root / f"{split}.txt"
     if path.is_file():
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-        stems = [line.strip() for line in lines if line.strip()]
+        stems = [line.strip() for line in read_lines(path) if line.strip()]
     elif split == ALL:
         stems = list(by_stem(root / "images"))
     else:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from larq_dense.training.recipe import Recipe
 
 
+# Autograph would rewrite the steps of the pipeline at every start, and has nothing to do.
+@tf.autograph.experimental.do_not_convert
 def batches(
     pictures: Sequence[Picture],
     recipe: Recipe,
@@ -56,10 +58,7 @@ def batches(
     base = (recipe.input.height, recipe.input.width)
     mean = tf.constant(recipe.input.mean, tf.float32)
     std = tf.constant(recipe.input.std, tf.float32)
-    # Autograph would rewrite them at every start, and has nothing to do.
-    plain = tf.autograph.experimental.do_not_convert
 
-    @plain
     def positions(step: tf.Tensor) -> tf.data.Dataset:
         return tf.data.Dataset.range(step * size + start, step * size + start + part)
 
@@ -67,7 +66,6 @@ def batches(
         picture = pictures[order[int(position)]]
         return picture.pixels, picture.label[..., None]
 
-    @plain
     def crop(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         pixels, label = tf.numpy_function(fetch, [position], (tf.uint8, tf.uint8), stateful=False)
         pixels.set_shape((None, None, 3))
@@ -75,7 +73,6 @@ def batches(
         draws = tf.random.stateless_uniform([DRAWS], [tf.constant(recipe.seed, tf.int64), position])
         return (*augment.crop(pixels, label, base, draws), draws)
 
-    @plain
     def finish(pixels: tf.Tensor, label: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, ...]:
         pixels, label = augment.photo(pixels, label, draws)
         return (pixels - mean) / std, label[..., 0]

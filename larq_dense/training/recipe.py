@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from larq_dense.common.errors import RecipeError
+from larq_dense.common.errors import RecipeError, within_sentence
 from larq_dense.common.files import read_yaml, write_text
 from larq_dense.common.images import Preprocessing
 from larq_dense.training.settings import (
@@ -183,6 +185,19 @@ class Recipe(Section):
         """Return whether this trains the other's full-precision twin, whatever it begins with."""
         return self.replace(name=other.name, init=None) == other.twin()
 
+    def first_difference(self, other: Recipe, settings: Iterable[str]) -> str | None:
+        """Return the first of some settings, such as `"input.height"`, that another has not alike.
+
+        Args:
+            other: Another recipe.
+            settings: By path.
+        """
+        for setting in settings:
+            value = operator.attrgetter(setting)
+            if value(self) != value(other):
+                return setting
+        return None
+
     def to_dict(self) -> dict[str, Any]:
         """Return every setting as JSON-ready values."""
         return self.model_dump(mode="json")
@@ -340,8 +355,7 @@ class Recipe(Section):
 def _sentence(error: ValidationError, origin: str) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
+    message = within_sentence(first["msg"])
     if first["type"] == "extra_forbidden":
         return f"{origin} has an unknown setting {key}; check its spelling or remove it."
     if first["type"] == "missing":

@@ -57,7 +57,8 @@ const char* check_layout(TfLiteContext* context) {
     size_t count;
     // A sparse constant holds fewer bytes than its shape says.
     if (tensor.allocation_type != kTfLiteMmapRo || tensor.sparsity != nullptr ||
-        element_size(tensor.type) == 0 || !read_shape(tensor, &shape) || !count_elements(shape, &count) ||
+        element_size(tensor.type) == 0 || !read_shape(tensor, &shape) ||
+        !count_elements(shape, &count) ||
         !checked_mul(count, element_size(tensor.type), &count)) {
       continue;
     }

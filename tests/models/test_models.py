@@ -127,17 +127,15 @@ def model() -> tf.keras.Model:
 
 
 @pytest.fixture(scope="module")
-def saved(model: tf.keras.Model, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def saved(model: tf.keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
-    return path, save_weights(model, path)
+    save_weights(model, path)
+    return path
 
 
-def test_packed_weights_give_the_same_output(
-    model: tf.keras.Model, saved: tuple[Path, str]
-) -> None:
-    path, _ = saved
+def test_packed_weights_give_the_same_output(model: tf.keras.Model, saved: Path) -> None:
     again = build(Task, **LIGHT)
-    report = load_weights(again, path)
+    report = load_weights(again, saved)
     assert not report.missing and not report.unused
     x = np.random.default_rng(0).normal(size=(1, 32, 64, 3)).astype(np.float32)
     np.testing.assert_array_equal(again(x), model(x))
@@ -147,12 +145,11 @@ def test_packed_weights_give_the_same_output(
         np.testing.assert_array_equal(ours.numpy() < 0, theirs.numpy() < 0)
 
 
-def test_packed_weights_take_one_bit_each(model: tf.keras.Model, saved: tuple[Path, str]) -> None:
-    path, _ = saved
+def test_packed_weights_take_one_bit_each(model: tf.keras.Model, saved: Path) -> None:
     bits = sum(int(np.prod(kernel.shape)) for kernel in binary_kernels(model))
     rest = sum(int(np.prod(v.shape)) for v in model.variables) - bits
-    header = int.from_bytes(path.read_bytes()[:8], "little") + 8
-    assert path.stat().st_size <= header + 4 * rest + bits // 8 + len(model.variables)
+    header = int.from_bytes(saved.read_bytes()[:8], "little") + 8
+    assert saved.stat().st_size <= header + 4 * rest + bits // 8 + len(model.variables)
 
 
 def test_unpacked_weights_keep_latent_values(model: tf.keras.Model, tmp_path: Path) -> None:
@@ -163,22 +160,20 @@ def test_unpacked_weights_keep_latent_values(model: tf.keras.Model, tmp_path: Pa
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_weights_of_another_model(saved: tuple[Path, str]) -> None:
+def test_weights_of_another_model(saved: Path) -> None:
     other = build(Task, **{**LIGHT, "branches": 2})
     before = other.get_weights()
     with pytest.raises(WeightsError, match="belong to another model"):
-        load_weights(other, saved[0])
+        load_weights(other, saved)
     for ours, theirs in zip(other.get_weights(), before, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    assert load_weights(other, saved[0], strict=False).loaded
+    assert load_weights(other, saved, strict=False).loaded
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "foreign", "missing"])
-def test_damaged_weights(
-    damage: str, model: tf.keras.Model, saved: tuple[Path, str], tmp_path: Path
-) -> None:
+def test_damaged_weights(damage: str, model: tf.keras.Model, saved: Path, tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
-    content = bytearray(saved[0].read_bytes())
+    content = bytearray(saved.read_bytes())
     if damage == "truncated":
         content = content[: len(content) // 2]
     elif damage == "empty":

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from larq_dense import tasks
 from larq_dense.common.errors import DataError
-from larq_dense.tasks import kitti_road
+from larq_dense.tasks import Sample, kitti_road
 
 Picture = NDArray[np.uint8]
 
@@ -44,6 +44,9 @@ def test_cityscapes_splits_and_missing_masks(tmp_path: Path, write: Any, picture
         task.samples(tmp_path, "val")
     with pytest.raises(DataError, match=rf"{frame}_leftImg8bit\.png has no mask"):
         task.samples(tmp_path, "train_extra")
+    picture_file = next((tmp_path / "leftImg8bit").rglob("*.png"))
+    with pytest.raises(DataError, match="has no mask"):
+        task.read_label(Sample(frame, picture_file, None, task.own_encoding))
 
 
 def test_idd_lite_as_published(tmp_path: Path, write: Any, picture: Picture) -> None:
