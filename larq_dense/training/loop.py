@@ -140,6 +140,11 @@ class _Loop:
             classes = recipe.classes_file(data_root).read_text(encoding="utf-8")
             write_text(run_dir / CLASSES, classes)
         # Decoding the pictures takes a while; what is missing is told before.
+        if recipe.class_offsets and task.main_metric != "miou":
+            raise RecipeError(
+                f"class_offsets are chosen for miou, but {task.name} is measured by "
+                f"{task.main_metric}; set it to 0."
+            )
         if recipe.distillation:
             find_trained(recipe.distillation.teacher)
         if recipe.init and not state.step:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from larq_dense.tasks import Sample, Task
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 IGNORE = 255
 # Beyond the picture's border, where even a teacher has nothing to say.
@@ -94,17 +95,29 @@ def load_validation(
     Raises:
         DataError: A picture or a mask is unreadable or wrong.
     """
-    if limit is not None and limit < len(samples):
-        samples = [samples[i * len(samples) // limit] for i in range(limit)]
-    size = (preprocessing.width, preprocessing.height)
+    if limit is not None:
+        samples = evenly_spread(samples, limit)
 
     def load(sample: Sample) -> Picture:
-        image = Image.fromarray(read_image(sample.image))
-        resized = image.resize(size, Image.Resampling.BILINEAR)
-        return Picture(np.asarray(resized), task.read_label(sample))
+        picture = Picture(read_image(sample.image), task.read_label(sample))
+        return at_network_size(picture, preprocessing)
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(load, samples))
+
+
+def evenly_spread(items: Sequence[T], limit: int) -> Sequence[T]:
+    """Return at most `limit` items, evenly spread over all."""
+    if limit >= len(items):
+        return items
+    return [items[i * len(items) // limit] for i in range(limit)]
+
+
+def at_network_size(picture: Picture, preprocessing: Preprocessing) -> Picture:
+    """Return a picture with its pixels at the network's size, and its label as it is."""
+    size = (preprocessing.width, preprocessing.height)
+    resized = Image.fromarray(picture.pixels).resize(size, Image.Resampling.BILINEAR)
+    return Picture(np.asarray(resized), picture.label)
 
 
 def class_shares(pictures: Sequence[Picture], num_classes: int) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
 # isort: split
+import numpy as np
 import tensorflow as tf
 
 from larq_dense.models.efficientnet import load_imagenet
@@ -21,7 +22,16 @@ from larq_dense.training.data import batches
 from larq_dense.training.distillation import Distillation
 from larq_dense.training.initial import initialize
 from larq_dense.training.losses import make_loss
-from larq_dense.training.pictures import Picture, class_shares, load_training, load_validation
+from larq_dense.training.offsets import ClassOffsets
+from larq_dense.training.pictures import (
+    IGNORE,
+    Picture,
+    at_network_size,
+    class_shares,
+    evenly_spread,
+    load_training,
+    load_validation,
+)
 from larq_dense.training.recalibration import Recalibration
 from larq_dense.training.step import make_optimizers, make_train_step
 from larq_dense.training.validation import Validator
@@ -96,8 +106,9 @@ class Session:
             self._optimizers = make_optimizers(self._model, recipe.optimizer, total_steps)
             decay = recipe.optimizer.average
             self._average = MovingAverage(self._model, decay) if decay else None
-        # Validation and weight files use a copy: on one device, of averages, or recalibrated.
-        copied = distribution.kind or self._average or recipe.recalibrate
+        # Validation and weight files use a copy: on one device, of averages, or adjusted.
+        adjusted = recipe.recalibrate or recipe.class_offsets
+        copied = distribution.kind or self._average or adjusted
         self.plain = recipe.build_model(SHAPE, task=task) if copied else self._model
         self._variables = list(self._model.weights)
         for optimizer, _ in self._optimizers:
@@ -106,6 +117,7 @@ class Session:
             self._variables += self._average.variables
         self._recalibration = self._make_recalibration()
         self.validator = Validator(self.plain, task, recipe.preprocessing, data.validation)
+        self._class_offsets = self._make_class_offsets()
         shares = class_shares(data.training, len(task.classes))
         self._train_step = make_train_step(
             self._model,
@@ -129,6 +141,19 @@ class Session:
             return None
         crops = batches(self._data.training, self._recipe, 0, count)
         return Recalibration(self.plain, crops.map(lambda images, _: images))
+
+    def _make_class_offsets(self) -> ClassOffsets | None:
+        count = self._recipe.class_offsets
+        if not count:
+            return None
+        pictures = self._data.training
+        labelled = [each for each in pictures if np.any(each.label != IGNORE)]
+        chosen = [
+            at_network_size(each, self._recipe.preprocessing)
+            for each in evenly_spread(labelled, count)
+        ]
+        bias = self.plain.get_layer("head").bias
+        return ClassOffsets(bias, self.validator.logits, chosen)
 
     @property
     def learning_rate(self) -> float:
@@ -176,6 +201,8 @@ class Session:
             self.plain.set_weights(self._model.get_weights())
         if self._recalibration:
             self._recalibration()
+        if self._class_offsets:
+            self._class_offsets()
         return self.plain
 
     def losses(self, first_step: int) -> Iterator[float]:

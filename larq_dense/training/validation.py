@@ -10,6 +10,7 @@ import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 # isort: split
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from larq_dense.common.images import Preprocessing, resize_scores
 
@@ -47,6 +48,16 @@ class Validator:
 
         self._infer = infer
 
+    def logits(self, picture: Picture) -> NDArray[np.float32]:
+        """Return a picture's logits at its label's size, `[height, width, outputs]`.
+
+        Args:
+            picture: Its pixels at the network's size.
+        """
+        image = self._preprocessing.normalize(picture.pixels)[None]
+        logits = self._infer(tf.constant(image)).numpy()[0]
+        return resize_scores(logits, *picture.label.shape)
+
     def __call__(self) -> dict[str, dict[str, Any]]:
         """Return the task's result for each source."""
         return {name: self._measure(pictures) for name, pictures in self._sources.items()}
@@ -58,8 +69,5 @@ class Validator:
     def _measure(self, pictures: Sequence[Picture]) -> dict[str, Any]:
         metrics = self._task.new_metrics()
         for picture in pictures:
-            image = self._preprocessing.normalize(picture.pixels)[None]
-            logits = self._infer(tf.constant(image)).numpy()[0]
-            scores = resize_scores(logits, *picture.label.shape)
-            metrics.update(self._task.probabilities(scores), picture.label)
+            metrics.update(self._task.probabilities(self.logits(picture)), picture.label)
         return dict(metrics.result())
