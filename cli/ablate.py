@@ -90,8 +90,8 @@ def command(
 
     \b
     Example:
-      larq-dense ablate ecssd --data ../shared/data --run runs/ablation --steps 1200
-      larq-dense ablate ecssd --data ../shared/data --run runs/ablation --steps 1200 \\
+      larq-dense ablate kitti_road --data ../shared/data --run runs/ablation --steps 1200
+      larq-dense ablate kitti_road --data ../shared/data --run runs/ablation --steps 1200 \\
         --arm k3 --arm k3-attention --seeds 3 --plot runs/ablation/plot.png
       larq-dense ablate benchmarks/ablation.yaml --study benchmarks/training.yaml \\
         --data ../shared/data --run runs/training

@@ -6,7 +6,7 @@ from typing import Any
 
 from larq_dense.zoo.entries import Entry
 from larq_dense.zoo.int8 import int8_section, paired_rows
-from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table
+from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
 from larq_dense.zoo.provenance import ancestor, data_set, history, notice, seen, split_title, use_of
 
 PICTURE = "accuracy.png"
@@ -167,8 +167,8 @@ def _latency(values: dict[str, Any], machine: dict[str, Any]) -> str:
     threads = "1 thread" if values["threads"] == 1 else f"{values['threads']} threads"
     table = markdown_table(["engine", "ms a picture"], body)
     return (
-        f"{table}\n\n{threads} of {machine['cpu']}; medians of interleaved runs, measured by "
-        f"`{values['command']}`. TFLite runs the full-precision twin."
+        f"{table}\n\n{threads} of {machine['cpu']}, {vectors(machine)}; medians of "
+        f"interleaved runs, measured by `{values['command']}`. TFLite runs the full-precision twin."
     )
 
 

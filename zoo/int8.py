@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from larq_dense.zoo.entries import Entry
-from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table
+from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
 from larq_dense.zoo.provenance import data_set, split_title
 
 
@@ -53,10 +53,10 @@ def int8_section(entry: Entry) -> str:
         "file holds no float tensor, input and output included. Trained by `larq-dense train "
         f"{entry.name} --quantize{length} --data ../shared/data --run runs/{entry.name}_int8`.",
         _table(figures),
-        f"XNOR runtime, one thread of {variant['machine']['cpu']}; the full-precision twin in int8 "
-        f"took {figures.twin:.1f} ms in the same run. The file and the Keras model that rounds "
-        f"alike, on {agreement['images']} validation pictures: the same label at "
-        f"{100 * agreement['same_labels']:.3f} % of the pixels, logits at most "
+        f"XNOR runtime, one thread of {variant['machine']['cpu']}, {vectors(variant['machine'])}; "
+        f"the full-precision twin in int8 took {figures.twin:.1f} ms in the same run. The file and "
+        f"the Keras model that rounds alike, on {agreement['images']} validation pictures: the "
+        f"same label at {100 * agreement['same_labels']:.3f} % of the pixels, logits at most "
         f"{agreement['max_steps']} steps apart. Measured by",
         "\n".join(["```", *commands, "```"]),
     ]
@@ -105,5 +105,6 @@ def _row(entry: Entry) -> list[str]:
         f"{METRIC_TITLES[figures.main]} " + ", ".join(f"{m.int8} ({m.glue})" for m in metrics),
         f"{size.int8 / 1024:.0f} KiB ({size.glue / 1024:.0f})",
         f"{memory.int8 / 1024:.0f} KiB ({memory.glue / 1024:.0f})",
-        f"{taken.int8:.1f}, float glue {taken.glue:.1f} ({figures.twin:.1f})",
+        f"{taken.int8:.1f}, float glue {taken.glue:.1f} ({figures.twin:.1f}), "
+        f"{vectors(figures.variant['machine'])}",
     ]

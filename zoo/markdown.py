@@ -1,6 +1,7 @@
 """How figures and tables are written."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 METRIC_TITLES = {
     "miou": "mIoU",
@@ -11,6 +12,7 @@ METRIC_TITLES = {
     "e_measure": "E-measure",
     "pixel_accuracy": "pixel accuracy",
 }
+_VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "sse4_2": "SSE4.2", "asimd": "NEON"}
 _PERCENT = ("miou", "iou", "pixel_accuracy", "precision", "recall")
 
 
@@ -19,6 +21,12 @@ def format_metric(name: str, value: float | None) -> str:
     if value is None:
         return "-"
     return f"{100 * value:.1f} %" if name in _PERCENT else f"{value:.3f}"
+
+
+def vectors(machine: dict[str, Any]) -> str:
+    """Return the widest vectors that a machine computes with, such as `AVX2`."""
+    found = (title for name, title in _VECTORS.items() if name in machine["instruction_sets"])
+    return next(found, "no vectors")
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

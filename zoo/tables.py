@@ -8,7 +8,7 @@ from larq_dense.common.files import write_text
 from larq_dense.zoo import entries
 from larq_dense.zoo.entries import Entry
 from larq_dense.zoo.int8 import int8_table
-from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table
+from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
 from larq_dense.zoo.provenance import data_set, split_title
 
 START = "<!-- entries: written by `larq-dense zoo render`, do not edit -->"
@@ -59,7 +59,7 @@ def _row(entry: Entry, index: int) -> list[str]:
         f"{complexity['binary']['ops'] / 1e6:.0f} M ({complexity['float']['ops'] / 1e6:.0f} M)",
         f"{size / 1024:.0f} KiB",
         f"{100 * metrics['conversion']['parity']['same_labels']:.3f} %",
-        _milliseconds(metrics["latency"]["rows"]),
+        f"{_milliseconds(metrics['latency']['rows'])}, {vectors(metrics['machine'])}",
     ]
 
 

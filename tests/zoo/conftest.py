@@ -18,7 +18,7 @@ COMPLEXITY = {
     "stored_bytes": 150_000,
 }
 METRICS: dict[str, Any] = {
-    "machine": {"cpu": "Abacus 2000"},
+    "machine": {"cpu": "Abacus 2000", "instruction_sets": ["avx", "avx2"]},
     "accuracy": [
         {
             "data": "people",

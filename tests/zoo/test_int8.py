@@ -104,7 +104,7 @@ def test_the_readme_gets_a_second_table(variant: Entry) -> None:
         "MaxF 0.871 (0.876), 0.765 (0.765)",
         "96 KiB (121)",
         "1206 KiB (4461)",
-        "4.6, float glue 7.8 (21.6)",
+        "4.6, float glue 7.8 (21.6), AVX2",
     ]
 
 

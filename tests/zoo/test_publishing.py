@@ -127,7 +127,7 @@ def test_card_begins_with_what_the_weights_have_seen(tiny: Entry) -> None:
         "123,456 bytes",
         "99.987 % of the pixels",
         "| LCE indirect | 2.3 |",
-        "1 thread of Abacus 2000",
+        "1 thread of Abacus 2000, AVX2",
         "masks made by an automatic tool",
     ],
 )
