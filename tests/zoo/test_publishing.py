@@ -14,7 +14,7 @@ from larq_dense.common.errors import LarqDenseError
 from larq_dense.training import Recipe
 from larq_dense.zoo import Entry
 from larq_dense.zoo.card import card
-from larq_dense.zoo.markdown import format_metric
+from larq_dense.zoo.markdown import format_metric, vectors
 from larq_dense.zoo.provenance import notice
 from larq_dense.zoo.tables import END, START, entries_table, render_readme
 
@@ -228,6 +228,20 @@ def test_figures_are_written_as_the_field_writes_them(
     assert format_metric(name, value) == text
 
 
+@pytest.mark.parametrize(
+    ("instruction_sets", "title"),
+    [
+        (["sse4_2", "avx2", "avx512f"], "AVX-512"),
+        (["sse4_2", "avx2"], "AVX2"),
+        (["sse4_2"], "SSE4.2"),
+        (["asimd", "asimddp"], "NEON"),
+        ([], "no vectors"),
+    ],
+)
+def test_the_widest_vectors_are_named(instruction_sets: list[str], title: str) -> None:
+    assert vectors({"instruction_sets": instruction_sets}) == title
+
+
 def test_table_has_a_row_for_each_source(tiny: Entry) -> None:
     header, _, first, second, *rest = entries_table().splitlines()
     assert header.count("|") == first.count("|") == second.count("|")
@@ -240,7 +254,7 @@ def test_table_has_a_row_for_each_source(tiny: Entry) -> None:
         "7 M (128 M)",
         f"{size / 1024:.0f} KiB",
         "99.987 %",
-        "2.3 (11.6)",
+        "2.3 (11.6), AVX2",
     ]
     assert "MaxF 0.765" in second
     assert tiny.metrics()["accuracy"][0]["command"] in rest
