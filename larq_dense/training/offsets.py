@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from larq_dense.training.pictures import Picture
 
 PIXEL_STRIDE = 4
-STEPS = (0.5, 0.25, 0.125)
+STEPS = (1.0, 0.5, 0.25, 0.125)
 
 
 class ClassOffsets:

@@ -143,17 +143,14 @@ class Session:
         return Recalibration(self.plain, crops.map(lambda images, _: images))
 
     def _make_class_offsets(self) -> ClassOffsets | None:
-        count = self._recipe.class_offsets
-        if not count:
-            return None
         pictures = self._data.training
         labelled = [each for each in pictures if np.any(each.label != IGNORE)]
-        chosen = [
-            at_network_size(each, self._recipe.preprocessing)
-            for each in evenly_spread(labelled, count)
-        ]
+        chosen = evenly_spread(labelled, self._recipe.class_offsets)
+        if not chosen:
+            return None
         bias = self.plain.get_layer("head").bias
-        return ClassOffsets(bias, self.validator.logits, chosen)
+        fitting = [at_network_size(each, self._recipe.preprocessing) for each in chosen]
+        return ClassOffsets(bias, self.validator.logits, fitting)
 
     @property
     def learning_rate(self) -> float:
