@@ -143,9 +143,11 @@ class Session:
         return Recalibration(self.plain, crops.map(lambda images, _: images))
 
     def _make_class_offsets(self) -> ClassOffsets | None:
-        pictures = self._data.training
+        count, pictures = self._recipe.class_offsets, self._data.training
+        if not count:
+            return None
         labelled = [each for each in pictures if np.any(each.label != IGNORE)]
-        chosen = evenly_spread(labelled, self._recipe.class_offsets)
+        chosen = evenly_spread(labelled, count)
         if not chosen:
             return None
         bias = self.plain.get_layer("head").bias
