@@ -115,9 +115,10 @@ class Session:
             self._variables += optimizer.variables
         if self._average:
             self._variables += self._average.variables
-        self._recalibration = self._make_recalibration()
         self.validator = Validator(self.plain, task, recipe.preprocessing, data.validation)
-        self._class_offsets = self._make_class_offsets()
+        # Constants are chosen for the statistics that the answers are given with.
+        made = (self._make_recalibration(), self._make_class_offsets())
+        self._adjustments = [each for each in made if each is not None]
         shares = class_shares(data.training, len(task.classes))
         self._train_step = make_train_step(
             self._model,
@@ -198,10 +199,8 @@ class Session:
             self._average.copy_to(self.plain, self._model)
         elif self.plain is not self._model:
             self.plain.set_weights(self._model.get_weights())
-        if self._recalibration:
-            self._recalibration()
-        if self._class_offsets:
-            self._class_offsets()
+        for adjust in self._adjustments:
+            adjust()
         return self.plain
 
     def losses(self, first_step: int) -> Iterator[float]:
