@@ -1,7 +1,7 @@
 """Encoders: feature maps at a half to a thirty-second of the picture's size."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -15,12 +15,11 @@ from larq_dense.models.efficientnet import efficientnet_lite0
 Tensor = Any
 Features = list[Tensor]
 
-_LIGHT_FILTERS = (64, 128, 256, 256)
-
 
 def light(
     inputs: Tensor,
     *,
+    filters: Sequence[int] = (64, 128, 256, 256),
     blocks: int = 3,
     precision: Precision = "binary",
     estimator: str = "approx_sign",
@@ -37,6 +36,7 @@ def light(
 
     Args:
         inputs: The picture, float `[batch, height, width, 3]`.
+        filters: Channels of the four stages.
         blocks: Residual convolutions in each stage.
         precision: `"binary"`, `"activations"` or `"float"`; see `models.build`.
         estimator: Larq quantizer of the binary convolutions.
@@ -48,8 +48,13 @@ def light(
         activation: `"relu"` or `"prelu"`.
 
     Returns:
-        Features at 1/2 (32 channels), 1/4 (64), 1/8 (128), 1/16 (256) and 1/32 (256).
+        Features at 1/2 (32 channels), and at 1/4, 1/8, 1/16 and 1/32.
+
+    Raises:
+        ValueError: `filters` are not four.
     """
+    if len(filters) != 4:
+        raise ValueError(f"the light encoder has four stages; give four filters, not {filters}.")
     exact = precision == "binary"
     settings: dict[str, Any] = {
         "precision": precision,
@@ -69,10 +74,10 @@ def light(
         3, 2, padding="same", use_bias=False, name="stem_depthwise"
     )(x)
     x = on_grid(x, "stem_depthwise")
-    for stage, filters in enumerate(_LIGHT_FILTERS):
+    for stage, width in enumerate(filters):
         if stage:
             x = tf.keras.layers.MaxPool2D(3, 2, padding="same", name=f"stage{stage}_pool")(x)
-        x = conv_norm(x, filters, 1, f"stage{stage}_transition", relu=False)
+        x = conv_norm(x, width, 1, f"stage{stage}_transition", relu=False)
         for block in range(blocks):
             x = residual(x, f"stage{stage}_block{block}", **settings)
         x = on_grid(x, f"stage{stage}")

@@ -94,6 +94,16 @@ def test_what_branches_begin_with() -> None:
         assert all(np.allclose(norm.gamma, scale) for norm in layer.norms)
 
 
+def test_widths_of_the_light_encoder() -> None:
+    model = network(encoder_options={"filters": [16, 24, 40, 56], "blocks": 2})
+    blocks = {layer.name: layer.filters for layer in kinds(model, ParallelConv2D)}
+    widths = {f"stage{stage}": width for stage, width in enumerate([16, 24, 40, 56])}
+    for name, width in widths.items():
+        assert [blocks[f"{name}_block{block}"] for block in range(2)] == [width, width]
+    with pytest.raises(ValueError, match="four filters, not \\[16, 24\\]"):
+        network(encoder_options={"filters": [16, 24]})
+
+
 def test_a_switch_is_kept_by_keras(model: tf.keras.Model) -> None:
     again = model.__class__.from_config(model.get_config())
     again.set_weights(model.get_weights())
