@@ -74,6 +74,11 @@ DATA_SETS = {
         "India Driving Dataset, Lite edition (Varma et al., WACV 2019; IIIT Hyderabad / INSAAN), "
         "distributed after registration; no licence beside the copy",
     ),
+    "idd_lite/unlabelled": DataSet(
+        "IDD-Lite's pictures without labels",
+        "India Driving Dataset, Lite edition, the 404 pictures whose labels are not given out; no "
+        "licence beside the copy",
+    ),
     "camvid": DataSet(
         "CamVid",
         "Brostow et al. 2008, 2009, in the 11-class form of the SegNet tutorial (CC BY-NC 4.0 "
@@ -113,8 +118,9 @@ _BENCHMARKS = {
 
 def data_set(folder: str) -> DataSet:
     """Return what is known of the data in a folder; a folder of the user's own has its name."""
-    name = PurePosixPath(folder).name
-    return DATA_SETS.get(name, DataSet(name or folder, "a folder of your own"))
+    path = PurePosixPath(folder)
+    own = DataSet(path.name or folder, "a folder of your own")
+    return DATA_SETS.get("/".join(path.parts[-2:]), DATA_SETS.get(path.name, own))
 
 
 def history(entry: "Entry") -> list[Training]:

@@ -19,8 +19,8 @@ Features = list[Tensor]
 def light(
     inputs: Tensor,
     *,
-    filters: Sequence[int] = (64, 128, 256, 256),
-    blocks: int = 3,
+    filters: Sequence[int] = (64, 128, 256, 512),
+    blocks: int = 4,
     precision: Precision = "binary",
     estimator: str = "approx_sign",
     thresholds: bool = False,
@@ -30,7 +30,8 @@ def light(
     """Build this project's own small encoder.
 
     A real stem, then four stages of residual binary 3x3 convolutions with a full-precision
-    max-pool and 1x1 convolution between them, after QuickNet (arXiv 2011.09398) at fewer filters.
+    max-pool and 1x1 convolution between them, after QuickNet (arXiv 2011.09398), whose filters and
+    blocks are the defaults.
     In binary precision, what goes into an ordinary convolution is rounded to a grid
     (`layers.FixedPoint`), so that signs do not depend on the order of a machine's sums.
 

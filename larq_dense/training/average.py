@@ -27,7 +27,7 @@ class MovingAverage:
         """
         self._decay = decay
         latent = {id(kernel) for kernel in models.binary_kernels(model)}
-        self._sources = [v for v in model.weights if id(v) not in latent]
+        self.sources = [v for v in model.weights if id(v) not in latent]
         # As normalizations keep their statistics: each replica for itself, read as a mean.
         self.variables = [
             tf.Variable(
@@ -37,7 +37,7 @@ class MovingAverage:
                 synchronization=tf.VariableSynchronization.ON_READ,
                 aggregation=tf.VariableAggregation.MEAN,
             )
-            for v in self._sources
+            for v in self.sources
         ]
 
     def update(self, step: tf.Tensor) -> None:
@@ -48,7 +48,7 @@ class MovingAverage:
         """
         step = tf.cast(step, tf.float32)
         kept = tf.minimum(self._decay, (1 + step) / (10 + step))
-        for average, source in zip(self.variables, self._sources, strict=True):
+        for average, source in zip(self.variables, self.sources, strict=True):
             average.assign(kept * average + (1 - kept) * source)
 
     def copy_to(self, model: tf.keras.Model, source: tf.keras.Model) -> None:
@@ -58,6 +58,6 @@ class MovingAverage:
             model: Built as the network itself.
             source: The network.
         """
-        averages = {id(v): a for a, v in zip(self.variables, self._sources, strict=True)}
+        averages = {id(v): a for a, v in zip(self.variables, self.sources, strict=True)}
         for target, variable in zip(model.weights, source.weights, strict=True):
             target.assign(averages.get(id(variable), variable).numpy())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 # isort: split
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from larq_dense.models.efficientnet import load_imagenet
 from larq_dense.quantization import quantize
@@ -176,6 +177,21 @@ class Session:
         """Load the encoder's ImageNet weights; returns a sentence about it."""
         count = load_imagenet(self._model, path)
         return f"the encoder begins with {count} variables from {path}"
+
+    def take_up(self, values: Mapping[str, NDArray[Any]], step: int) -> None:
+        """Go on from a network that was trained elsewhere; optimizers begin with empty slots.
+
+        Args:
+            values: The network's variables by name.
+            step: Steps done.
+        """
+        for variable in self._model.weights:
+            variable.assign(values[variable.name].astype(variable.dtype.as_numpy_dtype))
+        if self._average:
+            for average, source in zip(self._average.variables, self._average.sources, strict=True):
+                average.assign(source)
+        for optimizer, _ in self._optimizers:
+            optimizer.iterations.assign(step)
 
     def restore(self, run_dir: Path) -> None:
         """Take up a run's state."""

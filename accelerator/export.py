@@ -1,0 +1,221 @@
+"""Write trainings as XLA programs, with their pictures: what `train.py` runs where JAX alone is.
+
+    python accelerator/export.py PACK runs/teacher runs/student ... --data DATA
+
+Each run's folder holds a `recipe.yaml` and no more; it may begin with, or learn from, one that
+stands before it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import lzma
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+
+# isort: split
+import numpy as np
+import tensorflow as tf
+from pictures import Pictures
+from xla_friendly import friendly_operators
+
+from larq_dense import models
+from larq_dense.models.efficientnet import load_imagenet
+from larq_dense.models.weights import save_weights
+from larq_dense.tasks import Task
+from larq_dense.training.average import MovingAverage
+from larq_dense.training.distillation import Distillation
+from larq_dense.training.losses import make_loss
+from larq_dense.training.pictures import IGNORE, OUTSIDE, Picture, class_shares
+from larq_dense.training.recipe import Recipe
+from larq_dense.training.session import load_data
+from larq_dense.training.step import Group, make_optimizers, make_train_step
+
+STEPS = 8
+"""Steps in one call of a program: handing over a thousand variables takes as long as a step."""
+SMALL = 4096
+"""Variables of more values than this are drawn anew where they would be random anyway."""
+
+
+class Stage:
+    """One training: the variables that its step reads and writes, and the step itself."""
+
+    def __init__(self, recipe: Recipe, task: Task, pictures: list[Picture], data: Path) -> None:
+        """Build the network with new weights, its optimizers and its teacher's network.
+
+        Args:
+            recipe: What to train.
+            task: The recipe's task.
+            pictures: Its training pictures, whose classes weigh in the loss.
+            data: The data root, for an encoder's weights.
+        """
+        assert recipe.steps is not None, "give the recipe steps, not epochs"
+        tf.keras.utils.set_random_seed(recipe.seed)
+        self.recipe, total = recipe, recipe.steps
+        self.model = recipe.build_model((None, None, 3), task=task)
+        if recipe.encoder_weights:
+            load_imagenet(self.model, data / recipe.encoder_weights)
+        self.optimizers: list[Group] = make_optimizers(self.model, recipe.optimizer, total)
+        decay = recipe.optimizer.average
+        self.average = MovingAverage(self.model, decay) if decay else None
+        self.teacher = self._untrained_teacher(task, data) if recipe.distillation else None
+        shares = class_shares(pictures, len(task.classes))
+        step = make_train_step(
+            self.model,
+            self.optimizers,
+            make_loss(recipe.loss, task, shares),
+            distillation=self.teacher,
+            average=self.average,
+        )
+        self._step = step.python_function
+
+    def _untrained_teacher(self, task: Task, data: Path) -> Distillation:
+        """Return the teacher with new weights: the trained ones come in where it trains."""
+        settings = self.recipe.distillation
+        assert settings is not None
+        theirs = Recipe.load(Path(settings.teacher) / "recipe.yaml")
+        with tempfile.TemporaryDirectory() as folder:
+            theirs.save(Path(folder) / "recipe.yaml")
+            if theirs.task == "folder":
+                shutil.copy(theirs.classes_file(data), folder)
+            network = theirs.build_model((None, None, 3), task=task)
+            save_weights(network, Path(folder) / "best.safetensors", unpacked=True)
+            here = settings.model_copy(update={"teacher": folder})
+            return Distillation(here, self.model, task, self.recipe.input)
+
+    def program(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+        """Return `STEPS` steps as one function of as many batches; it returns their mean loss."""
+
+        @tf.function(jit_compile=True, autograph=False)
+        def steps(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+            _, total = tf.while_loop(
+                lambda i, _: i < STEPS,
+                lambda i, total: (i + 1, total + self._step(images[i], labels[i])),
+                (tf.constant(0), tf.constant(0.0)),
+                maximum_iterations=STEPS,
+            )
+            return total / STEPS
+
+        return steps
+
+    def names(self) -> dict[int, str]:
+        """Return what each variable is, by its handle: `kind:name`."""
+        found = {id(v.handle): f"model:{v.name}" for v in self.model.weights}
+        for number, (optimizer, _) in enumerate(self.optimizers):
+            for i, v in enumerate(optimizer.variables):
+                found[id(v.handle)] = f"slot:{number}/{i}"
+            # Where a schedule's value is kept for the log.
+            found[id(optimizer._current_learning_rate.handle)] = f"slot:{number}/rate"
+        if self.average:
+            for v, source in zip(self.average.variables, self.average.sources, strict=True):
+                found[id(v.handle)] = f"average:{source.name}"
+        if self.teacher:
+            for v in self.teacher.teacher.weights:
+                found[id(v.handle)] = f"teacher:{v.name}"
+        return found
+
+
+def export(stage: Stage, folder: Path) -> dict[str, Any]:
+    """Write a stage's program and what its variables begin with.
+
+    Args:
+        stage: What to write.
+        folder: For `program.hlo.xz` and `begin.npz`; made if missing.
+
+    Returns:
+        What the program takes and gives, for `stage.json`.
+    """
+    recipe = stage.recipe
+    batch = (STEPS, recipe.batch_size, *recipe.crop)
+    steps = stage.program()
+    arguments = (tf.zeros((*batch, 3)), tf.zeros(batch, tf.uint8))
+    with friendly_operators():
+        concrete = steps.get_concrete_function(*arguments)
+        write = steps.experimental_get_compiler_ir(*arguments)
+    variables = {id(v.handle): v for v in concrete.graph.variables}
+    taken = [variables[id(handle)] for handle in concrete.captured_inputs]
+    names = stage.names()
+    state = [names[id(v.handle)] for v in taken]
+    folder.mkdir(parents=True, exist_ok=True)
+    with lzma.open(folder / "program.hlo.xz", "wb") as file:
+        file.write(write(stage="hlo_serialized"))
+    begin, drawn = _beginnings(stage, dict(zip(state, taken, strict=True)))
+    np.savez_compressed(folder / "begin.npz", **begin)
+    header = write(stage="hlo").split("\n", 1)[0]
+    return {
+        "state": state,
+        "shapes": [list(v.shape) for v in taken],
+        "dtypes": [v.dtype.name for v in taken],
+        # Which output takes the place of which argument.
+        "kept": [[int(o), int(i)] for o, i in re.findall(r"\{(\d+)\}: \((\d+), \{\}", header)],
+        "drawn": drawn,
+        "latent": [kernel.name for kernel in models.binary_kernels(stage.model)],
+        "averaged": stage.average is not None,
+    }
+
+
+def _beginnings(
+    stage: Stage, variables: dict[str, tf.Variable]
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Return the model's values to begin with, and the deviations of those that are random."""
+    begin, drawn = {}, {}
+    for name, variable in variables.items():
+        if not name.startswith("model:"):
+            continue
+        value = variable.numpy()
+        pretrained = stage.recipe.encoder_weights and name.startswith("model:efficientnet")
+        if value.size <= SMALL:
+            begin[name] = value
+        elif pretrained:
+            begin[name] = value.astype(np.float16)
+        else:
+            drawn[name] = float(value.std())
+    return begin, drawn
+
+
+def batches(recipe: Recipe) -> dict[str, Any]:
+    """Return what `train.py` has to know of a recipe's batches."""
+    return {
+        "steps": recipe.steps,
+        "steps_per_program": STEPS,
+        "batch_size": recipe.batch_size,
+        "crop": recipe.crop,
+        "input": recipe.input.model_dump(),
+        "augmentation": recipe.augmentation.model_dump(),
+        "beyond": OUTSIDE if recipe.distillation else IGNORE,
+        "seed": recipe.seed,
+        "init": recipe.init and Path(recipe.init).name,
+        "teacher": recipe.distillation and Path(recipe.distillation.teacher).name,
+    }
+
+
+def main() -> None:
+    """Export every run that is named."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("pack", type=Path, help="folder to write")
+    parser.add_argument("runs", type=Path, nargs="+", help="folders with a recipe.yaml each")
+    parser.add_argument("--data", type=Path, required=True, help="data root")
+    given = parser.parse_args()
+    pictures = Pictures()
+    for run in given.runs:
+        recipe = Recipe.load(run / "recipe.yaml")
+        task = recipe.get_task(given.data)
+        training = load_data(recipe, task, given.data).training
+        pictures.add(run.name, training)
+        stage = Stage(recipe, task, training, given.data)
+        spec = batches(recipe) | export(stage, given.pack / run.name)
+        (given.pack / run.name / "stage.json").write_text(json.dumps(spec))
+        print(f"{run.name}: {len(training)} pictures, {len(spec['state'])} variables")
+        tf.keras.backend.clear_session()
+    pictures.save(given.pack / "pictures.npz")
+
+
+if __name__ == "__main__":
+    main()

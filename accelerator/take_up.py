@@ -1,0 +1,77 @@
+"""End trainings that come back from `train.py`: the last step, validation, best weights.
+
+    python accelerator/take_up.py RESULTS runs/teacher runs/student ... --data DATA
+
+Each becomes a run like any other, which can be evaluated, learned from and published.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+
+# isort: split
+import numpy as np
+import tensorflow as tf
+
+from larq_dense.models.weights import LATENT_MAGNITUDE
+from larq_dense.training import loop
+from larq_dense.training.checkpoint import Progress
+from larq_dense.training.distribution import Distribution
+from larq_dense.training.recipe import Recipe
+from larq_dense.training.session import Session, load_data
+
+
+def read(path: Path, shapes: dict[str, tuple[int, ...]]) -> tuple[dict[str, np.ndarray], float]:
+    """Return a trained model's variables by name, and how many seconds it trained.
+
+    Args:
+        path: What `train.py` wrote.
+        shapes: Of the variables.
+    """
+    with np.load(path) as archive:
+        found = dict(archive)
+    seconds = float(found.pop("#log")[-1, -1])
+    for key in [key for key in found if key.startswith("signs:")]:
+        name = key.removeprefix("signs:")
+        negative = np.unpackbits(found.pop(key), count=int(np.prod(shapes[name])))
+        found[name] = np.where(negative, -LATENT_MAGNITUDE, LATENT_MAGNITUDE).reshape(shapes[name])
+    return found, seconds
+
+
+def take_up(path: Path, run: Path, data_root: Path) -> None:
+    """Write a run's checkpoint before its last step, and train to the end.
+
+    Args:
+        path: The trained model.
+        run: The run's folder, with its recipe.
+        data_root: The data root.
+    """
+    recipe = Recipe.load(run / "recipe.yaml")
+    task = recipe.get_task(data_root)
+    data = load_data(recipe, task, data_root)
+    total, _ = recipe.total_steps(data.positions)
+    session = Session(recipe, task, data, Distribution(None, recipe.batch_size), total)
+    shapes = {v.name: tuple(v.shape) for v in session.plain.weights}
+    values, seconds = read(path, shapes)
+    session.take_up(values, total - 1)
+    session.save(run, Progress(step=total - 1, positions=data.positions, seconds=seconds))
+    loop.train(recipe, data_root, run)
+
+
+def main() -> None:
+    """Take up every run that is named."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--data", type=Path, required=True, help="data root")
+    given = parser.parse_args()
+    for run in given.runs:
+        take_up(given.results / f"{run.name}.npz", run, given.data)
+        tf.keras.backend.clear_session()
+
+
+if __name__ == "__main__":
+    main()
