@@ -14,7 +14,7 @@ import lzma
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from pictures import Pictures
 from xla_friendly import friendly_operators
 
 from larq_dense import models
+from larq_dense.common.errors import LarqDenseError, RecipeError
 from larq_dense.models.efficientnet import load_imagenet
 from larq_dense.models.weights import save_weights
 from larq_dense.tasks import Task
@@ -44,6 +45,25 @@ SMALL = 4096
 """Variables of more values than this are drawn anew where they would be random anyway."""
 
 
+def check(run: Path, recipe: Recipe, before: Sequence[Path]) -> None:
+    """Refuse a recipe that cannot be trained elsewhere.
+
+    Args:
+        run: Its folder.
+        recipe: What stands there.
+        before: The folders of the runs that are trained before it.
+
+    Raises:
+        RecipeError: Its length is not in steps, or it wants weights that will not be there.
+    """
+    if recipe.steps is None:
+        raise RecipeError(f"{run} is to train for epochs; give its recipe steps.")
+    teacher = recipe.distillation and recipe.distillation.teacher
+    for source in (recipe.init, teacher):
+        if source and Path(source) not in before:
+            raise RecipeError(f"{run} needs {source}; name that run's folder before it.")
+
+
 class Stage:
     """One training: the variables that its step reads and writes, and the step itself."""
 
@@ -56,7 +76,7 @@ class Stage:
             pictures: Its training pictures, whose classes weigh in the loss.
             data: The data root, for an encoder's weights.
         """
-        assert recipe.steps is not None, "give the recipe steps, not epochs"
+        assert recipe.steps is not None
         tf.keras.utils.set_random_seed(recipe.seed)
         self.recipe, total = recipe, recipe.steps
         self.model = recipe.build_model((None, None, 3), task=task)
@@ -203,18 +223,37 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+", help="folders with a recipe.yaml each")
     parser.add_argument("--data", type=Path, required=True, help="data root")
     given = parser.parse_args()
+    try:
+        export_all(given.pack, given.runs, given.data)
+    except LarqDenseError as error:
+        raise SystemExit(f"Error: {error}") from error
+
+
+def export_all(pack: Path, runs: Sequence[Path], data: Path) -> None:
+    """Write runs in the order in which they will be trained.
+
+    Args:
+        pack: Folder to write.
+        runs: Folders with a `recipe.yaml` each.
+        data: The data root.
+
+    Raises:
+        LarqDenseError: A recipe or the data are not what they should be.
+    """
+    recipes = [Recipe.load(run / "recipe.yaml") for run in runs]
+    for place, (run, recipe) in enumerate(zip(runs, recipes, strict=True)):
+        check(run, recipe, runs[:place])
     pictures = Pictures()
-    for run in given.runs:
-        recipe = Recipe.load(run / "recipe.yaml")
-        task = recipe.get_task(given.data)
-        training = load_data(recipe, task, given.data).training
+    for run, recipe in zip(runs, recipes, strict=True):
+        task = recipe.get_task(data)
+        training = load_data(recipe, task, data).training
         pictures.add(run.name, training)
-        stage = Stage(recipe, task, training, given.data)
-        spec = batches(recipe) | export(stage, given.pack / run.name)
-        (given.pack / run.name / "stage.json").write_text(json.dumps(spec))
+        stage = Stage(recipe, task, training, data)
+        spec = batches(recipe) | export(stage, pack / run.name)
+        (pack / run.name / "stage.json").write_text(json.dumps(spec))
         print(f"{run.name}: {len(training)} pictures, {len(spec['state'])} variables")
         tf.keras.backend.clear_session()
-    pictures.save(given.pack / "pictures.npz")
+    pictures.save(pack / "pictures.npz")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 import numpy as np
 import tensorflow as tf
 
+from larq_dense.common.errors import LarqDenseError, WeightsError
+from larq_dense.common.files import DAMAGED_ZIP
 from larq_dense.models.weights import LATENT_MAGNITUDE
 from larq_dense.training import loop
 from larq_dense.training.checkpoint import Progress
@@ -30,9 +32,15 @@ def read(path: Path, shapes: dict[str, tuple[int, ...]]) -> tuple[dict[str, np.n
     Args:
         path: What `train.py` wrote.
         shapes: Of the variables.
+
+    Raises:
+        WeightsError: The file is missing or damaged.
     """
-    with np.load(path) as archive:
-        found = dict(archive)
+    try:
+        with np.load(path) as archive:
+            found = dict(archive)
+    except (OSError, ValueError, *DAMAGED_ZIP) as error:
+        raise WeightsError(f"cannot read {path} ({error}); train it, or get it again.") from error
     seconds = float(found.pop("#log")[-1, -1])
     for key in [key for key in found if key.startswith("signs:")]:
         name = key.removeprefix("signs:")
@@ -68,9 +76,12 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--data", type=Path, required=True, help="data root")
     given = parser.parse_args()
-    for run in given.runs:
-        take_up(given.results / f"{run.name}.npz", run, given.data)
-        tf.keras.backend.clear_session()
+    try:
+        for run in given.runs:
+            take_up(given.results / f"{run.name}.npz", run, given.data)
+            tf.keras.backend.clear_session()
+    except LarqDenseError as error:
+        raise SystemExit(f"Error: {error}") from error
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ SCALE_BITS, FINEST_BITS = 9, 13
 
 # Share of a tensor's values that a range may leave out at either end: a few large ones would make
 # the steps of all others too coarse.
-OUTLIERS = 1e-3
+OUTLIERS = 4e-3
 
 # A mean is kept so finely that its sign is that of the sum, for as many as 2^16 positions.
 MEAN_BITS = 16

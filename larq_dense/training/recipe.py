@@ -118,8 +118,6 @@ class Recipe(Section):
             raise ValueError("quantize goes on from trained weights; name them as init")
         if self.quantize and self.optimizer.average:
             raise ValueError("quantize keeps no moving average; set optimizer.average to 0")
-        if self.quantize and self.class_offsets:
-            raise ValueError("quantize keeps the offsets of init; set class_offsets to 0")
         return self
 
     @classmethod
@@ -173,7 +171,6 @@ class Recipe(Section):
             data={**self.data.model_dump(), "unlabelled": []},
             distillation=None,
             recalibrate=0,
-            class_offsets=0,
             optimizer={**self.optimizer.model_dump(), **slow, "average": 0.0},
         )
 

@@ -152,7 +152,8 @@ class Session:
         chosen = evenly_spread(labelled, count)
         if not chosen:
             return None
-        bias = self.plain.get_layer("head").bias
+        # By name: in eight bits the layer's own attribute is the rounded bias.
+        (bias,) = (each for each in self.plain.variables if each.name == "head/bias:0")
         fitting = [at_network_size(each, self._recipe.preprocessing) for each in chosen]
         return ClassOffsets(bias, self.validator.logits, fitting)
 

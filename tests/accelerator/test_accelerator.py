@@ -15,6 +15,7 @@ import tensorflow as tf
 from PIL import Image
 
 import larq_dense  # noqa: F401  (before TensorFlow)
+from larq_dense.common.errors import RecipeError, WeightsError
 from larq_dense.models import binary_kernels
 from larq_dense.models.weights import read_weights
 from larq_dense.training.checkpoint import read_progress
@@ -168,6 +169,24 @@ def test_every_variable_is_accounted_for(pack: Path, runs: dict[str, Path], root
         given = {*begin.files, *spec["drawn"]}
         assert given == {label for label in state if label.startswith("model:")}
     assert sum(label.startswith("teacher:") for label in state) == len(model.weights)
+
+
+def test_a_recipe_that_lacks_something_is_refused(tmp_path: Path) -> None:
+    check, before = script("export").check, tmp_path / "before"
+    check(tmp_path, make_recipe(init=str(before)), [before])
+    with pytest.raises(RecipeError, match=f"needs {before}; name that run's folder before it"):
+        check(tmp_path, make_recipe(init=str(before)), [tmp_path / "other"])
+    with pytest.raises(RecipeError, match="needs cityscapes"):
+        check(tmp_path, make_recipe(distillation={"teacher": "cityscapes"}), [before])
+    with pytest.raises(RecipeError, match="give its recipe steps"):
+        check(tmp_path, make_recipe(steps=None, epochs=2), [])
+
+
+def test_results_that_are_damaged_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.npz").write_bytes(b"PK\x03\x04 cut short")
+    for name in ("run.npz", "missing.npz"):
+        with pytest.raises(WeightsError, match=f"{name} .*train it, or get it again"):
+            script("take_up").read(tmp_path / name, {})
 
 
 def test_pictures_travel_once(pack: Path) -> None:

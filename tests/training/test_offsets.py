@@ -78,7 +78,5 @@ def test_where_they_mean_nothing_they_are_refused(make_recipe: Make, tmp_path: P
     saliency = make_recipe(task="ecssd", class_offsets=5)
     with pytest.raises(RecipeError, match=r"chosen for miou, but ecssd is measured by maxf"):
         train(saliency, tmp_path, tmp_path / "run", progress=False)
-    with pytest.raises(RecipeError, match="set class_offsets to 0"):
-        make_recipe(quantize=True, init="camvid", class_offsets=5)
-    assert make_recipe(class_offsets=5).quantized("x").class_offsets == 0
+    assert make_recipe(class_offsets=5).quantized("x").class_offsets == 5
     assert make_recipe(class_offsets=5).twin().class_offsets == 5

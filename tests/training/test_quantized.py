@@ -60,9 +60,14 @@ def test_a_run_in_eight_bits_resumes_and_converts(
     (head,) = (value for name, value in whole.items() if name.endswith(" head/kernel:0"))
     before = load_file(tmp_path / "real" / BEST)
     assert np.any(head != before["head/kernel:0"]), "it has learned"
-    spoilt = recipe.replace(optimizer={"learning_rate": 10.0})
-    kept = train(spoilt, data_root, tmp_path / "spoilt", progress=False)
+    spoilt = recipe.replace(optimizer={"learning_rate": 10.0}, class_offsets=2)
+    offsets = np.array([0.0, 0.5, 0.0], np.float32)
+    with monkeypatch.context() as patch:
+        patch.setattr("larq_dense.training.offsets.best_offsets", lambda *_: offsets)
+        kept = train(spoilt, data_root, tmp_path / "spoilt", progress=False)
     assert kept["best_epoch"] == 0, "what training makes worse is not taken"
+    best = load_file(tmp_path / "spoilt" / BEST)
+    np.testing.assert_allclose(best["head/bias:0"] - before["head/bias:0"], offsets, atol=1e-6)
     model, _ = open_keras(str(tmp_path / "whole"))
     picture = data_root / "bands" / "images" / "p00.jpg"
     converted = convert(model, images=[picture])
