@@ -177,7 +177,6 @@ def export(stage: Stage, folder: Path) -> dict[str, Any]:
         "kept": [[int(o), int(i)] for o, i in re.findall(r"\{(\d+)\}: \((\d+), \{\}", header)],
         "drawn": drawn,
         "latent": [kernel.name for kernel in models.binary_kernels(stage.model)],
-        "averaged": stage.average is not None,
     }
 
 

@@ -233,7 +233,7 @@ class Stage:
         calls = -(-spec["steps"] // count)
         size = (count, spec["batch_size"], 2)
         orders = shuffled(pictures.rows[self.name], count * spec["batch_size"], spec["seed"])
-        began, log, losses = time.time(), [], []
+        began, log = time.time(), []
         for call in range(1, calls + 1):
             chosen = next(orders).reshape(size)
             key, draws = jax.random.split(key)
@@ -242,11 +242,10 @@ class Stage:
             results = outputs.disassemble_into_single_device_arrays()
             for output, argument in spec["kept"]:
                 self.state[argument - BATCH] = results[output][0]
-            losses.append(results[0][0])
             # Waiting for every loss would leave the device idle.
             if call % EVERY == 0 or call == calls:
                 steps, seconds = call * count, time.time() - began
-                log.append((steps, self._checked(losses[-1], steps), seconds))
+                log.append((steps, self._checked(results[0][0], steps), seconds))
                 speed = steps * spec["batch_size"] / seconds
                 print(f"{self.name}: {steps} steps, loss {log[-1][1]:.4f}, {speed:.0f} crops/s")
         return log

@@ -159,8 +159,7 @@ def test_every_variable_is_accounted_for(pack: Path, runs: dict[str, Path], root
         assert len(state) == len(spec["state"])
         for variable in model.weights:
             assert state[f"model:{variable.name}"] == list(variable.shape)
-            has_average = spec["averaged"] and name == "teacher"
-            assert (f"average:{variable.name}" in state) == has_average
+            assert (f"average:{variable.name}" in state) == (name == "teacher")
         kept = {argument for _, argument in spec["kept"]}
         # All but the teacher's variables change in a step.
         changing = [i for i, label in enumerate(spec["state"], 2) if label[:8] != "teacher:"]
