@@ -28,16 +28,12 @@ from xla_friendly import friendly_operators
 
 from larq_dense import models
 from larq_dense.common.errors import LarqDenseError, RecipeError
-from larq_dense.models.efficientnet import load_imagenet
 from larq_dense.models.weights import save_weights
 from larq_dense.tasks import Task
-from larq_dense.training.average import MovingAverage
-from larq_dense.training.distillation import Distillation
-from larq_dense.training.losses import make_loss
-from larq_dense.training.pictures import IGNORE, OUTSIDE, Picture, class_shares
+from larq_dense.training.distribution import Distribution
+from larq_dense.training.pictures import IGNORE, OUTSIDE
 from larq_dense.training.recipe import Recipe
-from larq_dense.training.session import load_data
-from larq_dense.training.step import Group, make_optimizers, make_train_step
+from larq_dense.training.session import Data, Session, load_data
 
 STEPS = 8
 """Steps in one call of a program: handing over a thousand variables takes as long as a step."""
@@ -65,59 +61,36 @@ def check(run: Path, recipe: Recipe, before: Sequence[Path]) -> None:
 
 
 class Stage:
-    """One training: the variables that its step reads and writes, and the step itself."""
+    """One training: the session whose step is to be written, and what its variables are."""
 
-    def __init__(self, recipe: Recipe, task: Task, pictures: list[Picture], data: Path) -> None:
+    def __init__(self, recipe: Recipe, task: Task, data: Data, root: Path) -> None:
         """Build the network with new weights, its optimizers and its teacher's network.
 
         Args:
             recipe: What to train.
             task: The recipe's task.
-            pictures: Its training pictures, whose classes weigh in the loss.
-            data: The data root, for an encoder's weights.
+            data: Its pictures.
+            root: The data root, for an encoder's weights.
         """
         assert recipe.steps is not None
         tf.keras.utils.set_random_seed(recipe.seed)
-        self.recipe, total = recipe, recipe.steps
-        self.model = recipe.build_model((None, None, 3), task=task)
-        if recipe.encoder_weights:
-            load_imagenet(self.model, data / recipe.encoder_weights)
-        self.optimizers: list[Group] = make_optimizers(self.model, recipe.optimizer, total)
-        decay = recipe.optimizer.average
-        self.average = MovingAverage(self.model, decay) if decay else None
-        self.teacher = self._untrained_teacher(task, data) if recipe.distillation else None
-        shares = class_shares(pictures, len(task.classes))
-        step = make_train_step(
-            self.model,
-            self.optimizers,
-            make_loss(recipe.loss, task, shares),
-            distillation=self.teacher,
-            average=self.average,
-        )
-        self._step = step.python_function
-
-    def _untrained_teacher(self, task: Task, data: Path) -> Distillation:
-        """Return the teacher with new weights: the trained ones come in where it trains."""
-        settings = self.recipe.distillation
-        assert settings is not None
-        theirs = Recipe.load(Path(settings.teacher) / "recipe.yaml")
+        place = Distribution(None, recipe.batch_size)
         with tempfile.TemporaryDirectory() as folder:
-            theirs.save(Path(folder) / "recipe.yaml")
-            if theirs.task == "folder":
-                shutil.copy(theirs.classes_file(data), folder)
-            network = theirs.build_model((None, None, 3), task=task)
-            save_weights(network, Path(folder) / "best.safetensors", unpacked=True)
-            here = settings.model_copy(update={"teacher": folder})
-            return Distillation(here, self.model, task, self.recipe.input)
+            here = with_untrained_teacher(recipe, task, root, Path(folder))
+            self.session = Session(here, task, data, place, recipe.steps)
+        if recipe.encoder_weights:
+            self.session.initialize_encoder(root / recipe.encoder_weights)
+        self.recipe = recipe
 
     def program(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         """Return `STEPS` steps as one function of as many batches; it returns their mean loss."""
+        step = self.session.train_step.python_function
 
         @tf.function(jit_compile=True, autograph=False)
         def steps(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
             _, total = tf.while_loop(
                 lambda i, _: i < STEPS,
-                lambda i, total: (i + 1, total + self._step(images[i], labels[i])),
+                lambda i, total: (i + 1, total + step(images[i], labels[i])),
                 (tf.constant(0), tf.constant(0.0)),
                 maximum_iterations=STEPS,
             )
@@ -127,19 +100,41 @@ class Stage:
 
     def names(self) -> dict[int, str]:
         """Return what each variable is, by its handle: `kind:name`."""
-        found = {id(v.handle): f"model:{v.name}" for v in self.model.weights}
-        for number, (optimizer, _) in enumerate(self.optimizers):
+        session = self.session
+        found = {id(v.handle): f"model:{v.name}" for v in session.model.weights}
+        for number, (optimizer, _) in enumerate(session.optimizers):
             for i, v in enumerate(optimizer.variables):
                 found[id(v.handle)] = f"slot:{number}/{i}"
             # Where a schedule's value is kept for the log.
             found[id(optimizer._current_learning_rate.handle)] = f"slot:{number}/rate"
-        if self.average:
-            for v, source in zip(self.average.variables, self.average.sources, strict=True):
+        if session.average:
+            for v, source in zip(session.average.variables, session.average.sources, strict=True):
                 found[id(v.handle)] = f"average:{source.name}"
-        if self.teacher:
-            for v in self.teacher.teacher.weights:
+        if session.distillation:
+            for v in session.distillation.teacher.weights:
                 found[id(v.handle)] = f"teacher:{v.name}"
         return found
+
+
+def with_untrained_teacher(recipe: Recipe, task: Task, root: Path, folder: Path) -> Recipe:
+    """Return a recipe whose teacher has new weights: the trained ones come in where it trains.
+
+    Args:
+        recipe: What to train.
+        task: The recipe's task.
+        root: The data root.
+        folder: An empty one, to make the teacher's run in.
+    """
+    settings = recipe.distillation
+    if settings is None:
+        return recipe
+    theirs = Recipe.load(Path(settings.teacher) / "recipe.yaml")
+    theirs.save(folder / "recipe.yaml")
+    if theirs.task == "folder":
+        shutil.copy(theirs.classes_file(root), folder)
+    network = theirs.build_model((None, None, 3), task=task)
+    save_weights(network, folder / "best.safetensors", unpacked=True)
+    return recipe.replace(distillation=settings.model_copy(update={"teacher": str(folder)}))
 
 
 def export(stage: Stage, folder: Path) -> dict[str, Any]:
@@ -176,7 +171,7 @@ def export(stage: Stage, folder: Path) -> dict[str, Any]:
         # Which output takes the place of which argument.
         "kept": [[int(o), int(i)] for o, i in re.findall(r"\{(\d+)\}: \((\d+), \{\}", header)],
         "drawn": drawn,
-        "latent": [kernel.name for kernel in models.binary_kernels(stage.model)],
+        "latent": [kernel.name for kernel in models.binary_kernels(stage.session.model)],
     }
 
 
@@ -184,12 +179,13 @@ def _beginnings(
     stage: Stage, variables: dict[str, tf.Variable]
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Return the model's values to begin with, and the deviations of those that are random."""
+    options = stage.recipe.model.get("encoder_options") or {}
+    pretrained = stage.recipe.encoder_weights or options.get("imagenet")
     begin, drawn = {}, {}
     for name, variable in variables.items():
         if not name.startswith("model:"):
             continue
         value = variable.numpy()
-        pretrained = stage.recipe.encoder_weights and name.startswith("model:efficientnet")
         if value.size <= SMALL:
             begin[name] = value
         elif pretrained:
@@ -245,12 +241,12 @@ def export_all(pack: Path, runs: Sequence[Path], data: Path) -> None:
     pictures = Pictures()
     for run, recipe in zip(runs, recipes, strict=True):
         task = recipe.get_task(data)
-        training = load_data(recipe, task, data).training
-        pictures.add(run.name, training)
-        stage = Stage(recipe, task, training, data)
+        decoded = load_data(recipe, task, data)
+        pictures.add(run.name, decoded.training)
+        stage = Stage(recipe, task, decoded, data)
         spec = batches(recipe) | export(stage, pack / run.name)
         (pack / run.name / "stage.json").write_text(json.dumps(spec))
-        print(f"{run.name}: {len(training)} pictures, {len(spec['state'])} variables")
+        print(f"{run.name}: {len(decoded.training)} pictures, {len(spec['state'])} variables")
         tf.keras.backend.clear_session()
     pictures.save(pack / "pictures.npz")
 

@@ -40,6 +40,11 @@ class MovingAverage:
             for v in self.sources
         ]
 
+    def reset(self) -> None:
+        """Begin again with the variables as they are."""
+        for average, source in zip(self.variables, self.sources, strict=True):
+            average.assign(source)
+
     def update(self, step: tf.Tensor) -> None:
         """Take the variables' values in.
 

@@ -85,7 +85,18 @@ def load_data(recipe: Recipe, task: Task, root: Path) -> Data:
 
 
 class Session:
-    """A model in training."""
+    """A model in training.
+
+    Attributes:
+        model: The network that is trained, for crops of any size.
+        plain: What is measured and kept: the network, or a copy of it on one device, of averages,
+            or adjusted.
+        optimizers: With the variables that each updates.
+        average: The moving average of the variables, if the recipe has one.
+        distillation: The teacher and its term of the loss, if the recipe has one.
+        train_step: From `make_train_step`.
+        validator: Measures `plain`.
+    """
 
     def __init__(
         self, recipe: Recipe, task: Task, data: Data, distribution: Distribution, total_steps: int
@@ -103,30 +114,30 @@ class Session:
         self._task = task
         self._total_steps = total_steps
         with distribution.strategy.scope():
-            self._model = recipe.build_model(SHAPE, task=task, imagenet=True)
-            self._optimizers = make_optimizers(self._model, recipe.optimizer, total_steps)
+            self.model = recipe.build_model(SHAPE, task=task, imagenet=True)
+            self.optimizers = make_optimizers(self.model, recipe.optimizer, total_steps)
             decay = recipe.optimizer.average
-            self._average = MovingAverage(self._model, decay) if decay else None
-        # Validation and weight files use a copy: on one device, of averages, or adjusted.
+            self.average = MovingAverage(self.model, decay) if decay else None
         adjusted = recipe.recalibrate or recipe.class_offsets
-        copied = distribution.kind or self._average or adjusted
-        self.plain = recipe.build_model(SHAPE, task=task) if copied else self._model
-        self._variables = list(self._model.weights)
-        for optimizer, _ in self._optimizers:
+        copied = distribution.kind or self.average or adjusted
+        self.plain = recipe.build_model(SHAPE, task=task) if copied else self.model
+        self._variables = list(self.model.weights)
+        for optimizer, _ in self.optimizers:
             self._variables += optimizer.variables
-        if self._average:
-            self._variables += self._average.variables
+        if self.average:
+            self._variables += self.average.variables
         self.validator = Validator(self.plain, task, recipe.preprocessing, data.validation)
         # Constants are chosen for the statistics that the answers are given with.
         made = (self._make_recalibration(), self._make_class_offsets())
         self._adjustments = [each for each in made if each is not None]
         shares = class_shares(data.training, len(task.classes))
-        self._train_step = make_train_step(
-            self._model,
-            self._optimizers,
+        self.distillation = self._make_distillation(task)
+        self.train_step = make_train_step(
+            self.model,
+            self.optimizers,
             make_loss(recipe.loss, task, shares),
-            distillation=self._make_distillation(task),
-            average=self._average,
+            distillation=self.distillation,
+            average=self.average,
             replicas=distribution.replicas,
         )
 
@@ -135,7 +146,7 @@ class Session:
         if settings is None:
             return None
         with self._distribution.strategy.scope():
-            return Distillation(settings, self._model, task, self._recipe.input)
+            return Distillation(settings, self.model, task, self._recipe.input)
 
     def _make_recalibration(self) -> Recalibration | None:
         count = self._recipe.recalibrate
@@ -160,23 +171,23 @@ class Session:
     @property
     def learning_rate(self) -> float:
         """The real-valued variables' learning rate in the last step."""
-        return float(self._optimizers[0][0].learning_rate.numpy())
+        return float(self.optimizers[0][0].learning_rate.numpy())
 
     def initialize(self, source: str) -> str:
         """Load what matches from other weights; returns a sentence about it."""
         if not self._recipe.quantize:
-            return initialize(self._model, source)
+            return initialize(self.model, source)
         real = self._recipe.replace(quantize=False).build_model(SHAPE, task=self._task)
         sentence = initialize(real, source)
         pictures = self._data.training
         chosen = pictures[:: math.ceil(len(pictures) / CALIBRATION_PICTURES)]
         calibration = (self._recipe.preprocessing(each.pixels) for each in chosen)
-        self._model.set_weights(quantize(real, calibration).get_weights())
+        self.model.set_weights(quantize(real, calibration).get_weights())
         return f"{sentence}; its ranges are those of {len(chosen)} training pictures"
 
     def initialize_encoder(self, path: Path) -> str:
         """Load the encoder's ImageNet weights; returns a sentence about it."""
-        count = load_imagenet(self._model, path)
+        count = load_imagenet(self.model, path)
         return f"the encoder begins with {count} variables from {path}"
 
     def take_up(self, values: Mapping[str, NDArray[Any]], step: int) -> None:
@@ -186,12 +197,11 @@ class Session:
             values: The network's variables by name.
             step: Steps done.
         """
-        for variable in self._model.weights:
+        for variable in self.model.weights:
             variable.assign(values[variable.name].astype(variable.dtype.as_numpy_dtype))
-        if self._average:
-            for average, source in zip(self._average.variables, self._average.sources, strict=True):
-                average.assign(source)
-        for optimizer, _ in self._optimizers:
+        if self.average:
+            self.average.reset()
+        for optimizer, _ in self.optimizers:
             optimizer.iterations.assign(step)
 
     def restore(self, run_dir: Path) -> None:
@@ -212,10 +222,10 @@ class Session:
 
     def copy_to_plain(self) -> tf.keras.Model:
         """Bring the copy that is measured and kept up to date; every worker calls it."""
-        if self._average:
-            self._average.copy_to(self.plain, self._model)
-        elif self.plain is not self._model:
-            self.plain.set_weights(self._model.get_weights())
+        if self.average:
+            self.average.copy_to(self.plain, self.model)
+        elif self.plain is not self.model:
+            self.plain.set_weights(self.model.get_weights())
         for adjust in self._adjustments:
             adjust()
         return self.plain
@@ -233,7 +243,7 @@ class Session:
         pictures, recipe, place = self._data.training, self._recipe, self._distribution
         if place.kind is None:
             for batch in batches(pictures, recipe, *steps):
-                yield float(self._train_step(*batch))
+                yield float(self.train_step(*batch))
             return
         share, local = (place.worker, place.workers), place.replicas // place.workers
         dataset = place.strategy.distribute_datasets_from_function(
@@ -245,5 +255,5 @@ class Session:
     @tf.function(autograph=False)
     def _distributed_step(self, batch: Any) -> tf.Tensor:
         strategy = self._distribution.strategy
-        shares = strategy.run(self._train_step, batch)
+        shares = strategy.run(self.train_step, batch)
         return strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None)
