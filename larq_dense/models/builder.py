@@ -34,6 +34,7 @@ def build(
     upsampling: str = "subpixel",
     decoder_filters: int = 64,
     head_filters: int = 16,
+    decoder_blocks: int = 0,
     estimator: str = "approx_sign",
     gated: bool = True,
     shared_threshold: bool = False,
@@ -56,6 +57,7 @@ def build(
         upsampling: `"subpixel"` or `"nearest"`.
         decoder_filters: Channels of the decoder's stages.
         head_filters: Channels at half resolution.
+        decoder_blocks: Residual binary convolutions at the head of each stage of the decoder.
         estimator: Larq quantizer of the binary layers.
         gated: Whether soft gates stand between the branches and their merge.
         shared_threshold: Whether the branches of a layer use one threshold, not each its own.
@@ -90,6 +92,7 @@ def build(
         features,
         filters=decoder_filters,
         head_filters=head_filters,
+        blocks=decoder_blocks,
         branches=branches,
         attention=attention,
         upsampling=upsampling,

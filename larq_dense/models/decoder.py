@@ -12,7 +12,7 @@ from larq_dense.layers import (
     ParallelUpsampling2D,
 )
 from larq_dense.layers._base import Activation, Precision
-from larq_dense.models.blocks import conv_norm
+from larq_dense.models.blocks import conv_norm, residual
 
 Tensor = Any
 
@@ -22,6 +22,7 @@ def fpn_decoder(
     *,
     filters: int,
     head_filters: int,
+    blocks: int,
     branches: int,
     attention: str,
     upsampling: str,
@@ -35,15 +36,18 @@ def fpn_decoder(
 ) -> Tensor:
     """Join an encoder's features from the coarsest to the finest, each stage at twice the size.
 
-    A stage: parallel convolution → attention over the branches → gate and merge, all on a
-    residual → parallel upsampling on a residual → the encoder's features of that size, brought to
-    the stage's width by a full-precision 1x1 convolution (arXiv 2405.17776's critical path; Ours:
-    the residuals and the lateral 1x1 convolutions).
+    A stage: residual convolutions, if any → parallel convolution → attention over the branches →
+    gate and merge, all on a residual → parallel upsampling on a residual → the encoder's features
+    of that size, brought to the stage's width by a full-precision 1x1 convolution (arXiv
+    2405.17776's critical path; Ours: what stands before the parallel convolution, the residuals
+    and the lateral 1x1 convolutions).
 
     Args:
         features: Maps at 1/2, 1/4, 1/8, 1/16 and 1/32.
         filters: Channels of the stages; a multiple of `head_filters`.
         head_filters: Channels at 1/2.
+        blocks: Residual convolutions at the head of each stage. They begin as the identity, so that
+            a trained network can be given more of them and goes on from where it stood.
         branches: K.
         attention: `"none"`, `"spatial"`, `"channel"` or `"both"`.
         upsampling: `"subpixel"` or `"nearest"`.
@@ -67,10 +71,13 @@ def fpn_decoder(
         "activation": activation,
         "merge_scale": merge_scale,
     }
+    shared = {"precision": precision, "estimator": estimator, "activation": activation}
     *laterals, top = features
     x = conv_norm(top, filters, 1, "lateral4", relu=False)
     for stage in reversed(range(4)):
         width = head_filters if stage == 0 else filters
+        for block in range(blocks):
+            x = residual(x, f"decoder{stage}_block{block}", initial_scale=0.0, **shared)
         merged = attended_branches(
             x,
             filters,

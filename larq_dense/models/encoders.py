@@ -20,7 +20,7 @@ def light(
     inputs: Tensor,
     *,
     filters: Sequence[int] = (64, 128, 256, 512),
-    blocks: int = 4,
+    blocks: int | Sequence[int] = 4,
     precision: Precision = "binary",
     estimator: str = "approx_sign",
     thresholds: bool = False,
@@ -38,7 +38,7 @@ def light(
     Args:
         inputs: The picture, float `[batch, height, width, 3]`.
         filters: Channels of the four stages.
-        blocks: Residual convolutions in each stage.
+        blocks: Residual convolutions in each stage, or in the four of them.
         precision: `"binary"`, `"activations"` or `"float"`; see `models.build`.
         estimator: Larq quantizer of the binary convolutions.
         thresholds: Whether their inputs are binarized at learned thresholds (RSign of ReActNet,
@@ -52,10 +52,12 @@ def light(
         Features at 1/2 (32 channels), and at 1/4, 1/8, 1/16 and 1/32.
 
     Raises:
-        ValueError: `filters` are not four.
+        ValueError: `filters` or a list of `blocks` are not four.
     """
-    if len(filters) != 4:
-        raise ValueError(f"the light encoder has four stages; give four filters, not {filters}.")
+    depths = [blocks] * 4 if isinstance(blocks, int) else list(blocks)
+    for name, given in (("filters", filters), ("blocks", depths)):
+        if len(given) != 4:
+            raise ValueError(f"the light encoder has four stages; give four {name}, not {given}.")
     exact = precision == "binary"
     settings: dict[str, Any] = {
         "precision": precision,
@@ -79,7 +81,7 @@ def light(
         if stage:
             x = tf.keras.layers.MaxPool2D(3, 2, padding="same", name=f"stage{stage}_pool")(x)
         x = conv_norm(x, width, 1, f"stage{stage}_transition", relu=False)
-        for block in range(blocks):
+        for block in range(depths[stage]):
             x = residual(x, f"stage{stage}_block{block}", **settings)
         x = on_grid(x, f"stage{stage}")
         features.append(x)

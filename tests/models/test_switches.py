@@ -22,6 +22,7 @@ SWITCHES: list[Switches] = [
     {"shared_threshold": True},
     {"attention_per_branch": True},
     {"activation": "prelu", "encoder_options": {"thresholds": True}},
+    {"decoder_blocks": 2},
 ]
 
 
@@ -102,6 +103,26 @@ def test_widths_of_the_light_encoder() -> None:
         assert [blocks[f"{name}_block{block}"] for block in range(2)] == [width, width]
     with pytest.raises(ValueError, match="four filters, not \\[16, 24\\]"):
         network(encoder_options={"filters": [16, 24]})
+
+
+def test_depths_of_the_light_encoder_and_of_the_decoder() -> None:
+    model = network(decoder_blocks=2, encoder_options={"blocks": [3, 1, 2, 1]})
+    names = [layer.name for layer in kinds(model, ParallelConv2D)]
+    assert [sum(f"stage{k}_block" in name for name in names) for k in range(4)] == [3, 1, 2, 1]
+    assert [sum(f"decoder{k}_block" in name for name in names) for k in range(4)] == [2] * 4
+    with pytest.raises(ValueError, match="four blocks, not \\[3, 1\\]"):
+        network(encoder_options={"blocks": [3, 1]})
+
+
+def test_a_network_grows_from_where_it_stood(tmp_path: Path) -> None:
+    small = network()
+    save_weights(small, tmp_path / "w.safetensors", unpacked=True)
+    deeper = {"blocks": [2, 3, 1, 2], "residual_scale": 0.0}
+    grown = network(decoder_blocks=2, encoder_options=deeper)
+    report = load_weights(grown, tmp_path / "w.safetensors", strict=False)
+    assert report.missing and not report.unused
+    x = np.random.default_rng(0).normal(size=(1, *small.input_shape[1:])).astype(np.float32)
+    np.testing.assert_array_equal(grown(x), small(x))
 
 
 def test_a_switch_is_kept_by_keras(model: tf.keras.Model) -> None:
