@@ -13,7 +13,8 @@ from __future__ import annotations
 import csv
 import sys
 from pathlib import Path
-from typing import Any
+
+from budget import scores
 
 from larq_dense import zoo
 from larq_dense.evaluation.plots import save_figure
@@ -31,12 +32,6 @@ def log_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def score_of(metrics: dict[str, Any], metric: str, folder: str) -> float:
-    """Return a published figure on one source."""
-    (row,) = (row for row in metrics["accuracy"] if row["data"] == folder)
-    return float(row["metrics"][metric])
-
-
 def main() -> None:
     """Draw and print."""
     from matplotlib.figure import Figure
@@ -49,21 +44,21 @@ def main() -> None:
         column = f"{metric} {source}/val"
         for folder in sorted(TRIALS.glob(f"{name}-*")):
             recipe, log = Recipe.load(folder / "recipe.yaml"), log_of(folder)
-            steps, scores = [int(row["step"]) for row in log], [float(row[column]) for row in log]
+            steps, curve = [int(row["step"]) for row in log], [float(row[column]) for row in log]
             title = folder.name.removeprefix(f"{name}-")
-            axes.plot(steps, scores, "o-", label=title)
+            axes.plot(steps, curve, "o-", label=title)
             rows.append(
                 [
                     f"[{folder.name}](../benchmarks/trials/{folder.name})",
                     f"{steps[-1]} of {recipe.steps}",
                     f"{float(log[0]['loss']):.3f} → {float(log[-1]['loss']):.3f}",
-                    ", ".join(f"{100 * score:.1f}" for score in scores),
+                    ", ".join(f"{100 * score:.1f}" for score in curve),
                 ]
             )
         published, twin = entry.metrics(), entry.twin().metrics()
         assert published and twin
         for label, metrics, style in (("published", published, "--"), ("its twin", twin, ":")):
-            value = score_of(metrics, metric, source)
+            value = scores(name, metrics)[source]
             axes.axhline(value, color="gray", linestyle=style, label=label)
         axes.set_title(f"{name} on {data_set(source).title}", fontsize=10)
         axes.set_xlabel("steps")

@@ -62,22 +62,24 @@ def fpn_decoder(
     Returns:
         Features `[batch, height / 2, width / 2, head_filters]`.
     """
-    common: dict[str, Any] = {
-        "branches": branches,
+    binary: dict[str, Any] = {
         "precision": precision,
         "estimator": estimator,
+        "activation": activation,
+    }
+    common = {
+        **binary,
+        "branches": branches,
         "gated": gated,
         "shared_threshold": shared_threshold,
-        "activation": activation,
         "merge_scale": merge_scale,
     }
-    shared = {"precision": precision, "estimator": estimator, "activation": activation}
     *laterals, top = features
     x = conv_norm(top, filters, 1, "lateral4", relu=False)
     for stage in reversed(range(4)):
         width = head_filters if stage == 0 else filters
         for block in range(blocks):
-            x = residual(x, f"decoder{stage}_block{block}", initial_scale=0.0, **shared)
+            x = residual(x, f"decoder{stage}_block{block}", initial_scale=0.0, **binary)
         merged = attended_branches(
             x,
             filters,

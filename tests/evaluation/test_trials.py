@@ -1,6 +1,7 @@
 """The trials that docs/accuracy.md tells of: working recipes, and figures from their logs."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,12 +28,15 @@ def test_a_trial_trains_an_entrys_network_or_a_deeper_one(trial: Path) -> None:
 def test_figures_and_picture_come_from_the_logs(tmp_path: Path) -> None:
     picture = tmp_path / "trials.png"
     command = [sys.executable, str(BENCHMARKS / "trials.py"), str(picture)]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    # A script's own folder is kept off the path in these tests (conftest.py).
+    environment = os.environ | {"PYTHONPATH": str(BENCHMARKS)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
     assert Image.open(picture).size[0] > 500
     for trial in TRIALS:
         with (trial / "log.csv").open(encoding="utf-8") as file:
             last = list(csv.DictReader(file))[-1]
-        (line,) = (line for line in printed.splitlines() if f"[{trial.name}]" in line)
+        (line,) = (line for line in done.stdout.splitlines() if f"[{trial.name}]" in line)
         main = next(float(value) for name, value in last.items() if name.startswith("miou"))
         assert line.rstrip("| ").endswith(f"{100 * main:.1f}")
         assert f"{last['step']} of" in line
