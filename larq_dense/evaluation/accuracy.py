@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError
 from larq_dense.common.images import ImageLike, read_image
+from larq_dense.common.labels import label_map
 from larq_dense.tasks import Sample, Task
 
 
@@ -114,9 +115,7 @@ def labels_of(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     Returns:
         uint8 `[height, width]`.
     """
-    if probabilities.shape[-1] == 1:
-        return (probabilities[..., 0] >= 0.5).astype(np.uint8)
-    return probabilities.argmax(axis=-1).astype(np.uint8)
+    return label_map(probabilities, threshold=0.5)
 
 
 def picture_iou(predicted: NDArray[np.uint8], label: NDArray[np.uint8], task: Task) -> float:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError
 from larq_dense.common.images import ImageLike, read_image, resize_scores
+from larq_dense.common.labels import probabilities
 from larq_dense.runtime.interpreter import Interpreter, Runtime, load
 from larq_dense.runtime.metadata import read_file, read_spec
 from larq_dense.runtime.spec import ModelSpec
@@ -124,7 +125,7 @@ class Predictor:
         """
         pixels = read_image(image)
         scores = resize_scores(self.logits(pixels), *pixels.shape[:2])
-        return _sigmoid(scores) if self.spec.kind == "saliency" else _softmax(scores)
+        return probabilities(scores)
 
     def labels(self, image: ImageLike) -> NDArray[np.uint8]:
         """Return the label map at the picture's own size.
@@ -151,19 +152,6 @@ class Predictor:
             labels[better] = index
             best = np.where(better, scores, best)
         return labels
-
-
-def _softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    result: NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return result
-
-
-def _sigmoid(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    # Of exp's two forms, the one that cannot overflow.
-    small = np.exp(-np.abs(scores))
-    result: NDArray[np.float32] = np.where(scores >= 0, 1 / (1 + small), small / (1 + small))
-    return result
 
 
 def _attached_spec(model: Any) -> ModelSpec:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from larq_dense.common import labels
 from larq_dense.common.errors import DataError
 from larq_dense.tasks.classes import ClassInfo
 from larq_dense.tasks.encodings import Encoding
@@ -69,12 +70,7 @@ class Task:
 
         Softmax over the classes, or for saliency the sigmoid.
         """
-        logits = np.asarray(logits, np.float32)
-        if self.kind == "saliency":
-            # Through tanh, which cannot overflow.
-            return np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * logits))
-        shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return shifted / shifted.sum(axis=-1, keepdims=True)
+        return labels.probabilities(logits)
 
     def label_map(self, logits: NDArray[np.floating]) -> NDArray[np.uint8]:
         """Decide the class of each pixel.
@@ -86,9 +82,7 @@ class Task:
             uint8 `[...]`: the most probable class; for saliency 1 where the probability is 0.5
             or more.
         """
-        if self.kind == "saliency":
-            return (np.asarray(logits)[..., 0] >= 0).astype(np.uint8)
-        return np.asarray(logits).argmax(axis=-1).astype(np.uint8)
+        return labels.label_map(logits)
 
     def new_metrics(self) -> Metrics:
         """Return fresh measures of this task."""

@@ -5,19 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
-from numpy.typing import NDArray
 
 from larq_dense import tasks
 from larq_dense.common.errors import DataError, UnknownNameError
-
-LOGITS = arrays.arrays(
-    np.float32,
-    arrays.array_shapes(min_dims=2, max_dims=3, max_side=5),
-    elements=st.floats(-200, 200, width=32),
-)
 
 
 @pytest.mark.parametrize("name", tasks.names())
@@ -70,38 +60,6 @@ def test_nineteen_classes_are_the_benchmarks() -> None:
 def test_unknown_name_offers_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean camvid"):
         tasks.get("camvit")
-
-
-@settings(deadline=None)
-@given(LOGITS)
-def test_softmax_agrees_with_float64(logits: NDArray[np.float32]) -> None:
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    found = tasks.get("camvid").probabilities(logits)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, shifted / shifted.sum(axis=-1, keepdims=True), atol=1e-5)
-
-
-@settings(deadline=None)
-@given(LOGITS)
-def test_sigmoid_agrees_with_float64(logits: NDArray[np.float32]) -> None:
-    task = tasks.get("ecssd")
-    logits = logits[..., :1]
-    found = task.probabilities(logits)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits.astype(np.float64))), atol=1e-6)
-    labels = task.label_map(logits)
-    assert labels.dtype == np.uint8
-    np.testing.assert_array_equal(labels, logits[..., 0] >= 0)
-
-
-@settings(deadline=None)
-@given(LOGITS)
-def test_label_map_is_the_most_probable_class(logits: NDArray[np.float32]) -> None:
-    labels = tasks.get("camvid").label_map(logits)
-    assert labels.dtype == np.uint8
-    assert labels.shape == logits.shape[:-1]
-    chosen = np.take_along_axis(logits, labels[..., None].astype(np.int64), axis=-1)
-    assert np.all(chosen[..., 0] == logits.max(axis=-1))
 
 
 def test_own_classes_make_a_task() -> None:
