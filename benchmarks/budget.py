@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from larq_dense import zoo
-from larq_dense.evaluation.plots import save_figure
+from larq_dense.common.figures import save_figure
 from larq_dense.zoo.markdown import METRIC_TITLES, markdown_table
 from larq_dense.zoo.provenance import ancestor, data_set
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from budget import scores
 
 from larq_dense import zoo
-from larq_dense.evaluation.plots import save_figure
+from larq_dense.common.figures import save_figure
 from larq_dense.training.recipe import Recipe
 from larq_dense.zoo.markdown import METRIC_TITLES, markdown_table
 from larq_dense.zoo.provenance import data_set

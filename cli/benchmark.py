@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from larq_dense.evaluation.benchmark import Timing
+    from larq_dense.latency.benchmark import Timing
     from larq_dense.runtime import ModelSpec
 
 _PICTURES = 4
@@ -107,7 +107,7 @@ def command(
       larq-dense benchmark cityscapes --threads 1 2 --plot latency.png
       larq-dense benchmark cityscapes --device adb --litert litert-1.4.1.aar
     """
-    from larq_dense.evaluation.benchmark import to_rows
+    from larq_dense.latency.benchmark import to_rows
 
     if (device is None) != (litert is None):
         raise click.UsageError("--device adb and --litert FILE go together.")
@@ -122,7 +122,7 @@ def command(
     spec = measured.forms.spec
     height, width = spec.preprocessing.height, spec.preprocessing.width
     if plot is not None:
-        from larq_dense.evaluation.plots import plot_timings
+        from larq_dense.latency.plot import plot_timings
 
         title = f"{spec.name}, {width}x{height}, {measured.machine['cpu']}"
         plot_timings(measured.timings, title, plot)
@@ -168,7 +168,7 @@ class _Measured(NamedTuple):
 
 def _measure_here(model: str, threads: tuple[int, ...], repeats: int) -> _Measured:
     from larq_dense.common.machine import describe_machine
-    from larq_dense.evaluation.benchmark import candidates, left_out, time_interleaved
+    from larq_dense.latency.benchmark import candidates, left_out, time_interleaved
 
     forms = _forms(model)
     entrants = candidates(
@@ -188,8 +188,8 @@ def _measure_on_phone(
     model: str, threads: tuple[int, ...], repeats: int, litert: Path, serial: str | None
 ) -> _Measured:
     from larq_dense import runtime
-    from larq_dense.evaluation.adb import connect
-    from larq_dense.evaluation.phone import (
+    from larq_dense.latency.adb import connect
+    from larq_dense.latency.phone import (
         build_kit,
         label_agreement,
         phone_candidates,
@@ -225,8 +225,8 @@ def _forms(model: str) -> _Forms:
     if is_file(model):
         return _Forms(open_predictor(model).spec, {}, Path(model).read_bytes())
     from larq_dense.conversion import convert
+    from larq_dense.conversion.baseline import float_tflite, int8_tflite
     from larq_dense.evaluation import complexity
-    from larq_dense.evaluation.twins import float_tflite, int8_tflite
     from larq_dense.models import binary_layers
     from larq_dense.quantization import is_quantized
 

@@ -129,7 +129,7 @@ def _twin(model: str, spec: "ModelSpec", pictures: list[Path]) -> bytes:
     from larq_dense.cli.models import open_twin
     from larq_dense.cli.output import without_chatter
     from larq_dense.conversion import add_metadata
-    from larq_dense.evaluation.twins import int8_tflite
+    from larq_dense.conversion.baseline import int8_tflite
 
     with without_chatter():
         content = int8_tflite(open_twin(model), [spec.preprocessing(path) for path in pictures])

@@ -12,7 +12,7 @@ from larq_dense.cli.output import print_json, print_table, without_chatter
 from larq_dense.cli.pictures import Names, write_png
 
 if TYPE_CHECKING:
-    from larq_dense.evaluation.benchmark import Timing
+    from larq_dense.latency.benchmark import Timing
 
 _ENTRIES = ("cityscapes", "ecssd")
 _STREETS = ("camvid", "idd_lite")
@@ -73,7 +73,7 @@ def _try_entry(name: str, images: tuple[Path, ...], output: Path, repeats: int) 
     from larq_dense import Predictor, zoo
     from larq_dense.cli.measure import complexity_totals, time_files
     from larq_dense.conversion import convert
-    from larq_dense.evaluation.twins import float_tflite
+    from larq_dense.conversion.baseline import float_tflite
 
     model = zoo.load(name)
     predictor = Predictor.from_keras(model)

@@ -164,7 +164,7 @@ def _latency(model: str, repeats: int) -> Latency:
 def _time(files: dict[int, bytes], threads: int, repeats: int) -> dict[int, float]:
     import numpy as np
 
-    from larq_dense.evaluation.benchmark import LocalCandidate, time_interleaved
+    from larq_dense.latency.benchmark import LocalCandidate, time_interleaved
     from larq_dense.runtime import xnor
 
     # A layer alone is no network from a picture to logits, which `runtime.load` would ask for.

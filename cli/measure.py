@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from larq_dense.conversion import ConversionResult
-    from larq_dense.evaluation.benchmark import Timing
+    from larq_dense.latency.benchmark import Timing
     from larq_dense.runtime import Predictor
     from larq_dense.tasks import Sample
     from larq_dense.zoo import Entry
@@ -41,7 +41,7 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
     from larq_dense import Predictor, zoo
     from larq_dense.common.machine import describe_machine
     from larq_dense.conversion import convert
-    from larq_dense.evaluation.twins import float_tflite, int8_tflite
+    from larq_dense.conversion.baseline import float_tflite, int8_tflite
 
     import_tensorflow()
     sources = validation_samples(entry, data)
@@ -100,7 +100,7 @@ def measure_twin(run: "Entry", data: Path) -> dict[str, Any]:
     """
     from larq_dense import Predictor
     from larq_dense.cli.models import open_keras
-    from larq_dense.evaluation.twins import int8_tflite
+    from larq_dense.conversion.baseline import int8_tflite
 
     name, recipe = str(run.folder), run.recipe()
     model, task = open_keras(name)
@@ -183,11 +183,11 @@ def time_files(input_shape: tuple[int, ...], repeats: int, **files: bytes | None
     Args:
         input_shape: `(height, width, 3)`.
         repeats: Timed runs of each.
-        **files: As `larq_dense.evaluation.benchmark.candidates` calls them.
+        **files: As `larq_dense.latency.benchmark.candidates` calls them.
     """
     import numpy as np
 
-    from larq_dense.evaluation.benchmark import candidates, time_interleaved
+    from larq_dense.latency.benchmark import candidates, time_interleaved
 
     picture = np.zeros((1, *input_shape), np.float32)
     watch = partial(progress, text="timing")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from larq_dense.cli.progress import progress
 
 if TYPE_CHECKING:
-    from larq_dense.evaluation.benchmark import LocalCandidate, Timing
+    from larq_dense.latency.benchmark import LocalCandidate, Timing
     from larq_dense.tasks import Task
     from larq_dense.training import Recipe
 
@@ -110,7 +110,7 @@ def _stage(model: Any) -> "LocalCandidate":
 
 
 def _binary_candidate(content: bytes, run: Any) -> "LocalCandidate":
-    from larq_dense.evaluation.benchmark import LocalCandidate
+    from larq_dense.latency.benchmark import LocalCandidate
     from larq_dense.runtime import xnor
 
     engine = "XNOR runtime" if xnor.available() else "LCE"
@@ -118,15 +118,15 @@ def _binary_candidate(content: bytes, run: Any) -> "LocalCandidate":
 
 
 def _float_candidate(model: Any) -> "LocalCandidate":
-    from larq_dense.evaluation.benchmark import candidates
-    from larq_dense.evaluation.twins import float_tflite
+    from larq_dense.conversion.baseline import float_tflite
+    from larq_dense.latency.benchmark import candidates
 
     (found,) = candidates([1], float_file=float_tflite(model))
     return found
 
 
 def _time(entrants: "list[LocalCandidate]", inputs: Any) -> "list[Timing]":
-    from larq_dense.evaluation.benchmark import time_interleaved
+    from larq_dense.latency.benchmark import time_interleaved
 
     return time_interleaved(entrants, inputs, _REPEATS, partial(progress, text="timing"))
 

@@ -35,8 +35,8 @@ def measure_int8(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any
     from larq_dense import Predictor, zoo
     from larq_dense.common.machine import describe_machine
     from larq_dense.conversion import convert
+    from larq_dense.conversion.baseline import int8_tflite
     from larq_dense.evaluation.memory import peak_bytes
-    from larq_dense.evaluation.twins import int8_tflite
 
     import_tensorflow()
     sources = validation_samples(entry, data)

@@ -111,7 +111,7 @@ def prepare_plot(plot: Path) -> None:
     Raises:
         LarqDenseError: The suffix is unknown or the folder cannot be written.
     """
-    from larq_dense.evaluation.plots import check_plot_path
+    from larq_dense.common.figures import check_plot_path
     from larq_dense.evaluation.report import prepare_folder
 
     check_plot_path(plot)

@@ -23,6 +23,7 @@ _SUBMODULES = (
     "conversion",
     "quantization",
     "runtime",
+    "latency",
     "zoo",
     "cli",
 )

@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 import larq_dense  # noqa: F401  (selects Keras 2 before any test imports TensorFlow)
@@ -83,3 +85,49 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe.save(folder / "recipe.yaml")
     save_weights(recipe.build_model(), folder / "best.safetensors", unpacked=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def binary_model() -> Any:
+    """Return a whole network."""
+    import small_networks
+
+    return small_networks.network("binary")
+
+
+@pytest.fixture(scope="session")
+def float_model() -> Any:
+    """Return its full-precision baseline."""
+    import small_networks
+
+    return small_networks.network("float")
+
+
+@pytest.fixture(scope="session")
+def small_binary() -> Any:
+    """Return a few layers of the task cityscapes that convert in a moment."""
+    import small_networks
+
+    from larq_dense import tasks
+    from larq_dense.common.images import Preprocessing
+    from larq_dense.runtime import ModelSpec
+
+    model = small_networks.few_layers("binary")
+    task = tasks.get("cityscapes")
+    model.spec = ModelSpec.for_task("small", task, Preprocessing(32, 64))
+    return model
+
+
+@pytest.fixture(scope="session")
+def small_float() -> Any:
+    """Return their full-precision baseline."""
+    import small_networks
+
+    return small_networks.few_layers("float")
+
+
+@pytest.fixture
+def picture() -> NDArray[np.float32]:
+    """Return one normalized picture of the small networks' size."""
+    values = np.random.default_rng(5).uniform(-1, 1, (1, 32, 64, 3))
+    return values.astype(np.float32)

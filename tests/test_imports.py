@@ -18,7 +18,8 @@ PARTS = {
     "training": ("larq_dense/training", {"models", "quantization", "tasks", "zoo"}),
     "quantization": ("larq_dense/quantization", {"layers"}),
     "conversion": ("larq_dense/conversion", {"models", "quantization", "runtime"}),
-    "evaluation": ("larq_dense/evaluation", {"layers", "models", "tasks", "runtime", "native"}),
+    "evaluation": ("larq_dense/evaluation", {"layers", "models", "tasks", "runtime"}),
+    "latency": ("larq_dense/latency", {"models", "conversion", "runtime", "native"}),
     "zoo": ("zoo", {"training.recipe", "training.settings", "models", "tasks", "runtime"}),
 }
 
@@ -90,7 +91,7 @@ BASE_SIDE = (
     "larq_dense/common/*.py",
     "larq_dense/runtime/*.py",
     "larq_dense/evaluation/__init__.py",
-    "larq_dense/evaluation/benchmark.py",
+    "larq_dense/latency/*.py",
     "zoo/*.py",
     "cli/*.py",
 )

@@ -30,9 +30,8 @@ EXTRA = ("tensorflow", "tf_keras", "larq", "larq_zoo", "larq_compute_engine", "k
 EXTRA += ("tensorflow_model_optimization", "cityscapesscripts", "py_sod_metrics", "pydantic")
 EXTRA += ("yaml", "rich", "matplotlib", "skimage", "safetensors", "filelock")
 
-LIGHT_PARTS = ("common", "runtime", "zoo", "cli")
-LIGHT_MODULES = ("version", "evaluation", "evaluation.adb", "evaluation.benchmark")
-LIGHT_MODULES += ("evaluation.complexity", "evaluation.phone")
+LIGHT_PARTS = ("common", "runtime", "latency", "zoo", "cli")
+LIGHT_MODULES = ("version", "evaluation", "evaluation.complexity")
 
 CLI = "from larq_dense.cli import main; main(prog_name='larq-dense')"
 

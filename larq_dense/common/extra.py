@@ -21,7 +21,6 @@ NEEDS = {
     "larq_dense.evaluation.attention_masks": ("tensorflow",),
     "larq_dense.evaluation.branch_errors": ("tensorflow",),
     "larq_dense.evaluation.parallelism": ("tensorflow",),
-    "larq_dense.evaluation.plots": ("matplotlib",),
     "larq_dense.evaluation.study": ("pydantic", "yaml"),
 }
 """Part or module → what it imports beyond the base install, at once or soon after.

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from larq_dense.evaluation.plots import save_figure
+from larq_dense.common.figures import save_figure
 
 
 def plot_ablation(arms: Sequence[Mapping[str, Any]], metric: str, title: str, path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from larq_dense.evaluation.plots import save_figure
+from larq_dense.common.figures import save_figure
 
 
 class Point(NamedTuple):

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from larq_dense.common.figures import save_figure
 from larq_dense.evaluation.attention_masks import MaskUse
 from larq_dense.evaluation.branch_errors import BranchErrors
-from larq_dense.evaluation.plots import save_figure
 
 
 def plot_diagnosis(

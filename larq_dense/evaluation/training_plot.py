@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from larq_dense.evaluation.plots import save_figure
+from larq_dense.common.figures import save_figure
 
 
 def plot_training(

@@ -253,7 +253,7 @@ def test_a_damaged_file_is_one_sentence(
 def test_a_tflite_file_of_another_maker_is_one_sentence(people: Path, tmp_path: Path) -> None:
     import tensorflow as tf
 
-    from larq_dense.evaluation.twins import float_tflite
+    from larq_dense.conversion.baseline import float_tflite
 
     inputs = tf.keras.Input((32, 32, 3))
     path = tmp_path / "foreign.tflite"

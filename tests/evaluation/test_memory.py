@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from larq_dense.common.errors import DataError
+from larq_dense.conversion.baseline import float_tflite
 from larq_dense.evaluation.memory import peak_bytes
-from larq_dense.evaluation.twins import float_tflite
 
 
 def network(residual: bool) -> bytes:

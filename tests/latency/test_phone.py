@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from larq_dense.common.errors import LarqDenseError
-from larq_dense.evaluation.adb import Phone, connect
-from larq_dense.evaluation.phone import (
+from larq_dense.latency.adb import Phone, connect
+from larq_dense.latency.phone import (
     PhoneCandidate,
     build_kit,
     label_agreement,

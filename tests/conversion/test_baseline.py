@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from larq_dense.evaluation.benchmark import candidates
-from larq_dense.evaluation.twins import float_tflite, int8_tflite
+from larq_dense.conversion.baseline import float_tflite, int8_tflite
+from larq_dense.latency.benchmark import candidates
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 import phones
 import pytest
 
-from larq_dense.evaluation.adb import AdbError, connect
+from larq_dense.latency.adb import AdbError, connect
 
 
 @pytest.fixture

@@ -1,16 +1,10 @@
-"""Latencies as a picture."""
+"""Latencies as a plot."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from larq_dense.common.errors import LarqDenseError
-from larq_dense.common.files import write_bytes
-from larq_dense.evaluation.benchmark import Timing
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from larq_dense.common.figures import save_figure
+from larq_dense.latency.benchmark import Timing
 
 _COLORS = {
     "binary": "tab:blue",
@@ -18,33 +12,6 @@ _COLORS = {
     "float32": "tab:orange",
     "int8": "tab:green",
 }
-_FORMATS = (".png", ".svg", ".pdf", ".jpg")
-
-
-def check_plot_path(path: Path) -> None:
-    """Refuse a file name that tells no picture format.
-
-    Raises:
-        LarqDenseError: The suffix is not one of those that can be drawn.
-    """
-    if path.suffix.lower() not in _FORMATS:
-        raise LarqDenseError(f"cannot draw {path}: name it {', '.join(_FORMATS[:-1])} or .jpg.")
-
-
-def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a figure, whole or not at all.
-
-    Args:
-        figure: What was drawn.
-        path: A PNG, SVG, PDF or JPEG by its suffix.
-
-    Raises:
-        LarqDenseError: The suffix is unknown or the file cannot be written.
-    """
-    check_plot_path(path)
-    file = io.BytesIO()
-    figure.savefig(file, format=path.suffix[1:].lower(), dpi=120)
-    write_bytes(path, file.getvalue())
 
 
 def plot_timings(timings: Sequence[Timing], title: str, path: Path) -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.conversion import convert
-from larq_dense.evaluation import benchmark
-from larq_dense.evaluation.benchmark import (
+from larq_dense.latency import benchmark
+from larq_dense.latency.benchmark import (
     Candidate,
     LocalCandidate,
     Timing,
@@ -22,7 +22,7 @@ from larq_dense.evaluation.benchmark import (
     time_interleaved,
     to_rows,
 )
-from larq_dense.evaluation.plots import plot_timings
+from larq_dense.latency.plot import plot_timings
 from larq_dense.quantization import quantize
 from larq_dense.runtime import xnor
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError, LarqDenseError
 from larq_dense.common.files import DAMAGED_ZIP
-from larq_dense.evaluation.adb import Phone
-from larq_dense.evaluation.benchmark import Candidate, Timing
+from larq_dense.latency.adb import Phone
+from larq_dense.latency.benchmark import Candidate, Timing
 from larq_dense.native import build as native
 
 _API = 24

@@ -1,0 +1,1 @@
+"""How long a network takes: on every engine of this machine, and on a phone."""
