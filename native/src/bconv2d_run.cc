@@ -120,10 +120,10 @@ void BinaryConv::run_pixels(int64_t row, int segment, const uint32_t* columns,
     return;
   }
   ConvTile tile;
-  const int64_t step = options_.horizontal.kernel == 1 ? 1 : options_.horizontal.stride;
+  const ptrdiff_t step = options_.horizontal.kernel == 1 ? 1 : options_.horizontal.stride;
   const auto planes = [&](const uint32_t* x, int32_t words) {
     return Columns{x + first * step * words, step * words,
-                   int64_t{options_.horizontal.dilation} * words, words};
+                   ptrdiff_t{options_.horizontal.dilation} * words, words};
   };
   tile.triples = planes(columns, triples_);
   tile.plane = static_cast<ptrdiff_t>(plane());

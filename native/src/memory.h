@@ -5,10 +5,31 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(_WIN32)
+#include <malloc.h>
+#endif
 
 namespace larq_dense {
 
 constexpr size_t kAlignment = 64;  // a cache line and an AVX-512 register
+
+// Memory at a multiple of `alignment`, a power of two; null where it cannot be had. Windows frees
+// such memory by a function of its own.
+inline void* allocate_aligned(size_t alignment, size_t bytes) {
+#if defined(_WIN32)
+  return _aligned_malloc(bytes, alignment);
+#else
+  void* memory = nullptr;
+  return posix_memalign(&memory, alignment, bytes) == 0 ? memory : nullptr;
+#endif
+}
+inline void free_aligned(void* memory) {
+#if defined(_WIN32)
+  _aligned_free(memory);
+#else
+  free(memory);
+#endif
+}
 
 // `a * b` and `a + b` in a size_t; false where they overflow.
 inline bool checked_mul(size_t a, size_t b, size_t* result) {
@@ -33,11 +54,11 @@ class Array {
   Array() = default;
   Array(const Array&) = delete;
   Array& operator=(const Array&) = delete;
-  ~Array() { free(data_); }
+  ~Array() { free_aligned(data_); }
 
   // False where the memory cannot be had; the array is then empty.
   bool allocate(size_t count, Fill fill = Fill::kZero) {
-    free(data_);
+    free_aligned(data_);
     data_ = nullptr;
     size_ = 0;
     size_t bytes;
@@ -45,8 +66,8 @@ class Array {
         !checked_round_up(bytes == 0 ? 1 : bytes, kAlignment, &bytes)) {
       return false;
     }
-    void* memory = nullptr;
-    if (posix_memalign(&memory, kAlignment, bytes) != 0) return false;
+    void* memory = allocate_aligned(kAlignment, bytes);
+    if (memory == nullptr) return false;
     if (fill == Fill::kZero) memset(memory, 0, bytes);
     data_ = static_cast<T*>(memory);
     size_ = count;
@@ -64,7 +85,7 @@ class Array {
   size_t size_ = 0;
 };
 
-// Objects with constructors, in memory from malloc (operator new would need the C++ library).
+// Objects with constructors, without operator new, which would need the C++ library.
 template <class T>
 class List {
  public:
@@ -96,7 +117,7 @@ class List {
  private:
   static void destroy(T* item) {
     item->~T();
-    free(item);
+    free_aligned(item);
   }
 
   T** items_ = nullptr;
@@ -114,9 +135,9 @@ namespace larq_dense {
 
 template <class T>
 T* create() {
-  void* place = nullptr;
   const size_t align = alignof(T) < sizeof(void*) ? sizeof(void*) : alignof(T);
-  if (posix_memalign(&place, align, sizeof(T)) != 0) return nullptr;
+  void* place = allocate_aligned(align, sizeof(T));
+  if (place == nullptr) return nullptr;
   return new (place, PlacementTag{}) T();
 }
 
@@ -124,7 +145,7 @@ template <class T>
 void destroy(T* object) {
   if (object == nullptr) return;
   object->~T();
-  free(object);
+  free_aligned(object);
 }
 
 template <class T>

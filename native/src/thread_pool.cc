@@ -1,3 +1,4 @@
+#if !defined(__wasm__)
 #include "thread_pool.h"
 
 #include <signal.h>
@@ -21,6 +22,23 @@ void store(T& value, T wanted) {
   __atomic_store_n(&value, wanted, __ATOMIC_SEQ_CST);
 }
 
+// While one of these lives, new threads are born deaf to signals, which belong to the program's own
+// threads (Python's interrupt, for one). Windows has none.
+class BlockSignals {
+#if !defined(_WIN32)
+ public:
+  BlockSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~BlockSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+#endif
+};
+
 }  // namespace
 
 void ThreadPool::resize(int threads) {
@@ -37,17 +55,13 @@ void ThreadPool::start(int threads) {
   if (owner_process_ != getpid()) forget_parent();
   store(stopping_, false);
   owner_process_ = getpid();
-  // Signals belong to the program's own threads (Python's interrupt, for one).
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  [[maybe_unused]] const BlockSignals blocked;
   threads_ = 1;
   while (threads_ < threads) {
     starts_[threads_] = {this, threads_};
     if (pthread_create(&handles_[threads_], nullptr, entry, &starts_[threads_]) != 0) break;
     ++threads_;
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void ThreadPool::stop() {
@@ -161,3 +175,4 @@ void ThreadPool::run(int64_t tasks, Function function, void* argument) {
 }
 
 }  // namespace larq_dense
+#endif

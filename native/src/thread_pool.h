@@ -1,8 +1,10 @@
 // A small pool of threads that sleep between calls.
 #pragma once
 
-#include <pthread.h>
 #include <stdint.h>
+#if !defined(__wasm__)
+#include <pthread.h>
+#endif
 
 namespace larq_dense {
 
@@ -15,6 +17,21 @@ inline void pause_between_looks() {
 #endif
 }
 
+#if defined(__wasm__)
+// WebAssembly has one thread: the caller does all tasks.
+class ThreadPool {
+ public:
+  using Function = void (*)(void* argument, int64_t task, int worker);
+
+  void resize(int) {}
+  int threads() const { return 1; }
+  bool begin() { return false; }
+  void end() {}
+  void run(int64_t tasks, Function function, void* argument) {
+    for (int64_t task = 0; task < tasks; ++task) function(argument, task, 0);
+  }
+};
+#else
 class ThreadPool {
  public:
   // `task` is the number of the piece of work, `worker` that of the thread that does it, from 0.
@@ -77,5 +94,6 @@ class ThreadPool {
   Function function_ = nullptr;
   void* argument_ = nullptr;
 };
+#endif
 
 }  // namespace larq_dense
