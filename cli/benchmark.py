@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from larq_dense.cli.models import is_file, open_int8, open_keras, open_predictor, open_twin
 from larq_dense.cli.options import FILE, json_option
 from larq_dense.cli.output import prepare_plot, print_json, print_table
-from larq_dense.cli.progress import progress
 from larq_dense.common.errors import LarqDenseError
+from larq_dense.common.progress import progress
+from larq_dense.zoo.opening import is_file, open_int8, open_keras, open_predictor, open_twin
 
 if TYPE_CHECKING:
     import numpy as np

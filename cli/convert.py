@@ -75,9 +75,9 @@ def command(
       larq-dense convert runs/mine --int8 --images 'photos/*.jpg'
       larq-dense convert ecssd --android android/app/src/main/assets
     """
-    from larq_dense.cli.models import is_file, open_keras
     from larq_dense.cli.output import print_json
     from larq_dense.cli.pictures import expand
+    from larq_dense.zoo.opening import is_file, open_keras
 
     if is_file(model):
         raise DataError(f"{model} is a file already; name a zoo entry or a run's folder.")
@@ -108,7 +108,7 @@ def command(
 
 def _open_int8(model: str, pictures: list[Path]) -> "tf.keras.Model":
     """Return a network's int8 form: the published one, or with ranges from pictures."""
-    from larq_dense.cli.models import open_int8, open_keras
+    from larq_dense.zoo.opening import open_int8, open_keras
 
     published = open_int8(model)
     if published is not None:
@@ -126,10 +126,10 @@ def _open_int8(model: str, pictures: list[Path]) -> "tf.keras.Model":
 
 def _twin(model: str, spec: "ModelSpec", pictures: list[Path]) -> bytes:
     """Return the int8 twin, described like the entry: the app reads both alike."""
-    from larq_dense.cli.models import open_twin
-    from larq_dense.cli.output import without_chatter
+    from larq_dense.common.quiet import without_chatter
     from larq_dense.conversion import add_metadata
     from larq_dense.conversion.baseline import int8_tflite
+    from larq_dense.zoo.opening import open_twin
 
     with without_chatter():
         content = int8_tflite(open_twin(model), [spec.preprocessing(path) for path in pictures])

@@ -9,7 +9,7 @@ import click
 
 from larq_dense.cli.options import FILE, json_option
 from larq_dense.cli.output import print_json, print_table
-from larq_dense.cli.progress import progress
+from larq_dense.common.progress import progress
 
 if TYPE_CHECKING:
     from larq_dense.tasks.check import CheckReport

@@ -13,7 +13,7 @@ from larq_dense.cli.options import (
     threads_option,
 )
 from larq_dense.cli.output import print_json, print_table
-from larq_dense.cli.progress import progress
+from larq_dense.common.progress import progress
 
 if TYPE_CHECKING:
     from larq_dense.evaluation import Evaluation
@@ -50,9 +50,9 @@ def command(
       larq-dense evaluate cityscapes --data idd_lite --split val --output report
       larq-dense evaluate ecssd.tflite --data objects --split val --within salient_like --json
     """
-    from larq_dense.cli.models import open_predictor
     from larq_dense.evaluation import measure
     from larq_dense.evaluation.report import prepare_folder, write_report
+    from larq_dense.zoo.opening import open_predictor
 
     opened = open_predictor(model, runtime, threads)
     predictor, task = opened.predictor, opened.task

@@ -5,8 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from larq_dense.cli.models import import_tensorflow, open_twin
-from larq_dense.cli.progress import progress
+from larq_dense.common.progress import progress
+from larq_dense.common.quiet import import_tensorflow
+from larq_dense.common.sampling import evenly_spaced
+from larq_dense.zoo.opening import open_twin
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -99,8 +101,8 @@ def measure_twin(run: "Entry", data: Path) -> dict[str, Any]:
         LarqDenseError: Data or weights are not what they should be.
     """
     from larq_dense import Predictor
-    from larq_dense.cli.models import open_keras
     from larq_dense.conversion.baseline import int8_tflite
+    from larq_dense.zoo.opening import open_keras
 
     name, recipe = str(run.folder), run.recipe()
     model, task = open_keras(name)
@@ -121,23 +123,17 @@ def measure_twin(run: "Entry", data: Path) -> dict[str, Any]:
 
 def parity_pictures(pictures: Sequence[_Item]) -> list[_Item]:
     """Choose the pictures on which a converted file is compared with Keras."""
-    return spread(pictures, _PARITY_PICTURES)
+    return evenly_spaced(pictures, _PARITY_PICTURES)
 
 
 def calibration_pictures(pictures: Sequence[_Item]) -> list[_Item]:
     """Choose the pictures that the twin's ranges are taken from."""
-    return spread(pictures, _CALIBRATION_PICTURES)
+    return evenly_spaced(pictures, _CALIBRATION_PICTURES)
 
 
 def convert_command(arguments: str, compared: Sequence[Path]) -> str:
     """Return the command that converts an entry and compares it on pictures."""
     return " ".join([f"larq-dense convert {arguments}", *(f"--images {p}" for p in compared)])
-
-
-def spread(items: Sequence[_Item], count: int) -> list[_Item]:
-    """Return at most `count` items, evenly spread over all of them."""
-    kept = min(count, len(items))
-    return [items[index * len(items) // kept] for index in range(kept)]
 
 
 def golden(model: "tf.keras.Model") -> dict[str, Any]:

@@ -12,7 +12,8 @@ from larq_dense.cli.measure import (
     time_files,
     validation_samples,
 )
-from larq_dense.cli.models import import_tensorflow, open_keras, open_twin
+from larq_dense.common.quiet import import_tensorflow
+from larq_dense.zoo.opening import open_keras, open_twin
 
 if TYPE_CHECKING:
     from larq_dense.zoo import Entry

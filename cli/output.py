@@ -1,14 +1,12 @@
 """How commands print: tables for people, one JSON document for programs."""
 
-import contextlib
 import itertools
 import json
 import math
-import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,25 +36,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if isinstance(value, str | int | None) else str(value)
-
-
-@contextlib.contextmanager
-def without_chatter() -> Iterator[None]:
-    """Discard what C++ libraries write to standard error while the block runs.
-
-    Importing TensorFlow 2.19 writes a dozen lines about GPUs that are not there, which no setting
-    turns off. Errors are Python exceptions and reach the user all the same.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def print_table(

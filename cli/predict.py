@@ -61,8 +61,8 @@ def command(
     """
     from larq_dense.cli.output import print_json
     from larq_dense.cli.pictures import Names, expand
-    from larq_dense.cli.progress import progress
     from larq_dense.common.errors import DataError, LarqDenseError
+    from larq_dense.common.progress import progress
 
     pictures = expand(images)
     predictor = _predictor(model, entry, runtime, threads)
@@ -90,7 +90,7 @@ def command(
 def _predictor(
     model: str, entry: str | None, runtime: Literal["auto", "xnor", "lce"], threads: int
 ) -> "Predictor":
-    from larq_dense.cli.models import is_file, open_predictor
+    from larq_dense.zoo.opening import is_file, open_predictor
 
     if entry is None:
         return open_predictor(model, runtime, threads).predictor

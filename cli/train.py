@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from larq_dense.cli.models import load_recipe
 from larq_dense.cli.options import FOLDER, data_option, json_option
 from larq_dense.cli.output import INTERRUPTED, print_json, print_table
 from larq_dense.common.errors import DataError
+from larq_dense.zoo.opening import load_recipe
 
 if TYPE_CHECKING:
     from larq_dense.training import Recipe

@@ -24,6 +24,7 @@ _SUBMODULES = (
     "quantization",
     "runtime",
     "latency",
+    "experiments",
     "zoo",
     "cli",
 )

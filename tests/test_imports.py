@@ -18,8 +18,13 @@ PARTS = {
     "training": ("larq_dense/training", {"models", "quantization", "tasks", "zoo"}),
     "quantization": ("larq_dense/quantization", {"layers"}),
     "conversion": ("larq_dense/conversion", {"models", "quantization", "runtime"}),
-    "evaluation": ("larq_dense/evaluation", {"layers", "models", "tasks", "runtime"}),
+    "evaluation": ("larq_dense/evaluation", {"models", "tasks", "runtime"}),
     "latency": ("larq_dense/latency", {"models", "conversion", "runtime", "native"}),
+    "experiments": (
+        "larq_dense/experiments",
+        {"layers", "models", "tasks", "training", "conversion", "evaluation", "latency", "runtime"}
+        | {"zoo"},
+    ),
     "zoo": ("zoo", {"training.recipe", "training.settings", "models", "tasks", "runtime"}),
 }
 

@@ -140,7 +140,16 @@ for name in sys.argv[1:]:
     assert names >= NEEDS.keys()
     assert not refused & light
     assert {name.split(".")[0] for name in refused} == {
-        *("conversion", "evaluation", "layers", "models", "quantization", "tasks", "training")
+        *(
+            "conversion",
+            "evaluation",
+            "experiments",
+            "layers",
+            "models",
+            "quantization",
+            "tasks",
+            "training",
+        )
     }
 
 

@@ -17,11 +17,11 @@ NEEDS = {
     "larq_dense.training": ("pydantic", "yaml"),
     "larq_dense.quantization": ("tensorflow", "tf_keras", "larq"),
     "larq_dense.conversion": ("tensorflow", "larq_compute_engine", "flatbuffers"),
-    "larq_dense.evaluation.attention_cost": ("tensorflow",),
-    "larq_dense.evaluation.attention_masks": ("tensorflow",),
-    "larq_dense.evaluation.branch_errors": ("tensorflow",),
-    "larq_dense.evaluation.parallelism": ("tensorflow",),
-    "larq_dense.evaluation.study": ("pydantic", "yaml"),
+    "larq_dense.experiments.attention_cost": ("tensorflow",),
+    "larq_dense.experiments.attention_masks": ("tensorflow",),
+    "larq_dense.experiments.branch_errors": ("tensorflow",),
+    "larq_dense.experiments.parallelism": ("tensorflow",),
+    "larq_dense.experiments.study": ("pydantic", "yaml"),
 }
 """Part or module → what it imports beyond the base install, at once or soon after.
 

@@ -10,8 +10,9 @@ from click.testing import CliRunner, Result
 from interrupts import interrupt_at
 from PIL import Image
 
-from larq_dense.cli import main, measure_arms
-from larq_dense.evaluation.study import Study
+from larq_dense.cli import main
+from larq_dense.experiments import cost
+from larq_dense.experiments.study import Study
 from larq_dense.runtime import xnor
 from larq_dense.training import Recipe
 
@@ -45,7 +46,7 @@ def test_arms_are_trained_and_compared(
     assert not (runs / "ablation.json").exists()
 
     with monkeypatch.context() as patch:  # Of its own figures the next one tells.
-        patch.setattr(measure_arms, "measure_attention", lambda recipe: None)
+        patch.setattr(cost, "measure_attention", lambda recipe: None)
         done = invoke(*arguments, "--arm", "k1", "--seeds", 2)
     assert done.exit_code == 0, done.stderr
     assert "goes on after step 1" in done.stderr
@@ -148,7 +149,7 @@ claims:
 def test_a_study_of_ones_own(
     recipe: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure_arms, "measure_attention", lambda recipe: None)
+    monkeypatch.setattr(cost, "measure_attention", lambda recipe: None)
     runs, study = tmp_path / "runs", tmp_path / "study.yaml"
     study.write_text(STUDY)
     arguments = [recipe, "--data", tiny_data, "--run", runs, "--study", study, "--steps", 3]

@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from larq_dense.cli import main
-from larq_dense.cli.models import open_twin
 from larq_dense.runtime import xnor
+from larq_dense.zoo.opening import open_twin
 
 LCE = ["LCE default", "LCE reference", "LCE indirect", *["XNOR runtime"] * xnor.available()]
 

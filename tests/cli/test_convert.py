@@ -9,14 +9,15 @@ import tiny_models as tiny
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from larq_dense.cli import main, models
-from larq_dense.cli.models import open_keras
+from larq_dense.cli import main
 from larq_dense.models import binary_layers
 from larq_dense.models.weights import save_weights
 from larq_dense.quantization import quantize
 from larq_dense.runtime import Predictor, read_spec
 from larq_dense.runtime.tflite_file import TfliteFile
 from larq_dense.training import Recipe
+from larq_dense.zoo import opening
+from larq_dense.zoo.opening import open_keras
 
 
 def run(*arguments: object) -> Result:
@@ -28,7 +29,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> tf.keras.Model:
     """Make every name on the command line mean the tiny network."""
     model, _ = tiny.converted()
     model.spec = tiny.spec()
-    monkeypatch.setattr(models, "open_keras", lambda name: (model, None))
+    monkeypatch.setattr(opening, "open_keras", lambda name: (model, None))
     return model
 
 
@@ -40,7 +41,7 @@ def test_converts_a_run(tiny_run: Path, tmp_path: Path) -> None:
     assert document["file"] == str(path)
     assert document["bytes"] == path.stat().st_size
     assert document["parity"]["images"] == 3
-    model, task = models.open_keras(str(tiny_run))
+    model, task = opening.open_keras(str(tiny_run))
     assert len(document["audit"]["layers"]) == len(binary_layers(model))
     file = Predictor(path)
     assert file.spec.kind == "saliency"
@@ -126,7 +127,7 @@ def test_a_failed_audit_writes_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     layer = lq.layers.QuantConv2DTranspose(8, 3, 2, padding="same", name="up", **tiny.BINARY)
     model = tiny.around(layer)
     model.spec = tiny.spec()
-    monkeypatch.setattr(models, "open_keras", lambda name: (model, None))
+    monkeypatch.setattr(opening, "open_keras", lambda name: (model, None))
     result = run("x", "--output", tmp_path / "x.tflite")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: declared binary, but no LceBconv2d")

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from larq_dense.cli import main
-from larq_dense.evaluation import parallelism
+from larq_dense.experiments import parallelism
 from larq_dense.models.weights import save_weights
 from larq_dense.runtime import xnor
 from larq_dense.training import Recipe

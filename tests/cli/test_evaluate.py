@@ -14,8 +14,8 @@ from PIL import Image
 
 from larq_dense import Predictor, zoo
 from larq_dense.cli import main
-from larq_dense.cli.models import open_keras, open_predictor, open_twin
 from larq_dense.common.files import sha256
+from larq_dense.zoo.opening import open_keras, open_predictor, open_twin
 
 
 def evaluate(*arguments: object) -> Result:

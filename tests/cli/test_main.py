@@ -14,8 +14,9 @@ from click.testing import CliRunner
 
 from larq_dense import __version__
 from larq_dense.cli import main
-from larq_dense.cli.output import print_json, print_table, without_chatter
+from larq_dense.cli.output import print_json, print_table
 from larq_dense.common.errors import DataError
+from larq_dense.common.quiet import without_chatter
 
 COMMANDS = main.list_commands(click.Context(main))
 

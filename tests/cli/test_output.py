@@ -7,7 +7,7 @@ import click
 import pytest
 
 from larq_dense.cli.output import print_table
-from larq_dense.cli.progress import progress
+from larq_dense.common.progress import progress
 
 
 class Terminal(io.StringIO):

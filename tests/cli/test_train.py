@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from larq_dense.cli import main
-from larq_dense.cli.models import open_keras
 from larq_dense.models import binary_layers
 from larq_dense.training import Recipe
+from larq_dense.zoo.opening import open_keras
 
 RECIPE = """\
 name: dots

@@ -8,13 +8,13 @@ import pytest
 from interrupts import interrupt_at
 from safetensors.numpy import load_file
 
-from larq_dense.cli.models import open_keras
 from larq_dense.common.errors import RecipeError
 from larq_dense.conversion import convert
 from larq_dense.runtime.tflite_file import TfliteFile
 from larq_dense.training import Interrupted, Recipe, train
 from larq_dense.training.checkpoint import FILE
 from larq_dense.training.initial import BEST
+from larq_dense.zoo.opening import open_keras
 
 Make = Callable[..., Recipe]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from larq_dense.evaluation.verdict import Verdict
+from larq_dense.experiments.verdict import Verdict
 from larq_dense.layers import GatedMerge, ParallelConv2D
 
 BRANCHES = (1, 2, 3, 5)

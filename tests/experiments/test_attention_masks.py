@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from larq_dense.evaluation.attention_masks import MaskUse, mask_use, verdict
+from larq_dense.experiments.attention_masks import MaskUse, mask_use, verdict
 from larq_dense.layers import BinaryAttention, ParallelConv2D
 
 

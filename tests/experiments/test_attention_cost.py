@@ -2,7 +2,7 @@
 
 import pytest
 
-from larq_dense.evaluation.attention_cost import (
+from larq_dense.experiments.attention_cost import (
     BRANCHES,
     STAGES,
     added_milliseconds,

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from larq_dense.common.errors import RecipeError, UnknownNameError
-from larq_dense.evaluation.study import Study, changed
+from larq_dense.experiments.study import Study, changed
 from larq_dense.training.recipe import Recipe
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

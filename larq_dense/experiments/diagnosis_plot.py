@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from larq_dense.common.figures import save_figure
-from larq_dense.evaluation.attention_masks import MaskUse
-from larq_dense.evaluation.branch_errors import BranchErrors
+from larq_dense.experiments.attention_masks import MaskUse
+from larq_dense.experiments.branch_errors import BranchErrors
 
 
 def plot_diagnosis(

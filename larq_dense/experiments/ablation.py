@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from larq_dense.evaluation.study import Claim
-from larq_dense.evaluation.verdict import Verdict
+from larq_dense.experiments.study import Claim
+from larq_dense.experiments.verdict import Verdict
 
 SEEDS = 3
 ERRORS = 3

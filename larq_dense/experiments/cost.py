@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from larq_dense.cli.progress import progress
+from larq_dense.common.progress import progress
 
 if TYPE_CHECKING:
     from larq_dense.latency.benchmark import LocalCandidate, Timing
@@ -58,7 +58,7 @@ def measure_attention(recipe: "Recipe") -> dict[str, Any]:
     """
     import numpy as np
 
-    from larq_dense.evaluation.attention_cost import (
+    from larq_dense.experiments.attention_cost import (
         BRANCHES,
         STAGES,
         added_milliseconds,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from larq_dense.evaluation.branch_errors import BranchErrors, branch_errors, verdict
+from larq_dense.experiments.branch_errors import BranchErrors, branch_errors, verdict
 from larq_dense.layers import GatedMerge, ParallelConv2D, ParallelUpsampling2D
 
 

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from larq_dense.common.errors import LarqDenseError
-from larq_dense.evaluation.ablation import judge, spread
-from larq_dense.evaluation.ablation_plot import plot_ablation
-from larq_dense.evaluation.study import Claim
+from larq_dense.experiments.ablation import judge, spread
+from larq_dense.experiments.ablation_plot import plot_ablation
+from larq_dense.experiments.study import Claim
 
 CLAIM = Claim(claim="more is more", arm="more", against="less")
 

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from larq_dense.cli.output import without_chatter
 from larq_dense.common.errors import DataError
+from larq_dense.common.quiet import import_tensorflow
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from larq_dense.runtime import ModelSpec, Predictor
     from larq_dense.tasks import Task
-    from larq_dense.training import Recipe
+    from larq_dense.training.recipe import Recipe
 
 BEST = "best.safetensors"
 
@@ -111,7 +111,7 @@ def load_recipe(recipe: str) -> "Recipe":
     Raises:
         LarqDenseError: There is neither, or a setting is wrong.
     """
-    from larq_dense.training import Recipe
+    from larq_dense.training.recipe import Recipe
 
     if Path(recipe).suffix in (".yaml", ".yml") or Path(recipe).is_file():
         return Recipe.load(recipe)
@@ -161,11 +161,3 @@ def _open_run(run: Path) -> "tuple[tf.keras.Model, Task]":
     load_weights(model, run / BEST)
     model.spec = ModelSpec.for_task(recipe.name, task, recipe.preprocessing)
     return model, task
-
-
-def import_tensorflow() -> None:
-    """Import TensorFlow and let it look for devices, without what it writes about both."""
-    with without_chatter():
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from larq_dense.evaluation.parallelism import BRANCHES, parallel_layer, relative_cost, verdict
+from larq_dense.experiments.parallelism import BRANCHES, parallel_layer, relative_cost, verdict
 from larq_dense.models import binary_layers
 
 

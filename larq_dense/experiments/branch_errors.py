@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from larq_dense.evaluation.verdict import Verdict
+from larq_dense.experiments.verdict import Verdict
 from larq_dense.layers import GatedMerge, ParallelConv2D, ParallelUpsampling2D
 from larq_dense.layers.nearest import enlarge
 

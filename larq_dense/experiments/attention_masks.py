@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from larq_dense.evaluation.verdict import Verdict
+from larq_dense.experiments.verdict import Verdict
 from larq_dense.layers import BinaryAttention
 
 # Written down before the figures were seen: a map with at most 2 % of its gates on one side is

@@ -1,45 +1,38 @@
-"""What `larq-dense ablate` found, as tables for the terminal and for Markdown."""
+"""What an ablation found, as tables."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import click
-
-from larq_dense.cli.output import print_table
 from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table
 
 
-class _Table(NamedTuple):
+class Table(NamedTuple):
+    """A table of text: its title, the header, and the rows."""
+
     title: str
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
 
 
-def print_tables(document: dict[str, Any]) -> None:
-    """Print an ablation's tables."""
-    for table in _tables(document):
-        print_table(table.columns, table.rows, table.title)
-        click.echo()
-
-
 def markdown(document: dict[str, Any]) -> str:
     """Return an ablation's tables as a Markdown document."""
     parts = [f"# Ablation: {document['recipe']}"]
-    for table in _tables(document):
+    for table in tables(document):
         parts += [table.title, markdown_table(table.columns, table.rows)]
     return "\n\n".join(parts) + "\n"
 
 
-def _tables(document: dict[str, Any]) -> list[_Table]:
-    tables = [_arms(document)]
+def tables(document: dict[str, Any]) -> list[Table]:
+    """Return an ablation's tables: arms, claims if it has any, and attention if it was timed."""
+    found = [_arms(document)]
     if document["claims"]:
-        tables.append(_claims(document))
+        found.append(_claims(document))
     if document["attention"]:
-        tables.append(_attention(document["attention"]))
-    return tables
+        found.append(_attention(document["attention"]))
+    return found
 
 
-def _arms(document: dict[str, Any]) -> _Table:
+def _arms(document: dict[str, Any]) -> Table:
     metric, sources = document["metric"], list(document["arms"][0]["sources"])
     height, width = document["input"]
     cost = ("OPs", "binary MACs", "float MACs", "parameters", "bytes", "ms", "engine")
@@ -65,7 +58,7 @@ def _arms(document: dict[str, Any]) -> _Table:
         f"{document['steps']} steps of {document['batch_size']}; milliseconds of one picture of "
         f"{width}x{height} on one thread of {document['machine']['cpu']}"
     )
-    return _Table(title, ("arm", "seeds", *sources, *several, *cost), rows)
+    return Table(title, ("arm", "seeds", *sources, *several, *cost), rows)
 
 
 def _figure(metric: str, statistics: dict[str, Any]) -> str:
@@ -74,7 +67,7 @@ def _figure(metric: str, statistics: dict[str, Any]) -> str:
     return mean if spread is None else f"{mean} ± {format_metric(metric, spread)}"
 
 
-def _claims(document: dict[str, Any]) -> _Table:
+def _claims(document: dict[str, Any]) -> Table:
     metric = document["metric"]
     rows = [
         (
@@ -86,10 +79,10 @@ def _claims(document: dict[str, Any]) -> _Table:
         )
         for each in document["claims"]
     ]
-    return _Table("claims", ("claim", "arms", "gain", "standard error", "verdict"), rows)
+    return Table("claims", ("claim", "arms", "gain", "standard error", "verdict"), rows)
 
 
-def _attention(found: dict[str, Any]) -> _Table:
+def _attention(found: dict[str, Any]) -> Table:
     height, width, filters = found["input"]
     keys = ("ops", "binary_macs", "float_macs")
     rows = [
@@ -106,4 +99,4 @@ def _attention(found: dict[str, Any]) -> _Table:
         "last stage; milliseconds are what it adds to the stage, and the stage's with it"
     )
     columns = ("attention", "OPs", "binary MACs", "float MACs", "ms", "ms of the stage", "engine")
-    return _Table(title, columns, rows)
+    return Table(title, columns, rows)

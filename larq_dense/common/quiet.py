@@ -1,0 +1,34 @@
+"""TensorFlow without what it writes while it is imported."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def without_chatter() -> Iterator[None]:
+    """Discard what C++ libraries write to standard error while the block runs.
+
+    Importing TensorFlow 2.19 writes a dozen lines about GPUs that are not there, which no setting
+    turns off. Errors are Python exceptions and reach the user all the same.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow and let it look for devices, without what it writes about both."""
+    with without_chatter():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
