@@ -22,7 +22,7 @@ import yaml
 
 from larq_dense import zoo
 from larq_dense.common.figures import save_figure
-from larq_dense.zoo.markdown import METRIC_TITLES, markdown_table
+from larq_dense.common.markdown import METRIC_TITLES, markdown_table
 from larq_dense.zoo.provenance import ancestor, data_set
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,7 +15,7 @@ import time
 
 import click
 
-from larq_dense.zoo.markdown import markdown_table
+from larq_dense.common.markdown import markdown_table
 
 PRECISIONS = ("binary", "float")
 

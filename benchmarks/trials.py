@@ -18,8 +18,8 @@ from budget import scores
 
 from larq_dense import zoo
 from larq_dense.common.figures import save_figure
+from larq_dense.common.markdown import METRIC_TITLES, markdown_table
 from larq_dense.training.recipe import Recipe
-from larq_dense.zoo.markdown import METRIC_TITLES, markdown_table
 from larq_dense.zoo.provenance import data_set
 
 TRIALS = Path(__file__).resolve().parent / "trials"

@@ -72,9 +72,9 @@ def command(images: tuple[Path, ...], output: Path, repeats: int, as_json: bool)
 
 def _try_entry(name: str, images: tuple[Path, ...], output: Path, repeats: int) -> dict[str, Any]:
     from larq_dense import Predictor, zoo
-    from larq_dense.cli.measure import complexity_totals, time_files
     from larq_dense.conversion import convert
     from larq_dense.conversion.baseline import float_tflite
+    from larq_dense.publishing.measure import complexity_totals, time_files
 
     model = zoo.load(name)
     predictor = Predictor.from_keras(model)
@@ -118,7 +118,7 @@ def _write_overlay(predictor: Any, image: Path, output: Path, names: Names) -> P
 def _published_metric(name: str) -> str:
     """Return what the card says of the entry's accuracy on its first validation source."""
     from larq_dense import zoo
-    from larq_dense.zoo.markdown import METRIC_TITLES, format_metric
+    from larq_dense.common.markdown import METRIC_TITLES, format_metric
     from larq_dense.zoo.provenance import data_set
 
     entry = zoo.find(name)
@@ -137,7 +137,7 @@ def _milliseconds(timings: "list[Timing]") -> dict[str, float]:
 
 def _pictures(name: str) -> tuple[Path, ...]:
     """Return pictures that suit an entry and are on this machine."""
-    from larq_dense.cli.measure import bundled_picture
+    from larq_dense.publishing.measure import bundled_picture
 
     if name == "ecssd":
         return (bundled_picture("chelsea.png"), bundled_picture("astronaut.png"))

@@ -1,5 +1,6 @@
 """`larq-dense zoo`: the published entries."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,18 +103,11 @@ def publish(run: Path, name: str, data: Path, root: Path | None, repeats: int) -
     Example:
       larq-dense zoo publish runs/camvid camvid --data ../shared/data
     """
-    from larq_dense import zoo
-    from larq_dense.cli.measure import measure_entry, measure_twin
-    from larq_dense.cli.measure_int8 import measure_int8
-    from larq_dense.cli.zoo_plot import draw
+    from larq_dense.publishing import publish
+    from larq_dense.publishing.measure import measure
+    from larq_dense.publishing.plots import draw
 
-    def measure(staged: zoo.Entry) -> dict[str, Any]:
-        recipe = staged.recipe()
-        if recipe.precision == "float":
-            return measure_twin(staged, data)
-        return (measure_int8 if recipe.quantize else measure_entry)(staged, data, repeats)
-
-    entry = zoo.publish(run, name, measure, root)
+    entry = publish(run, name, partial(measure, data=data, repeats=repeats), root)
     draw(entry)
     click.echo(f"published {entry.folder}")
 
@@ -128,10 +122,10 @@ def render(readme: Path | None) -> None:
       larq-dense zoo render --readme README.md
     """
     from larq_dense import zoo
-    from larq_dense.cli.zoo_plot import draw
     from larq_dense.common.files import write_text
-    from larq_dense.zoo.card import card as card_of
-    from larq_dense.zoo.tables import render_readme
+    from larq_dense.publishing.card import card as card_of
+    from larq_dense.publishing.plots import draw
+    from larq_dense.publishing.tables import render_readme
 
     for name in zoo.list_entries():
         entry = zoo.find(name)

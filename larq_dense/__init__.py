@@ -25,6 +25,7 @@ _SUBMODULES = (
     "runtime",
     "latency",
     "experiments",
+    "publishing",
     "zoo",
     "cli",
 )

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import larq_dense  # noqa: F401  (selects Keras 2 before any test imports TensorFlow)
+
+if TYPE_CHECKING:
+    from larq_dense.zoo import Entry
 
 # Two workers on two cores: each TensorFlow process keeps to one thread. Set before its import.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
@@ -131,3 +134,23 @@ def picture() -> NDArray[np.float32]:
     """Return one normalized picture of the small networks' size."""
     values = np.random.default_rng(5).uniform(-1, 1, (1, 32, 64, 3))
     return values.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
+    """Return a zoo's folder that holds the entry `tiny`."""
+    import tiny_zoo
+
+    from larq_dense.publishing import publish
+
+    root = tmp_path_factory.mktemp("zoo")
+    publish(tiny_run, "tiny", lambda entry: tiny_zoo.METRICS, root)
+    return root
+
+
+@pytest.fixture
+def tiny(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Entry":
+    """Return the entry `tiny` of a zoo that the test may spoil."""
+    import tiny_zoo
+
+    return tiny_zoo.take(published, tmp_path / "zoo", monkeypatch)

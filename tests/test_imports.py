@@ -25,6 +25,10 @@ PARTS = {
         {"layers", "models", "tasks", "training", "conversion", "evaluation", "latency", "runtime"}
         | {"zoo"},
     ),
+    "publishing": (
+        "larq_dense/publishing",
+        {"models", "tasks", "training", "conversion", "evaluation", "latency", "runtime", "zoo"},
+    ),
     "zoo": ("zoo", {"training.recipe", "training.settings", "models", "tasks", "runtime"}),
 }
 

@@ -7,6 +7,5 @@ from larq_dense.zoo.description import info
 from larq_dense.zoo.entries import Entry, find
 from larq_dense.zoo.entries import names as list_entries
 from larq_dense.zoo.loading import load
-from larq_dense.zoo.publishing import publish
 
-__all__ = ["Entry", "find", "info", "list_entries", "load", "publish"]
+__all__ = ["Entry", "find", "info", "list_entries", "load"]

@@ -21,6 +21,7 @@ NEEDS = {
     "larq_dense.experiments.attention_masks": ("tensorflow",),
     "larq_dense.experiments.branch_errors": ("tensorflow",),
     "larq_dense.experiments.parallelism": ("tensorflow",),
+    "larq_dense.publishing": ("pydantic", "yaml", "matplotlib", "skimage"),
     "larq_dense.experiments.study": ("pydantic", "yaml"),
 }
 """Part or module → what it imports beyond the base install, at once or soon after.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table
+from larq_dense.common.markdown import METRIC_TITLES, format_metric, markdown_table
 
 
 class Table(NamedTuple):

@@ -9,9 +9,9 @@ from click.testing import CliRunner, Result
 
 from larq_dense.cli import main
 from larq_dense.models.weights import save_weights
+from larq_dense.publishing.tables import END, START
 from larq_dense.quantization import quantize
 from larq_dense.zoo import entries, find, load
-from larq_dense.zoo.tables import END, START
 
 
 def zoo(*arguments: object) -> Result:

@@ -20,7 +20,7 @@ import numpy as np
 
 def record(path: Path, count: int, models: list[Path]) -> None:
     """Write `count` convolutions and the given models with their expected results."""
-    from larq_dense.cli.measure import bundled_picture
+    from larq_dense.publishing.measure import bundled_picture
     from larq_dense.runtime import xnor
     from larq_dense.runtime.metadata import read_spec
 

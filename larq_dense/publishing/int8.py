@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from larq_dense.common.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
 from larq_dense.zoo.entries import Entry
-from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
 from larq_dense.zoo.provenance import data_set, split_title
 
 

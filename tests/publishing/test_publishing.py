@@ -11,12 +11,13 @@ import pytest
 
 from larq_dense import __version__, zoo
 from larq_dense.common.errors import LarqDenseError
+from larq_dense.common.markdown import format_metric, vectors
+from larq_dense.publishing import publish
+from larq_dense.publishing.card import card
+from larq_dense.publishing.tables import END, START, entries_table, render_readme
 from larq_dense.training import Recipe
 from larq_dense.zoo import Entry
-from larq_dense.zoo.card import card
-from larq_dense.zoo.markdown import format_metric, vectors
 from larq_dense.zoo.provenance import notice
-from larq_dense.zoo.tables import END, START, entries_table, render_readme
 
 FILES = {"recipe.yaml", "metrics.json", "card.md", "weights.safetensors", "weights.sha256"}
 
@@ -57,7 +58,7 @@ def test_the_measured_entry_is_the_packed_one(tiny_run: Path, tmp_path: Path, ti
         assert not (tmp_path / "other" / "tiny").exists()
         return figures(tiny)
 
-    entry = zoo.publish(tiny_run, "tiny", measure, tmp_path / "other")
+    entry = publish(tiny_run, "tiny", measure, tmp_path / "other")
     assert seen == [(entry.weights().read_bytes(), "tiny")]
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["tiny"]
 
@@ -69,7 +70,7 @@ def test_a_failed_measurement_leaves_the_old_entry(tiny: Entry, tiny_run: Path) 
         raise LarqDenseError("no data.")
 
     with pytest.raises(LarqDenseError, match=r"no data\."):
-        zoo.publish(tiny_run, "tiny", measure)
+        publish(tiny_run, "tiny", measure)
     assert {path.name: path.read_bytes() for path in tiny.folder.iterdir()} == before
     assert [path.name for path in tiny.folder.parent.iterdir()] == ["tiny"]
 
@@ -78,7 +79,7 @@ def test_publishing_again_replaces_the_entry(tiny: Entry, tiny_run: Path) -> Non
     (tiny.folder / "picture.jpg").write_bytes(b"kept")
     measured = figures(tiny)
     measured["accuracy"][0]["metrics"]["maxf"] = 0.5
-    zoo.publish(tiny_run, "tiny", lambda entry: measured)
+    publish(tiny_run, "tiny", lambda entry: measured)
     assert tiny.metrics()["accuracy"][0]["metrics"]["maxf"] == 0.5
     assert "0.500" in tiny.card()
     assert {path.name for path in tiny.folder.iterdir()} == {*FILES, "picture.jpg"}
@@ -87,7 +88,7 @@ def test_publishing_again_replaces_the_entry(tiny: Entry, tiny_run: Path) -> Non
 @pytest.mark.parametrize("name", ["", "a b", "../up", "a/b", "-x"])
 def test_names_are_plain(tiny: Entry, tiny_run: Path, name: str) -> None:
     with pytest.raises(LarqDenseError, match="letters, digits and underscores"):
-        zoo.publish(tiny_run, name, lambda entry: figures(tiny))
+        publish(tiny_run, name, lambda entry: figures(tiny))
 
 
 @pytest.mark.parametrize(
@@ -101,13 +102,13 @@ def test_an_incomplete_run_is_named(
     shutil.copytree(tiny_run, run)
     (run / missing).unlink()
     with pytest.raises(LarqDenseError, match=message):
-        zoo.publish(run, "tiny", lambda entry: figures(tiny))
+        publish(run, "tiny", lambda entry: figures(tiny))
 
 
 def test_an_unwritable_zoo_is_named(tiny: Entry, tiny_run: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LarqDenseError, match=r"cannot write .*file"):
-        zoo.publish(tiny_run, "tiny", lambda entry: figures(tiny), tmp_path / "file")
+        publish(tiny_run, "tiny", lambda entry: figures(tiny), tmp_path / "file")
 
 
 def test_card_begins_with_what_the_weights_have_seen(tiny: Entry) -> None:
@@ -170,7 +171,7 @@ def test_card_tells_what_init_and_teacher_have_seen(
     tiny: Entry, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last = ancestry(tiny_run, tmp_path, monkeypatch)
-    zoo.publish(last, "tiny", lambda entry: figures(tiny))
+    publish(last, "tiny", lambda entry: figures(tiny))
     # What was published goes on without the runs.
     shutil.rmtree("runs")
     text = card(zoo.find("tiny"))
@@ -192,7 +193,7 @@ def test_what_begins_with_an_entry_has_seen_what_that_has(
     tiny: Entry, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last = ancestry(tiny_run, tmp_path, monkeypatch)
-    zoo.publish(last, "tiny", lambda entry: figures(tiny))
+    publish(last, "tiny", lambda entry: figures(tiny))
     shutil.rmtree("runs")
     other = Entry("other", tmp_path / "elsewhere")
     tiny.recipe().quantized("tiny").save(other.folder / "recipe.yaml")
@@ -209,12 +210,12 @@ def test_an_ancestor_that_is_gone_is_named(
     last = ancestry(tiny_run, tmp_path, monkeypatch)
     shutil.rmtree("runs/teacher")
     with pytest.raises(LarqDenseError, match=r"began with runs/teacher, and there is no"):
-        zoo.publish(last, "tiny", lambda entry: figures(tiny))
+        publish(last, "tiny", lambda entry: figures(tiny))
 
 
 def test_ancestors_of_the_entry_before_are_gone(tiny: Entry, tiny_run: Path) -> None:
     (tiny.folder / "ancestor-old.yaml").touch()
-    zoo.publish(tiny_run, "tiny", lambda entry: figures(tiny))
+    publish(tiny_run, "tiny", lambda entry: figures(tiny))
     assert not (tiny.folder / "ancestor-old.yaml").exists()
 
 
@@ -285,3 +286,11 @@ def test_metrics_are_json_with_their_commands(tiny: Entry) -> None:
     document = json.loads((tiny.folder / "metrics.json").read_text())
     assert all(row["command"] for row in document["accuracy"])
     assert all(document[part]["command"] for part in ("complexity", "conversion", "latency"))
+
+
+def test_an_installed_package_is_not_published_into(tiny: Entry, tiny_run: Path) -> None:
+    before = sorted(tiny.folder.iterdir())
+    (tiny.folder.parents[1] / "__init__.py").touch()
+    with pytest.raises(LarqDenseError, match=r"belongs to the installed package.* --zoo"):
+        publish(tiny_run, "tiny", lambda entry: figures(tiny))
+    assert sorted(tiny.folder.iterdir()) == before

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from larq_dense.cli.measure import (
+from larq_dense.common.quiet import import_tensorflow
+from larq_dense.publishing.measure import (
     accuracy,
     calibration_pictures,
     conversion,
@@ -12,7 +13,6 @@ from larq_dense.cli.measure import (
     time_files,
     validation_samples,
 )
-from larq_dense.common.quiet import import_tensorflow
 from larq_dense.zoo.opening import open_keras, open_twin
 
 if TYPE_CHECKING:
@@ -33,11 +33,12 @@ def measure_int8(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any
     Raises:
         LarqDenseError: Data or weights are not what they should be, or the audit fails.
     """
-    from larq_dense import Predictor, zoo
+    from larq_dense import zoo
     from larq_dense.common.machine import describe_machine
     from larq_dense.conversion import convert
     from larq_dense.conversion.baseline import int8_tflite
     from larq_dense.evaluation.memory import peak_bytes
+    from larq_dense.runtime import Predictor
 
     import_tensorflow()
     sources = validation_samples(entry, data)

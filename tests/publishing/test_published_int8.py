@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from larq_dense import zoo
-from larq_dense.cli.measure import GOLDEN_PICTURE, bundled_picture
 from larq_dense.conversion import convert
 from larq_dense.evaluation.memory import peak_bytes
+from larq_dense.publishing.measure import GOLDEN_PICTURE, bundled_picture
 from larq_dense.runtime import LceInterpreter, XnorInterpreter, xnor
 from larq_dense.runtime.tflite_file import TfliteFile
 from larq_dense.zoo import Entry

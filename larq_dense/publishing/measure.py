@@ -26,6 +26,25 @@ GOLDEN_PICTURE = "chelsea.png"
 _GOLDEN_GRID = (6, 8)
 
 
+def measure(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any]:
+    """Measure what `publish` has packed, or a full-precision run, as its recipe asks.
+
+    Args:
+        entry: Holds a recipe and packed weights, or is a full-precision run.
+        data: Holds the folders of the recipe's sources.
+        repeats: Timed runs of each engine.
+
+    Raises:
+        LarqDenseError: Data or weights are not what they should be, or the audit fails.
+    """
+    from larq_dense.publishing.measure_int8 import measure_int8
+
+    recipe = entry.recipe()
+    if recipe.precision == "float":
+        return measure_twin(entry, data)
+    return (measure_int8 if recipe.quantize else measure_entry)(entry, data, repeats)
+
+
 def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any]:
     """Measure a packed entry: accuracy, complexity, conversion and latency.
 
@@ -40,10 +59,11 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
     Raises:
         LarqDenseError: Data or weights are not what they should be, or the audit fails.
     """
-    from larq_dense import Predictor, zoo
+    from larq_dense import zoo
     from larq_dense.common.machine import describe_machine
     from larq_dense.conversion import convert
     from larq_dense.conversion.baseline import float_tflite, int8_tflite
+    from larq_dense.runtime import Predictor
 
     import_tensorflow()
     sources = validation_samples(entry, data)
@@ -100,8 +120,8 @@ def measure_twin(run: "Entry", data: Path) -> dict[str, Any]:
     Raises:
         LarqDenseError: Data or weights are not what they should be.
     """
-    from larq_dense import Predictor
     from larq_dense.conversion.baseline import int8_tflite
+    from larq_dense.runtime import Predictor
     from larq_dense.zoo.opening import open_keras
 
     name, recipe = str(run.folder), run.recipe()
@@ -143,7 +163,7 @@ def golden(model: "tf.keras.Model") -> dict[str, Any]:
         The picture's name, and the logits at a grid of 6 rows and 8 columns,
         `[6, 8, channels]`, by which a later version can tell that it still computes the same.
     """
-    from larq_dense import Predictor
+    from larq_dense.runtime import Predictor
 
     logits = Predictor.from_keras(model).logits(bundled_picture(GOLDEN_PICTURE))
     rows, columns = (

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import write_bytes, write_json, write_text
+from larq_dense.publishing.card import CURVE, PICTURE, card
+from larq_dense.publishing.twins import stages
 from larq_dense.version import __version__
 from larq_dense.zoo import entries
-from larq_dense.zoo.card import CURVE, PICTURE, card
 from larq_dense.zoo.entries import Entry
 from larq_dense.zoo.provenance import Training, ancestor
-from larq_dense.zoo.twins import stages
 
 if TYPE_CHECKING:
     from larq_dense.training.recipe import Recipe
@@ -48,7 +48,7 @@ def publish(
     """
     from larq_dense.training.recipe import Recipe
 
-    run_dir, root = Path(run_dir), Path(root) if root else entries.ROOT
+    run_dir, root = Path(run_dir), Path(root) if root else _own_zoo()
     target = Entry(name, root / name)
     if not name.isidentifier():
         raise LarqDenseError(f"an entry's name is letters, digits and underscores, not {name!r}.")
@@ -77,6 +77,20 @@ def publish(
             _install(staged, target.folder)
     write_text(target.folder / "card.md", card(target))
     return target
+
+
+def _own_zoo() -> Path:
+    """Return the checkout's zoo.
+
+    Raises:
+        LarqDenseError: The zoo is part of an installed package.
+    """
+    if (entries.ROOT.parent / "__init__.py").exists():
+        raise LarqDenseError(
+            f"{entries.ROOT} belongs to the installed package and is not to be changed; name a "
+            "folder of your own by --zoo, or publish from a checkout."
+        )
+    return entries.ROOT
 
 
 def _check_variant(run_dir: Path, recipe: "Recipe", target: Entry) -> None:
@@ -200,7 +214,7 @@ def _commit() -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    command = ["git", "-C", str(Path(entries.__file__).parent), *arguments]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

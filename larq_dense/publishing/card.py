@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from larq_dense.common.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
+from larq_dense.publishing.int8 import int8_section, paired_rows
 from larq_dense.zoo.entries import Entry
-from larq_dense.zoo.int8 import int8_section, paired_rows
-from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
 from larq_dense.zoo.provenance import ancestor, data_set, history, notice, seen, split_title, use_of
 
 PICTURE = "accuracy.png"

@@ -3,8 +3,8 @@
 import csv
 from typing import TYPE_CHECKING, Any
 
-from larq_dense.zoo.card import CURVE, PICTURE
-from larq_dense.zoo.markdown import METRIC_TITLES
+from larq_dense.common.markdown import METRIC_TITLES
+from larq_dense.publishing.card import CURVE, PICTURE
 from larq_dense.zoo.provenance import data_set
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def draw(entry: "Entry") -> None:
 
 def _draw_accuracy(entry: "Entry") -> None:
     """Draw an entry, its int8 variant and its twin over their OPs, if it has a twin."""
-    from larq_dense.evaluation.accuracy_plot import Point, plot_accuracy
+    from larq_dense.publishing.accuracy_plot import Point, plot_accuracy
 
     metrics, twin = entry.metrics(), entry.twin().metrics()
     if not twin:
@@ -45,7 +45,7 @@ def _scores(rows: list[dict[str, Any]], metric: str) -> dict[str, float]:
 
 def _draw_training(entry: "Entry") -> None:
     """Draw an entry's and its twin's validation scores while they trained, where they are kept."""
-    from larq_dense.evaluation.training_plot import plot_training
+    from larq_dense.publishing.training_plot import plot_training
 
     curves = {"binary": _curve(entry), "full-precision twin": _curve(entry.twin())}
     kept = {name: curve for name, curve in curves.items() if curve}

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from larq_dense import zoo
-from larq_dense.cli.zoo_plot import draw
 from larq_dense.common.errors import LarqDenseError
+from larq_dense.publishing import publish
+from larq_dense.publishing.card import card
+from larq_dense.publishing.plots import draw
+from larq_dense.publishing.tables import entries_table
 from larq_dense.training import Recipe
 from larq_dense.zoo import Entry
-from larq_dense.zoo.card import card
-from larq_dense.zoo.tables import entries_table
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_the_recipe_differs_by_precision_and_beginning(tiny: Entry) -> None:
 
 def test_figures_stand_beside_the_entrys(tiny: Entry, twin_run: Path) -> None:
     assert "The twin has not been trained" in tiny.card()
-    zoo.publish(twin_run, "tiny", lambda run: measured(tiny), tiny.folder.parent)
+    publish(twin_run, "tiny", lambda run: measured(tiny), tiny.folder.parent)
     assert {path.name for path in tiny.twin().folder.iterdir()} == {"recipe.yaml", "metrics.json"}
     text = tiny.card()
     assert text == card(tiny)
@@ -64,13 +64,13 @@ def test_figures_stand_beside_the_entrys(tiny: Entry, twin_run: Path) -> None:
 def test_the_card_has_a_picture(tiny: Entry, tiny_run: Path, twin_run: Path) -> None:
     draw(tiny)
     assert not (tiny.folder / "accuracy.png").exists(), "no twin, no picture"
-    zoo.publish(twin_run, "tiny", lambda run: measured(tiny))
+    publish(twin_run, "tiny", lambda run: measured(tiny))
     draw(tiny)
     Image.open(tiny.folder / "accuracy.png").verify()
     assert "](accuracy.png)" in tiny.card()
     figures = tiny.metrics()
     Recipe.load(tiny_run / "recipe.yaml").replace(seed=7).save(twin_run / "recipe.yaml")
-    zoo.publish(twin_run, "tiny", lambda entry: figures)
+    publish(twin_run, "tiny", lambda entry: figures)
     assert not (tiny.folder / "accuracy.png").exists(), "it showed the network before"
 
 
@@ -78,7 +78,7 @@ def test_the_card_shows_how_training_went(tiny: Entry, twin_run: Path) -> None:
     log = "step,loss,score\n10,1.5,0.25\n20,1.2,\n30,1.0,0.5\n"
     (twin_run / "log.csv").write_text(log)
     assert "training.png" not in tiny.card(), "entries published before have no log"
-    zoo.publish(twin_run, "tiny", lambda run: measured(tiny))
+    publish(twin_run, "tiny", lambda run: measured(tiny))
     assert tiny.twin().log.read_text() == log
     draw(tiny)
     Image.open(tiny.folder / "training.png").verify()
@@ -91,14 +91,14 @@ def test_the_card_shows_how_training_went(tiny: Entry, twin_run: Path) -> None:
 def test_a_new_entry_keeps_the_twin_of_its_recipe_only(
     tiny: Entry, tiny_run: Path, twin_run: Path, tmp_path: Path
 ) -> None:
-    zoo.publish(twin_run, "tiny", lambda run: measured(tiny))
+    publish(twin_run, "tiny", lambda run: measured(tiny))
     figures = tiny.metrics()
-    zoo.publish(tiny_run, "tiny", lambda entry: figures)
+    publish(tiny_run, "tiny", lambda entry: figures)
     assert "0.912" in tiny.card()
     other = tmp_path / "other"
     shutil.copytree(tiny_run, other)
     Recipe.load(other / "recipe.yaml").replace(seed=7).save(other / "recipe.yaml")
-    zoo.publish(other, "tiny", lambda entry: figures)
+    publish(other, "tiny", lambda entry: figures)
     assert not tiny.twin().folder.exists()
     assert "The twin has not been trained" in tiny.card()
 
@@ -114,8 +114,8 @@ def test_a_twin_goes_through_all_stages(tiny: Entry, tiny_run: Path, tmp_path: P
         shutil.copytree(tiny_run, run)
         recipes[name].save(run / "recipe.yaml")
     figures = tiny.metrics()
-    zoo.publish(runs["last"], "tiny", lambda entry: figures)
-    zoo.publish(runs["last_twin"], "tiny", lambda run: measured(tiny))
+    publish(runs["last"], "tiny", lambda entry: figures)
+    publish(runs["last_twin"], "tiny", lambda run: measured(tiny))
     text = tiny.card()
     first, last = (f"--data ../shared/data --run {runs[each]}" for each in list(runs)[2:])
     for line in (
@@ -126,13 +126,13 @@ def test_a_twin_goes_through_all_stages(tiny: Entry, tiny_run: Path, tmp_path: P
         assert line in text
 
     recipes["last"].twin().save(runs["last_twin"] / "recipe.yaml")
-    zoo.publish(runs["last_twin"], "tiny", lambda run: measured(tiny))
+    publish(runs["last_twin"], "tiny", lambda run: measured(tiny))
     assert f"whereas the entry began with those of {runs['first']}" in tiny.card()
 
     recipes["last_twin"].save(runs["last_twin"] / "recipe.yaml")
     recipes["first_twin"].replace(seed=4).save(runs["first_twin"] / "recipe.yaml")
     with pytest.raises(LarqDenseError, match="not the twin of an entry tiny"):
-        zoo.publish(runs["last_twin"], "tiny", lambda run: measured(tiny))
+        publish(runs["last_twin"], "tiny", lambda run: measured(tiny))
 
 
 @pytest.mark.parametrize("change", [{"seed": 7}, {"task": "cityscapes"}, {"batch_size": 3}])
@@ -141,10 +141,10 @@ def test_another_full_precision_run_is_refused(
 ) -> None:
     Recipe.load(twin_run / "recipe.yaml").replace(**change).save(twin_run / "recipe.yaml")
     with pytest.raises(LarqDenseError, match=r"not the twin of an entry tiny .* use the run as a"):
-        zoo.publish(twin_run, "tiny", lambda run: measured(tiny))
+        publish(twin_run, "tiny", lambda run: measured(tiny))
     assert not tiny.twin().folder.exists()
 
 
 def test_a_twin_needs_its_entry(tiny: Entry, twin_run: Path) -> None:
     with pytest.raises(LarqDenseError, match="not the twin of an entry other"):
-        zoo.publish(twin_run, "other", lambda run: measured(tiny))
+        publish(twin_run, "other", lambda run: measured(tiny))

@@ -7,14 +7,14 @@ import pytest
 import tensorflow as tf
 
 from larq_dense import Predictor, evaluation, zoo
-from larq_dense.cli.measure import GOLDEN_PICTURE, bundled_picture, golden
 from larq_dense.conversion import convert
 from larq_dense.evaluation import complexity
 from larq_dense.models import binary_layers
 from larq_dense.models.exact import snap
 from larq_dense.models.weights import load_weights, save_weights
-from larq_dense.zoo.card import card
-from larq_dense.zoo.tables import entries_table
+from larq_dense.publishing.card import card
+from larq_dense.publishing.measure import GOLDEN_PICTURE, bundled_picture, golden
+from larq_dense.publishing.tables import entries_table
 
 ENTRIES = [name for name in zoo.list_entries() if zoo.find(name).is_published]
 EXPECTED = {"camvid": 11, "cityscapes": 2, "ecssd": 1, "idd_lite": 7, "kitti_road": 2}

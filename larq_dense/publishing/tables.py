@@ -5,10 +5,10 @@ from pathlib import Path
 
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import write_text
+from larq_dense.common.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
+from larq_dense.publishing.int8 import int8_table
 from larq_dense.zoo import entries
 from larq_dense.zoo.entries import Entry
-from larq_dense.zoo.int8 import int8_table
-from larq_dense.zoo.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
 from larq_dense.zoo.provenance import data_set, split_title
 
 START = "<!-- entries: written by `larq-dense zoo render`, do not edit -->"

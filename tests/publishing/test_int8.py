@@ -12,11 +12,12 @@ import tiny_zoo
 from larq_dense import zoo
 from larq_dense.common.errors import LarqDenseError, WeightsError
 from larq_dense.models.weights import load_weights, save_weights
+from larq_dense.publishing import publish
+from larq_dense.publishing.card import card
+from larq_dense.publishing.tables import entries_table
 from larq_dense.quantization import is_quantized, quantize
 from larq_dense.training import Recipe
 from larq_dense.zoo import Entry
-from larq_dense.zoo.card import card
-from larq_dense.zoo.tables import entries_table
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
 
@@ -52,7 +53,7 @@ def with_variant(published: Path, int8_run: Path, tmp_path_factory: pytest.TempP
     root = tmp_path_factory.mktemp("variant") / "zoo"
     with pytest.MonkeyPatch.context() as patch:
         figures = measured(tiny_zoo.take(published, root, patch))
-        zoo.publish(int8_run, "tiny", lambda entry: figures)
+        publish(int8_run, "tiny", lambda entry: figures)
     return root
 
 
@@ -110,7 +111,7 @@ def test_the_readme_gets_a_second_table(variant: Entry) -> None:
 
 def test_a_new_entry_drops_the_variant_of_the_old(variant: Entry, tiny_run: Path) -> None:
     figures = variant.metrics()
-    zoo.publish(tiny_run, "tiny", lambda entry: figures)
+    publish(tiny_run, "tiny", lambda entry: figures)
     assert not variant.int8().is_published
     assert "eight bits" not in variant.card()
     with pytest.raises(WeightsError, match=r"no int8 variant; make one by `larq-dense train tiny"):
@@ -119,7 +120,7 @@ def test_a_new_entry_drops_the_variant_of_the_old(variant: Entry, tiny_run: Path
 
 def test_a_variant_needs_its_entry(tiny: Entry, int8_run: Path) -> None:
     with pytest.raises(LarqDenseError, match="no entry other whose variant"):
-        zoo.publish(int8_run, "other", lambda entry: measured(tiny))
+        publish(int8_run, "other", lambda entry: measured(tiny))
     assert [path.name for path in tiny.folder.parent.iterdir()] == ["tiny"]
 
 
@@ -134,7 +135,7 @@ def test_a_variant_of_another_network_is_refused(
     Recipe.from_dict(recipe).save(tmp_path / "run" / "recipe.yaml")
     shutil.copy(int8_run / "best.safetensors", tmp_path / "run")
     with pytest.raises(LarqDenseError, match=f"no variant of the entry tiny, .* another {setting}"):
-        zoo.publish(tmp_path / "run", "tiny", lambda entry: measured(tiny))
+        publish(tmp_path / "run", "tiny", lambda entry: measured(tiny))
     assert not tiny.int8().is_published
 
 
