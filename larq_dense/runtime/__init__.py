@@ -4,7 +4,13 @@ Needs NumPy, Pillow and LiteRT only; TensorFlow and Larq Compute Engine are impo
 what runs a model.
 """
 
-from larq_dense.runtime.interpreter import Interpreter, LceInterpreter, XnorInterpreter, load
+from larq_dense.runtime.interpreter import (
+    Interpreter,
+    LceInterpreter,
+    NativeInterpreter,
+    XnorInterpreter,
+    load,
+)
 from larq_dense.runtime.metadata import read_spec
 from larq_dense.runtime.predictor import Predictor
 from larq_dense.runtime.spec import ModelSpec, SpecClass
@@ -13,6 +19,7 @@ __all__ = [
     "Interpreter",
     "LceInterpreter",
     "ModelSpec",
+    "NativeInterpreter",
     "Predictor",
     "SpecClass",
     "XnorInterpreter",

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from larq_dense.common.errors import INSTALL_EXTRA, DataError, LarqDenseError
 from larq_dense.common.extra import is_installed
 from larq_dense.runtime import xnor
+from larq_dense.runtime.engine import Engine, UnsupportedError
+from larq_dense.runtime.library import why_no_library
 from larq_dense.runtime.metadata import parse, read_file
 from larq_dense.runtime.tflite_file import Tensor, TfliteFile
 
-Runtime = Literal["auto", "xnor", "lce"]
+Runtime = Literal["auto", "native", "xnor", "lce"]
 Kernel = Literal["default", "reference", "indirect"]
 
 LCE_OPERATIONS = ("LceQuantize", "LceDequantize", "LceBconv2d", "LceBMaxPool2d")
@@ -83,6 +85,30 @@ class LceInterpreter:
         return self._ends.decode(self._interpreter.predict(self._ends.encode(inputs)))
 
 
+class NativeInterpreter:
+    """The engine of larq_dense, which needs no interpreter; of files whose tensors are int8.
+
+    Args:
+        model: A `.tflite` file or its bytes.
+        num_threads: Threads of the computation.
+
+    Raises:
+        UnsupportedError: The file is sound, but holds an operator that the engine does not run.
+        DataError: The file is missing or damaged.
+        LarqDenseError: The native library was not built here.
+    """
+
+    def __init__(self, model: str | Path | bytes, num_threads: int = 1) -> None:
+        content, label = read_file(model)
+        self._ends = _Ends(parse(content, label), label)
+        self.input_shape, self.output_shape = self._ends.shapes
+        self._engine = Engine(content, num_threads)
+
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits of one picture; see `LceInterpreter.run`."""
+        return self._ends.decode(self._engine.run([self._ends.encode(inputs)])[0])
+
+
 class XnorInterpreter:
     """The native runtime of larq_dense, in a stock LiteRT or TensorFlow Lite interpreter.
 
@@ -119,20 +145,27 @@ def load(model: str | Path | bytes, num_threads: int = 1, runtime: Runtime = "au
     Args:
         model: A `.tflite` file or its bytes.
         num_threads: Threads of the computation.
-        runtime: `"xnor"`, this package's native runtime; `"lce"`, Larq Compute Engine's
-            interpreter; `"auto"`, the first where it was built, else the second where it is
-            installed.
+        runtime: `"native"`, this package's engine, which runs files of int8 tensors and needs no
+            interpreter; `"xnor"`, its delegate in LiteRT's or TensorFlow Lite's; `"lce"`, Larq
+            Compute Engine's interpreter; `"auto"`, the first of them that is there and can run
+            the file.
 
     Raises:
         DataError: The file is missing, damaged, or not one that the runtime can run.
         LarqDenseError: The runtime asked for is not installed.
     """
     if runtime == "auto":
+        if why_no_library() is None:
+            try:
+                return NativeInterpreter(model, num_threads)
+            except UnsupportedError:
+                pass  # a file with float between the binary layers
         # Without either, the XNOR runtime is the one that is easier to mend.
         lce = not xnor.available() and is_installed("larq_compute_engine")
         runtime = "lce" if lce else "xnor"
-    loader = LceInterpreter if runtime == "lce" else XnorInterpreter
-    return loader(model, num_threads)
+    if runtime == "native":
+        return NativeInterpreter(model, num_threads)
+    return (LceInterpreter if runtime == "lce" else XnorInterpreter)(model, num_threads)
 
 
 def _lce() -> Any:

@@ -11,7 +11,6 @@ import ctypes
 import functools
 import importlib
 import os
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,31 +19,32 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError, LarqDenseError
 from larq_dense.common.extra import is_installed
+from larq_dense.runtime.library import (
+    instruction_sets,
+    library_path,
+    load_library,
+    why_no_library,
+)
 
-_LIBRARY = "liblarq_dense_xnor.so"
+__all__ = [
+    "available",
+    "instruction_sets",
+    "library_path",
+    "limit_macs",
+    "load",
+    "why_unavailable",
+]
 
 # Where the stock interpreters live, the lightest first.
 _INTERPRETERS = ("ai_edge_litert.interpreter", "tensorflow.lite.python.interpreter")
 
 
-def library_path() -> Path:
-    """Return where the native library is or would be."""
-    return Path(__file__).with_name(_LIBRARY)
-
-
 @functools.cache
 def why_unavailable() -> str | None:
     """Say in a sentence why this machine cannot run the XNOR runtime; `None` where it can."""
-    library = library_path()
-    if not library.is_file():
-        return (
-            "the XNOR runtime's native library was not built; install a C++ compiler and reinstall "
-            "larq-dense, or run `python native/build.py` in a checkout."
-        )
-    try:
-        ctypes.CDLL(os.fspath(library))
-    except OSError as error:
-        return f"the XNOR runtime's native library cannot be loaded: {error}."
+    reason = why_no_library()
+    if reason is not None:
+        return reason
     if not any(is_installed(name) for name in _INTERPRETERS):
         return "neither ai-edge-litert nor tensorflow is installed, and one of them is needed."
     return None
@@ -53,19 +53,6 @@ def why_unavailable() -> str | None:
 def available() -> bool:
     """Return whether `load` works on this machine."""
     return why_unavailable() is None
-
-
-def instruction_sets() -> list[str]:
-    """Return the instruction sets that this processor and the library have, the fastest first.
-
-    Raises:
-        LarqDenseError: The library is not there.
-    """
-    native = _native()
-    names: list[str] = []
-    while (name := native.larq_dense_xnor_instruction_set(len(names))) is not None:
-        names.append(name.decode())
-    return names
 
 
 def limit_macs(instruction_set: str, iterations: int) -> int:
@@ -82,7 +69,7 @@ def limit_macs(instruction_set: str, iterations: int) -> int:
         LarqDenseError: The library or the instruction set is not there.
     """
     total = ctypes.c_uint32()
-    macs = _native().larq_dense_xnor_limit(
+    macs = load_library().larq_dense_xnor_limit(
         instruction_set.encode(), iterations, ctypes.byref(total)
     )
     if macs == 0:
@@ -91,23 +78,6 @@ def limit_macs(instruction_set: str, iterations: int) -> int:
             f"{', '.join(instruction_sets())}."
         )
     return int(macs)
-
-
-@functools.cache
-def _native() -> ctypes.CDLL:
-    reason = why_unavailable()
-    if reason is not None:
-        raise LarqDenseError(reason)
-    native = ctypes.CDLL(os.fspath(library_path()))
-    native.larq_dense_xnor_instruction_set.restype = ctypes.c_char_p
-    native.larq_dense_xnor_instruction_set.argtypes = [ctypes.c_int]
-    native.larq_dense_xnor_limit.restype = ctypes.c_uint64
-    native.larq_dense_xnor_limit.argtypes = [
-        ctypes.c_char_p,
-        ctypes.c_uint64,
-        ctypes.POINTER(ctypes.c_uint32),
-    ]
-    return native
 
 
 def _interpreter_module() -> ModuleType:

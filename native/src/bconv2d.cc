@@ -1,7 +1,7 @@
 // What a binary convolution is, and how it lies in the pictures.
 #include "bconv2d.h"
 
-#include "tflite_abi.h"
+#include "graph.h"
 
 namespace larq_dense {
 namespace {
@@ -11,16 +11,16 @@ bool activation_range(int activation, int32_t depth, int32_t* low, int32_t* high
   *low = -depth;
   *high = depth;
   switch (activation) {
-    case kTfLiteActNone:
+    case kActNone:
       return true;
-    case kTfLiteActRelu:
+    case kActRelu:
       *low = 0;
       return true;
-    case kTfLiteActReluN1To1:
+    case kActReluN1To1:
       *low = -1;
       *high = 1;
       return true;
-    case kTfLiteActRelu6:
+    case kActRelu6:
       *low = 0;
       *high = depth < 6 ? depth : 6;
       return true;

@@ -21,8 +21,11 @@ const char* set_kind(const Op& op, const Shape& input, Step* step) {
     case OpKind::kDequantize:
       step->kind = StepKind::kDequantize;
       return nullptr;
-    case OpKind::kMaxPool: {
-      step->kind = StepKind::kMaxPool;
+    case OpKind::kMaxPool:
+    case OpKind::kMaxPool2d: {
+      step->kind = op.kind == OpKind::kMaxPool ? StepKind::kMaxPool : StepKind::kMaxPool2d;
+      step->before_min = op.low;
+      step->before_max = op.high;
       step->vertical = op.pool_vertical;
       step->horizontal = op.pool_horizontal;
       int32_t size;
@@ -70,7 +73,7 @@ bool Partition::only_consumer(int value, const bool* taken, int* op) const {
 bool Partition::constant_floats(int value, const float** data) const {
   const Value& v = values_[static_cast<size_t>(value)];
   *data = static_cast<const float*>(v.constant);
-  return v.place == Value::Place::kConstant && v.type == kTfLiteFloat32;
+  return v.place == Value::Place::kConstant && v.type == Type::kFloat32;
 }
 
 // A step that reads an operator's first input and writes its output; null where memory is short.
@@ -117,7 +120,7 @@ const char* Partition::build_other(int index, bool* taken) {
   } else if (!joined) {
     read_in_parts(value.producer, step);
   }
-  if (threshold || (op.kind == OpKind::kQuantize && joined && value.type != kTfLiteBool)) {
+  if (threshold || (op.kind == OpKind::kQuantize && joined && value.type != Type::kBool)) {
     step->output = -1;
     const char* error = attach_bits(source, taken, step);
     return error == nullptr && !taken[index] ? "a quantization was left out" : error;
@@ -126,7 +129,7 @@ const char* Partition::build_other(int index, bool* taken) {
   return set_kind(op, value.shape, step);
 }
 
-const char* Partition::build_steps(TfLiteContext* context) {
+const char* Partition::build_steps(const Graph& graph) {
   steps_.clear();
   for (size_t v = 0; v < values_.size(); ++v) {
     if (values_[v].producer >= 0 && !values_[v].escapes) values_[v].place = Value::Place::kArena;
@@ -139,7 +142,7 @@ const char* Partition::build_steps(TfLiteContext* context) {
     const int index = static_cast<int>(i);
     const char* error = nullptr;
     if (ops_[i].kind == OpKind::kConv) error = build_conv(index, taken.data());
-    if (ops_[i].kind == OpKind::kConv2d) error = build_conv2d(context, index, taken.data());
+    if (ops_[i].kind == OpKind::kConv2d) error = build_conv2d(graph, index, taken.data());
     if (error != nullptr) return error;
   }
   for (size_t i = 0; i < ops_.size(); ++i) {

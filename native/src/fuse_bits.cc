@@ -15,7 +15,7 @@ int threshold_limit(int zero, int8_t threshold) {
 
 // Whether limits can take the place of thresholds: that every int8 lies below is none.
 bool has_limits(const Value& thresholds) {
-  if (thresholds.type != kTfLiteInt8) return true;
+  if (thresholds.type != Type::kInt8) return true;
   const int8_t* t = static_cast<const int8_t*>(thresholds.constant);
   for (size_t i = 0; i < thresholds.bytes; ++i) {
     if (threshold_limit(thresholds.zero_point, t[i]) > 127) return false;
@@ -58,7 +58,7 @@ const char* Partition::set_limits(int source, int threshold, size_t padded, Step
   const bool scalar =
       threshold >= 0 && operand_of(value.shape, constants->shape) == Operand::kScalar;
   const auto constant = [&](int32_t c) { return scalar ? 0 : c % channels; };
-  if (value.type == kTfLiteFloat32) {
+  if (value.type == Type::kFloat32) {
     if (!step->limits[j].allocate(padded)) return kNoMemory;
     if (threshold < 0) return nullptr;
     const float* t = static_cast<const float*>(constants->constant);

@@ -141,20 +141,20 @@ const char* Partition::read_constants(const Op& op, ConvFusion* fusion, ConvCons
   constants->channels_out = fusion->channels;
   constants->filter_words = filter.shape.dims[3];
   // An input that holds one constant a channel, or null.
-  const auto vector = [&](int i, int type) -> const void* {
+  const auto vector = [&](int i, Type type) -> const void* {
     if (op.inputs[i] < 0) return nullptr;
     const Value& value = values_[static_cast<size_t>(op.inputs[i])];
     const bool fits = value.place == Value::Place::kConstant && value.type == type &&
                       value.shape.rank == 1 && value.shape.dims[0] == fusion->channels;
     return fits ? value.constant : nullptr;
   };
-  if (produced.type == kTfLiteInt32) {
+  if (produced.type == Type::kInt32) {
     *kind = ConvKind::kBits;
-    constants->threshold = static_cast<const int32_t*>(vector(4, kTfLiteInt32));
+    constants->threshold = static_cast<const int32_t*>(vector(4, Type::kInt32));
     return constants->threshold == nullptr ? "LceBconv2d: malformed thresholds" : nullptr;
   }
-  const void* multiplier = vector(2, kTfLiteFloat32);
-  const void* bias = vector(3, kTfLiteFloat32);
+  const void* multiplier = vector(2, Type::kFloat32);
+  const void* bias = vector(3, Type::kFloat32);
   if (multiplier == nullptr || bias == nullptr) return "LceBconv2d: malformed multiplier or bias";
   const size_t count = static_cast<size_t>(fusion->channels);
   if (!fusion->multiplier.allocate(count) || !fusion->bias.allocate(count)) return kNoMemory;
@@ -162,7 +162,7 @@ const char* Partition::read_constants(const Op& op, ConvFusion* fusion, ConvCons
   memcpy(fusion->bias.data(), bias, count * sizeof(float));
   constants->multiplier = fusion->multiplier.data();
   constants->bias = fusion->bias.data();
-  *kind = produced.type == kTfLiteInt8 ? ConvKind::kInt8 : ConvKind::kFloat;
+  *kind = produced.type == Type::kInt8 ? ConvKind::kInt8 : ConvKind::kFloat;
   if (*kind == ConvKind::kInt8) {
     constants->output_scale = produced.scale;
     constants->output_zero_point = produced.zero_point;
@@ -206,13 +206,13 @@ const char* Partition::build_conv(int index, bool* taken) {
   return nullptr;
 }
 
-const char* Partition::build_conv2d(TfLiteContext* context, int index, bool* taken) {
+const char* Partition::build_conv2d(const Graph& graph, int index, bool* taken) {
   const Op& op = ops_[static_cast<size_t>(index)];
   Op tensors = op;
   for (int i = 0; i < 3; ++i) tensors.inputs[i] = values_[static_cast<size_t>(op.inputs[i])].tensor;
   tensors.output = values_[static_cast<size_t>(op.output)].tensor;
   Conv2dConstants constants;
-  if (!read_conv2d(context->tensors, tensors, &constants)) return "Conv2D: malformed constants";
+  if (!read_conv2d(graph, tensors, &constants)) return "Conv2D: malformed constants";
   Step* step = new_step(StepKind::kConv2d, index);
   if (step == nullptr) return kNoMemory;
   step->before_min = op.low;

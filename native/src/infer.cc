@@ -6,7 +6,7 @@ namespace {
 
 // An operator, its first input, and its output, whose shape is to be set.
 struct Inference {
-  const TfLiteContext& context;
+  const Graph& graph;
   const List<Value>& values;
   const Op& op;
   const Value& input;
@@ -15,11 +15,15 @@ struct Inference {
   const Value& value(int i) const { return values[static_cast<size_t>(op.inputs[i])]; }
   // Whether the operator goes from floats to floats, or from int8s to int8s.
   bool alike() const {
-    return (input.type == kTfLiteFloat32 || input.type == kTfLiteInt8) &&
+    return (input.type == Type::kFloat32 || input.type == Type::kInt8) &&
            output.type == input.type;
   }
   // The output's own shape, where the inputs do not settle it.
-  bool wanted(Shape* shape) const { return read_shape(context.tensors[output.tensor], shape); }
+  bool wanted(Shape* shape) const {
+    const Tensor& tensor = graph.tensor(output.tensor);
+    *shape = tensor.shape;
+    return tensor.has_shape;
+  }
   // Sets height and width to those of another picture.
   void resize_to(const Shape& picture) const {
     output.shape = input.shape;
@@ -42,12 +46,12 @@ struct Inference {
   }
 };
 
-bool is_unpacked(int type) {
-  return type == kTfLiteFloat32 || type == kTfLiteInt8 || type == kTfLiteBool;
+bool is_unpacked(Type type) {
+  return type == Type::kFloat32 || type == Type::kInt8 || type == Type::kBool;
 }
 
 const char* infer_quantize(const Inference& it) {
-  if (!is_unpacked(it.input.type) || it.output.type != kTfLiteInt32) {
+  if (!is_unpacked(it.input.type) || it.output.type != Type::kInt32) {
     return "LceQuantize: the tensors' types are not supported";
   }
   it.output.shape = it.input.shape;
@@ -56,10 +60,10 @@ const char* infer_quantize(const Inference& it) {
 }
 
 const char* infer_dequantize(const Inference& it) {
-  if (it.input.type != kTfLiteInt32 || !is_unpacked(it.output.type)) {
+  if (it.input.type != Type::kInt32 || !is_unpacked(it.output.type)) {
     return "LceDequantize: the tensors' types are not supported";
   }
-  if (it.output.type == kTfLiteInt8 && !(it.output.scale > 0)) {
+  if (it.output.type == Type::kInt8 && !(it.output.scale > 0)) {
     return "LceDequantize: the output has no scale";
   }
   // Words do not tell how many channels they hold.
@@ -74,16 +78,16 @@ const char* infer_dequantize(const Inference& it) {
 }
 
 const char* infer_conv(const Inference& it) {
-  if (it.input.type != kTfLiteInt32 || it.input.shape.rank != 4) {
+  if (it.input.type != Type::kInt32 || it.input.shape.rank != 4) {
     return "LceBconv2d: the input must be bitpacked with 4 dimensions";
   }
   const Value& filter = it.value(1);
-  if (filter.place != Value::Place::kConstant || filter.type != kTfLiteInt32 ||
+  if (filter.place != Value::Place::kConstant || filter.type != Type::kInt32 ||
       filter.shape.rank != 4) {
     return "LceBconv2d: the filter must be constant and bitpacked with 4 dimensions";
   }
-  const int type = it.output.type;
-  if (type != kTfLiteFloat32 && type != kTfLiteInt8 && type != kTfLiteInt32) {
+  const Type type = it.output.type;
+  if (type != Type::kFloat32 && type != Type::kInt8 && type != Type::kInt32) {
     return "LceBconv2d: the output's type is not supported";
   }
   it.output.shape.rank = 4;
@@ -93,7 +97,7 @@ const char* infer_conv(const Inference& it) {
   }
   const int32_t channels = filter.shape.dims[0];
   if (channels <= 0) return "LceBconv2d: a filter without elements";
-  it.output.shape.dims[3] = type == kTfLiteInt32 ? words_for(channels) : channels;
+  it.output.shape.dims[3] = type == Type::kInt32 ? words_for(channels) : channels;
   return nullptr;
 }
 
@@ -101,7 +105,7 @@ const char* infer_conv2d(const Inference& it) {
   const Value& filter = it.value(1);
   it.output.shape = it.input.shape;
   it.output.shape.dims[3] = filter.shape.dims[it.op.conv2d.depthwise ? 3 : 0];
-  if (it.input.type != kTfLiteInt8 || it.output.type != kTfLiteInt8 || it.input.shape.rank != 4 ||
+  if (it.input.type != Type::kInt8 || it.output.type != Type::kInt8 || it.input.shape.rank != 4 ||
       filter.shape.rank != 4 || it.input.shape.dims[3] != filter.shape.dims[3] ||
       !it.slide_filter(filter.shape, it.op.conv2d)) {
     return "Conv2D: the shapes or types are not supported here";
@@ -110,7 +114,7 @@ const char* infer_conv2d(const Inference& it) {
 }
 
 const char* infer_max_pool(const Inference& it) {
-  if (it.input.type != kTfLiteInt32 || it.output.type != kTfLiteInt32 ||
+  if (it.input.type != Type::kInt32 || it.output.type != Type::kInt32 ||
       it.input.shape.rank != 4) {
     return "LceBMaxPool2d: the tensors must be bitpacked with 4 dimensions";
   }
@@ -120,12 +124,20 @@ const char* infer_max_pool(const Inference& it) {
              : "LceBMaxPool2d: the window does not fit the input";
 }
 
+const char* infer_max_pool2d(const Inference& it) {
+  it.output.shape = it.input.shape;
+  return it.alike() && it.input.shape.rank == 4 &&
+                 it.slide_over(it.op.pool_vertical, it.op.pool_horizontal, it.op.same_padding)
+             ? nullptr
+             : "max pooling: the window does not fit the input";
+}
+
 const char* infer_sum_or_product(const Inference& it) {
   const Value& second = it.value(1);
   if (!it.alike() || second.type != it.input.type) {
     return "add, multiply: the tensors' types are not supported here";
   }
-  const bool masks = it.op.kind == OpKind::kMul && it.input.type == kTfLiteInt8;
+  const bool masks = it.op.kind == OpKind::kMul && it.input.type == Type::kInt8;
   if (operand_of(it.input.shape, second.shape) != Operand::kOther) {
     it.output.shape = it.input.shape;
   } else if (!masks && operand_of(second.shape, it.input.shape) != Operand::kOther) {
@@ -171,7 +183,7 @@ const char* infer_nearest(const Inference& it) {
 const char* infer_bilinear(const Inference& it) {
   const Shape& shape = it.input.shape;
   Shape wanted;
-  if (!it.alike() || it.input.type != kTfLiteInt8 || shape.rank != 4 || !it.wanted(&wanted) ||
+  if (!it.alike() || it.input.type != Type::kInt8 || shape.rank != 4 || !it.wanted(&wanted) ||
       wanted.rank != 4 || !is_twice(wanted.dims[1], shape.dims[1]) ||
       !is_twice(wanted.dims[2], shape.dims[2])) {
     return "bilinear: only twice the size is supported here";
@@ -201,7 +213,7 @@ const char* infer_concat(const Inference& it) {
 const char* infer_mean(const Inference& it) {
   const Shape& shape = it.input.shape;
   if (!it.alike() || shape.rank != 4) return "mean: the shapes or types are not supported here";
-  if (it.input.type == kTfLiteInt8 && int64_t{shape.dims[1]} * shape.dims[2] > kMaxMeanPixels) {
+  if (it.input.type == Type::kInt8 && int64_t{shape.dims[1]} * shape.dims[2] > kMaxMeanPixels) {
     return "mean: the picture is too large";
   }
   it.output.shape = shape;
@@ -215,8 +227,8 @@ const char* infer_mean(const Inference& it) {
 
 }  // namespace
 
-const char* Partition::infer(const TfLiteContext& context, const Op& op) {
-  const Inference it = {context, values_, op, values_[static_cast<size_t>(op.inputs[0])],
+const char* Partition::infer(const Graph& graph, const Op& op) {
+  const Inference it = {graph, values_, op, values_[static_cast<size_t>(op.inputs[0])],
                         values_[static_cast<size_t>(op.output)]};
   if (it.input.shape.rank < 1 && op.input_count == 1) return "an operator on a scalar";
   switch (op.kind) {
@@ -230,6 +242,8 @@ const char* Partition::infer(const TfLiteContext& context, const Op& op) {
       return infer_conv2d(it);
     case OpKind::kMaxPool:
       return infer_max_pool(it);
+    case OpKind::kMaxPool2d:
+      return infer_max_pool2d(it);
     case OpKind::kAdd:
     case OpKind::kMul:
       return infer_sum_or_product(it);

@@ -13,7 +13,7 @@ struct Portable {
   static constexpr bool kByteCounts = true;
   static constexpr bool kOneCount = false;
   static constexpr bool kMasksBytes = false;
-  static constexpr int kBytePixels = 0;
+  static constexpr int kBytePixels = 1;
   using Words = uint64_t;
   using Counts = uint64_t;  // a count in each byte
   struct Ints {
@@ -21,6 +21,10 @@ struct Portable {
   };
   struct Floats {
     float v[kLanes];
+  };
+  using Quads = Ints;  // four bytes of each channel
+  struct Shorts {      // all channels of a block
+    int16_t v[kLanes * kVectors];
   };
   struct Bytes {  // all channels of a block
     int8_t v[kLanes * kVectors];
@@ -113,6 +117,48 @@ struct Portable {
   }
   static Ints round(Floats v) { return {{round_one(v.v[0]), round_one(v.v[1])}}; }
   static Ints round_off_ties(Floats v) { return round(v); }
+
+  static Quads load_quads(const int8_t* p) {
+    Quads quads;
+    memcpy(quads.v, p, sizeof quads.v);
+    return quads;
+  }
+  static int32_t dot(uint32_t bytes, uint32_t weights) {
+    int32_t sum = 0;
+    for (int i = 0; i < 32; i += 8) {
+      sum += static_cast<uint8_t>(bytes >> i) * static_cast<int8_t>(weights >> i);
+    }
+    return sum;
+  }
+  static Ints add_dots(Ints sum, Quads x, Quads w) {
+    for (int i = 0; i < kLanes; ++i) {
+      sum.v[i] += dot(static_cast<uint32_t>(x.v[i]), static_cast<uint32_t>(w.v[i]));
+    }
+    return sum;
+  }
+  static Ints four_times(Ints v) { return {{v.v[0] * 4, v.v[1] * 4}}; }
+
+  static Shorts zero_shorts() { return {}; }
+  static Shorts load_shorts(const int16_t* p) {
+    Shorts shorts;
+    memcpy(shorts.v, p, sizeof shorts.v);
+    return shorts;
+  }
+  static Shorts widen_bytes(const int8_t* p) {
+    Shorts shorts;
+    for (int i = 0; i < kLanes * kVectors; ++i) shorts.v[i] = p[i];
+    return shorts;
+  }
+  static Shorts add_products(Shorts sum, Shorts x, Shorts w) {
+    for (int i = 0; i < kLanes * kVectors; ++i) {
+      sum.v[i] = static_cast<int16_t>(sum.v[i] + x.v[i] * w.v[i]);
+    }
+    return sum;
+  }
+  template <int kVector>
+  static Ints widen_shorts(Shorts v) {
+    return {{v.v[kLanes * kVector], v.v[kLanes * kVector + 1]}};
+  }
 
   static int8_t to_int8(int32_t v) { return static_cast<int8_t>(min_of(max_of(v, -128), 127)); }
   static Bytes saturate(const Ints (&v)[kVectors]) {

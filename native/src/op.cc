@@ -1,4 +1,4 @@
-// Reads operators from the interpreter's nodes.
+// Reads operators from a graph's nodes.
 #include "op.h"
 
 #include <math.h>
@@ -13,16 +13,16 @@ bool activation_limits(int activation, float* low, float* high) {
   *low = -INFINITY;
   *high = INFINITY;
   switch (activation) {
-    case kTfLiteActNone:
+    case kActNone:
       return true;
-    case kTfLiteActRelu:
+    case kActRelu:
       *low = 0;
       return true;
-    case kTfLiteActReluN1To1:
+    case kActReluN1To1:
       *low = -1;
       *high = 1;
       return true;
-    case kTfLiteActRelu6:
+    case kActRelu6:
       *low = 0;
       *high = 6;
       return true;
@@ -92,113 +92,96 @@ bool input_count_fits(OpKind kind, int count) {
   }
 }
 
-bool builtin_kind(int code, OpKind* kind) {
-  switch (code) {
-    case kTfLiteBuiltinAdd:
-      *kind = OpKind::kAdd;
-      return true;
-    case kTfLiteBuiltinConv2d:
-    case kTfLiteBuiltinDepthwiseConv2d:
-      *kind = OpKind::kConv2d;
-      return true;
-    case kTfLiteBuiltinMul:
-      *kind = OpKind::kMul;
-      return true;
-    case kTfLiteBuiltinRelu:
-    case kTfLiteBuiltinRelu6:
-      *kind = OpKind::kClamp;
-      return true;
-    case kTfLiteBuiltinRound:
-      *kind = OpKind::kRound;
-      return true;
-    case kTfLiteBuiltinDepthToSpace:
-      *kind = OpKind::kDepthToSpace;
-      return true;
-    case kTfLiteBuiltinAddN:
-      *kind = OpKind::kAddN;
-      return true;
-    case kTfLiteBuiltinConcatenation:
-      *kind = OpKind::kConcat;
-      return true;
-    case kTfLiteBuiltinMean:
-      *kind = OpKind::kMean;
-      return true;
-    case kTfLiteBuiltinResizeBilinear:
-      *kind = OpKind::kBilinear;
-      return true;
-    case kTfLiteBuiltinResizeNearestNeighbor:
-      *kind = OpKind::kNearest;
-      return true;
-    default:
-      return false;
+struct BuiltinKind {
+  int32_t code;
+  OpKind kind;
+  const char* name;
+};
+constexpr BuiltinKind kBuiltinKinds[] = {
+    {kBuiltinAdd, OpKind::kAdd, "ADD"},
+    {kBuiltinAddN, OpKind::kAddN, "ADD_N"},
+    {kBuiltinConcatenation, OpKind::kConcat, "CONCATENATION"},
+    {kBuiltinConv2d, OpKind::kConv2d, "CONV_2D"},
+    {kBuiltinDepthToSpace, OpKind::kDepthToSpace, "DEPTH_TO_SPACE"},
+    {kBuiltinDepthwiseConv2d, OpKind::kConv2d, "DEPTHWISE_CONV_2D"},
+    {kBuiltinMaxPool2d, OpKind::kMaxPool2d, "MAX_POOL_2D"},
+    {kBuiltinMean, OpKind::kMean, "MEAN"},
+    {kBuiltinMul, OpKind::kMul, "MUL"},
+    {kBuiltinRelu, OpKind::kClamp, "RELU"},
+    {kBuiltinRelu6, OpKind::kClamp, "RELU6"},
+    {kBuiltinResizeBilinear, OpKind::kBilinear, "RESIZE_BILINEAR"},
+    {kBuiltinResizeNearestNeighbor, OpKind::kNearest, "RESIZE_NEAREST_NEIGHBOR"},
+    {kBuiltinRound, OpKind::kRound, "ROUND"},
+};
+
+const BuiltinKind* builtin_kind(int32_t code) {
+  for (const BuiltinKind& kind : kBuiltinKinds) {
+    if (kind.code == code) return &kind;
   }
+  return nullptr;
 }
 
-template <class Options>
-bool read_conv2d_options(const Options& options, Op* op) {
+bool read_conv2d_options(const BuiltinOptions& options, Op* op) {
   if (options.stride_width <= 0 || options.stride_height <= 0 || options.dilation_width != 1 ||
-      options.dilation_height != 1 ||
-      (options.padding != kTfLitePaddingSame && options.padding != kTfLitePaddingValid)) {
+      options.dilation_height != 1 || options.depth_multiplier != 1 || !options.known_padding) {
     return false;
   }
   op->conv2d.vertical.stride = options.stride_height;
   op->conv2d.horizontal.stride = options.stride_width;
-  op->conv2d.same_padding = options.padding == kTfLitePaddingSame;
+  op->conv2d.same_padding = options.same_padding;
   return activation_limits(options.activation, &op->low, &op->high);
 }
 
-bool read_depthwise_options(const TfLiteDepthwiseConvParams& options, Op* op) {
-  op->conv2d.depthwise = true;
-  return options.depth_multiplier == 1 && read_conv2d_options(options, op);
+bool read_pool_options(const BuiltinOptions& options, Op* op) {
+  if (options.stride_width <= 0 || options.stride_height <= 0 || options.filter_width <= 0 ||
+      options.filter_height <= 0 || !options.known_padding) {
+    return false;
+  }
+  op->pool_vertical = {options.filter_height, options.stride_height, 1};
+  op->pool_horizontal = {options.filter_width, options.stride_width, 1};
+  op->same_padding = options.same_padding;
+  return activation_limits(options.activation, &op->low, &op->high);
 }
 
-bool read_builtin(const TfLiteNode& node, int code, Op* op) {
-  if (!builtin_kind(code, &op->kind)) return false;
+bool read_builtin(const Node& node, Op* op) {
+  const BuiltinKind* kind = builtin_kind(node.code);
+  if (kind == nullptr) return false;
+  op->kind = kind->kind;
   op->low = -INFINITY;
   op->high = INFINITY;
+  const BuiltinOptions& options = node.options;
   switch (op->kind) {
-    case OpKind::kAdd:
-      return node.builtin_data != nullptr &&
-             activation_limits(static_cast<const TfLiteAddParams*>(node.builtin_data)->activation,
-                               &op->low, &op->high);
-    case OpKind::kMul:
-      return node.builtin_data != nullptr &&
-             activation_limits(static_cast<const TfLiteMulParams*>(node.builtin_data)->activation,
-                               &op->low, &op->high);
     case OpKind::kClamp:
-      return activation_limits(code == kTfLiteBuiltinRelu ? kTfLiteActRelu : kTfLiteActRelu6,
-                               &op->low, &op->high);
+      return activation_limits(node.code == kBuiltinRelu ? kActRelu : kActRelu6, &op->low,
+                               &op->high);
     case OpKind::kAddN:
     case OpKind::kRound:
       return true;
-    case OpKind::kConv2d:
-      return node.builtin_data != nullptr &&
-             (code == kTfLiteBuiltinConv2d
-                  ? read_conv2d_options(*static_cast<const TfLiteConvParams*>(node.builtin_data),
-                                        op)
-                  : read_depthwise_options(
-                        *static_cast<const TfLiteDepthwiseConvParams*>(node.builtin_data), op));
-    case OpKind::kConcat: {
-      if (node.builtin_data == nullptr) return false;
-      const auto* options = static_cast<const TfLiteConcatenationParams*>(node.builtin_data);
-      op->axis = options->axis;
-      return options->activation == kTfLiteActNone;
-    }
-    case OpKind::kMean:
-      if (node.builtin_data == nullptr) return false;
-      op->keep_dims = static_cast<const TfLiteReducerParams*>(node.builtin_data)->keep_dims;
-      return true;
-    case OpKind::kBilinear: {
-      const auto* options = static_cast<const TfLiteResizeBilinearParams*>(node.builtin_data);
-      return options != nullptr && options->half_pixel_centers && !options->align_corners;
-    }
-    case OpKind::kNearest:
-      return node.builtin_data != nullptr &&
-             !static_cast<const TfLiteResizeNearestNeighborParams*>(node.builtin_data)
-                  ->align_corners;
     default:
-      if (node.builtin_data == nullptr) return false;
-      op->block_size = static_cast<const TfLiteDepthToSpaceParams*>(node.builtin_data)->block_size;
+      break;
+  }
+  if (!node.has_options) return false;
+  switch (op->kind) {
+    case OpKind::kAdd:
+    case OpKind::kMul:
+      return activation_limits(options.activation, &op->low, &op->high);
+    case OpKind::kConv2d:
+      op->conv2d.depthwise = node.code == kBuiltinDepthwiseConv2d;
+      return read_conv2d_options(options, op);
+    case OpKind::kMaxPool2d:
+      return read_pool_options(options, op);
+    case OpKind::kConcat:
+      op->axis = options.axis;
+      return options.activation == kActNone;
+    case OpKind::kMean:
+      op->keep_dims = options.keep_dims;
+      return true;
+    case OpKind::kBilinear:
+      return options.half_pixel_centers && !options.align_corners;
+    case OpKind::kNearest:
+      return !options.align_corners;
+    default:
+      op->block_size = options.block_size;
       return op->block_size > 0 && op->block_size <= 64;
   }
 }
@@ -219,7 +202,7 @@ bool custom_kind(const char* name, OpKind* kind) {
 }
 
 // An activation's limit as TensorFlow Lite finds it, in steps.
-float in_steps(float limit, const TfLiteQuantizationParams& range) {
+float in_steps(float limit, const Tensor& range) {
   if (limit == -INFINITY || limit == INFINITY) return limit;
   const float steps = limit / range.scale;
   if (!(steps > -256.0f)) return -INFINITY;
@@ -229,34 +212,6 @@ float in_steps(float limit, const TfLiteQuantizationParams& range) {
 }
 
 }  // namespace
-
-size_t element_size(int type) {
-  switch (type) {
-    case kTfLiteFloat32:
-    case kTfLiteInt32:
-      return 4;
-    case kTfLiteInt8:
-    case kTfLiteBool:
-      return 1;
-    default:
-      return 0;
-  }
-}
-
-bool is_constant(const TfLiteTensor& tensor) {
-  return tensor.allocation_type == kTfLiteMmapRo && tensor.data != nullptr &&
-         tensor.sparsity == nullptr;
-}
-
-bool read_shape(const TfLiteTensor& tensor, Shape* shape) {
-  if (tensor.dims == nullptr || tensor.dims->size < 0 || tensor.dims->size > kMaxDimensions) {
-    return false;
-  }
-  shape->rank = tensor.dims->size;
-  for (int i = 0; i < shape->rank; ++i) shape->dims[i] = tensor.dims->data[i];
-  size_t count;
-  return count_elements(*shape, &count);
-}
 
 Operand operand_of(const Shape& first, const Shape& second) {
   if (first == second) return Operand::kSame;
@@ -272,66 +227,54 @@ Operand operand_of(const Shape& first, const Shape& second) {
   return rows == second ? Operand::kRows : Operand::kOther;
 }
 
-bool is_lce_node(const TfLiteRegistration& registration) {
-  OpKind kind;
-  return registration.custom_name != nullptr && custom_kind(registration.custom_name, &kind);
+const char* name_of(const Node& node) {
+  if (node.custom_name != nullptr) return node.custom_name;
+  const BuiltinKind* kind = builtin_kind(node.code);
+  return kind == nullptr ? nullptr : kind->name;
 }
 
-bool read_conv2d(const TfLiteTensor* tensors, const Op& op, Conv2dConstants* constants) {
-  const TfLiteTensor& input = tensors[op.inputs[0]];
-  const TfLiteTensor& filter = tensors[op.inputs[1]];
-  const TfLiteTensor& bias = tensors[op.inputs[2]];
-  const TfLiteTensor& output = tensors[op.output];
-  Shape* shape = &constants->filter_shape;
+bool is_lce_node(const Node& node) {
+  OpKind kind;
+  return node.custom_name != nullptr && custom_kind(node.custom_name, &kind);
+}
+
+bool read_conv2d(const Graph& graph, const Op& op, Conv2dConstants* constants) {
+  const Tensor& input = graph.tensor(op.inputs[0]);
+  const Tensor& filter = graph.tensor(op.inputs[1]);
+  const Tensor& bias = graph.tensor(op.inputs[2]);
+  const Tensor& output = graph.tensor(op.output);
+  const Shape& shape = filter.shape;
   constants->depthwise = op.conv2d.depthwise;
-  Shape biases;
+  constants->filter_shape = shape;
   size_t size;
-  const auto* range = static_cast<const TfLiteAffineParams*>(filter.quantization_params);
-  if (!is_constant(filter) || filter.type != kTfLiteInt8 || !read_shape(filter, shape) ||
-      shape->rank != 4 || (constants->depthwise && shape->dims[0] != 1) ||
-      !count_elements(*shape, &size) || size == 0 || filter.bytes < size || !is_constant(bias) ||
-      bias.type != kTfLiteInt32 || !read_shape(bias, &biases) || biases.rank != 1 ||
-      biases.dims[0] != constants->channels_out() ||
-      bias.bytes < sizeof(int32_t) * static_cast<size_t>(biases.dims[0]) ||
-      filter.quantization_type != kTfLiteAffineQuantization || range == nullptr ||
-      range->scale == nullptr ||
-      (range->scale->size != 1 && (range->scale->size != constants->channels_out() ||
-                                   range->dimension != (constants->depthwise ? 3 : 0)))) {
+  if (filter.constant == nullptr || filter.type != Type::kInt8 || !filter.has_shape ||
+      shape.rank != 4 || (constants->depthwise && shape.dims[0] != 1) ||
+      !count_elements(shape, &size) || size == 0 || filter.bytes < size ||
+      bias.constant == nullptr || bias.type != Type::kInt32 || !bias.has_shape ||
+      bias.shape.rank != 1 || bias.shape.dims[0] != constants->channels_out() ||
+      bias.bytes < sizeof(int32_t) * static_cast<size_t>(bias.shape.dims[0]) ||
+      filter.scales == nullptr || !filter.all_zero_points_zero ||
+      (filter.scale_count != 1 && (filter.scale_count != constants->channels_out() ||
+                                   filter.scale_dimension != (constants->depthwise ? 3 : 0)))) {
     return false;
   }
-  for (int i = 0; range->zero_point != nullptr && i < range->zero_point->size; ++i) {
-    if (range->zero_point->data[i] != 0) return false;
-  }
-  constants->filter = static_cast<const int8_t*>(filter.data);
-  constants->bias = static_cast<const int32_t*>(bias.data);
-  constants->scales = range->scale->data;
-  constants->scale_count = range->scale->size;
-  constants->input_scale = input.params.scale;
-  constants->input_zero_point = input.params.zero_point;
-  constants->output_scale = output.params.scale;
-  constants->output_zero_point = output.params.zero_point;
+  constants->filter = static_cast<const int8_t*>(filter.constant);
+  constants->bias = static_cast<const int32_t*>(bias.constant);
+  constants->scales = filter.scales;
+  constants->scale_count = filter.scale_count;
+  constants->input_scale = input.scale;
+  constants->input_zero_point = input.zero_point;
+  constants->output_scale = output.scale;
+  constants->output_zero_point = output.zero_point;
   return true;
 }
 
-bool is_over_pixels(const TfLiteTensor& axes) {
-  if (!is_constant(axes) || axes.type != kTfLiteInt32 || axes.bytes != 2 * sizeof(int32_t)) {
-    return false;
-  }
-  int32_t axis[2];
-  memcpy(axis, axes.data, sizeof axis);
-  for (int32_t& a : axis) a = a < 0 ? a + 4 : a;
-  return (axis[0] == 1 && axis[1] == 2) || (axis[0] == 2 && axis[1] == 1);
-}
-
-const char* read_op(const TfLiteContext& context, const TfLiteNode& node,
-                    const TfLiteRegistration& registration, Op* op) {
-  if (registration.custom_name != nullptr) {
-    if (!custom_kind(registration.custom_name, &op->kind)) return "an unknown custom operator";
+const char* read_op(const Graph& graph, const Node& node, Op* op) {
+  if (node.custom_name != nullptr) {
+    if (!custom_kind(node.custom_name, &op->kind)) return "an unknown custom operator";
     if (op->kind == OpKind::kConv || op->kind == OpKind::kMaxPool) {
       FlexMap map;
-      if (node.custom_initial_data_size <= 0 ||
-          !map.parse(node.custom_initial_data,
-                     static_cast<size_t>(node.custom_initial_data_size))) {
+      if (!map.parse(node.custom_options, node.custom_size)) {
         return op->kind == OpKind::kConv ? "LceBconv2d: malformed options"
                                          : "LceBMaxPool2d: malformed options";
       }
@@ -339,28 +282,25 @@ const char* read_op(const TfLiteContext& context, const TfLiteNode& node,
           op->kind == OpKind::kConv ? read_conv(map, &op->conv) : read_pool(map, op);
       if (error != nullptr) return error;
     }
-  } else if (!read_builtin(node, registration.builtin_code, op)) {
+  } else if (!read_builtin(node, op)) {
     return "an unknown built-in operator";
   }
-  if (node.inputs == nullptr || node.outputs == nullptr ||
-      !input_count_fits(op->kind, node.inputs->size) || node.outputs->size != 1) {
+  if (!input_count_fits(op->kind, node.input_count) || node.output_count != 1) {
     return "an operator with the wrong number of inputs or outputs";
   }
-  op->input_count = node.inputs->size;
+  op->input_count = node.input_count;
   for (int i = 0; i < op->input_count; ++i) {
-    op->inputs[i] = node.inputs->data[i];
+    op->inputs[i] = node.inputs[i];
     // Inputs of a convolution that its kind of output does not need may be left out (-1).
     const bool optional = op->kind == OpKind::kConv && i >= 2 && op->inputs[i] == -1;
-    if (!optional && !valid_index(context, op->inputs[i])) {
-      return "an operator with an input out of range";
-    }
+    if (!optional && !graph.has(op->inputs[i])) return "an operator with an input out of range";
   }
-  op->output = node.outputs->data[0];
-  if (!valid_index(context, op->output)) return "an operator with an output out of range";
-  const TfLiteTensor& output = context.tensors[op->output];
-  if (output.type == kTfLiteInt8) {
-    op->low = in_steps(op->low, output.params);
-    op->high = in_steps(op->high, output.params);
+  op->output = node.output;
+  if (!graph.has(op->output)) return "an operator with an output out of range";
+  const Tensor& output = graph.tensor(op->output);
+  if (output.type == Type::kInt8) {
+    op->low = in_steps(op->low, output);
+    op->high = in_steps(op->high, output);
   }
   return nullptr;
 }

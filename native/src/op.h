@@ -1,10 +1,9 @@
-// The operators that the delegate understands, read from the interpreter's nodes.
+// The operators that the runtime understands, read from a graph's nodes.
 #pragma once
 
 #include "bconv2d.h"
 #include "conv2d.h"
-#include "geometry.h"
-#include "tflite_abi.h"
+#include "graph.h"
 
 namespace larq_dense {
 
@@ -13,7 +12,8 @@ enum class OpKind {
   kDequantize,
   kConv,
   kConv2d,  // an ordinary or depthwise convolution, of int8
-  kMaxPool,
+  kMaxPool,    // of bits
+  kMaxPool2d,  // of float or int8
   kAdd,
   kAddN,  // taken apart into adds when a partition reads it
   kMul,  // of int8, with a mask as second input
@@ -26,7 +26,6 @@ enum class OpKind {
   kMean,     // over height and width
 };
 
-constexpr int kMaxInputs = 8;
 constexpr int kMaxMeanPixels = 1 << 23;  // whose sum of int8s is an int32
 
 struct Op {
@@ -44,28 +43,21 @@ struct Op {
   bool keep_dims = false;                // of a mean
 };
 
+// Null where the operator is not known.
+const char* name_of(const Node& node);
+
 // Whether the node is one of LCE's, which nobody else can run.
-bool is_lce_node(const TfLiteRegistration& registration);
+bool is_lce_node(const Node& node);
 
 // claim.cc: whether the node is an operator of TensorFlow Lite between floats or int8s that can be
-// computed here, going by the operator, the tensors' types, ranges and shapes. `plan` are all nodes.
-bool is_glue_node(TfLiteContext* context, const Kernels& kernels, const TfLiteIntArray& plan,
-                  const TfLiteNode& node, const TfLiteRegistration& registration);
+// computed here, going by the operator, the tensors' types, ranges and shapes.
+bool is_glue_node(const Graph& graph, const Kernels& kernels, const Node& node);
 
 // Reads a node's inputs, outputs and options. Returns a sentence where they are malformed.
-const char* read_op(const TfLiteContext& context, const TfLiteNode& node,
-                    const TfLiteRegistration& registration, Op* op);
+const char* read_op(const Graph& graph, const Node& node, Op* op);
 
-inline bool valid_index(const TfLiteContext& context, int index) {
-  return index >= 0 && static_cast<size_t>(index) < context.tensors_size;
-}
-bool is_constant(const TfLiteTensor& tensor);
 // The constants of an ordinary convolution whose tensors are of the right kinds and sizes.
-bool read_conv2d(const TfLiteTensor* tensors, const Op& op, Conv2dConstants* constants);
-// Whether a mean's axes are height and width.
-bool is_over_pixels(const TfLiteTensor& axes);
-bool read_shape(const TfLiteTensor& tensor, Shape* shape);
-size_t element_size(int type);  // 0 where the type is not handled
+bool read_conv2d(const Graph& graph, const Op& op, Conv2dConstants* constants);
 
 // How the second operand of an add or a multiply lies against the first.
 enum class Operand { kSame, kChannels, kRows, kScalar, kOther };

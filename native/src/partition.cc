@@ -1,41 +1,20 @@
-// Reads the interpreter's nodes, prepares steps for them and runs those.
+// Reads a graph's nodes, prepares steps for them and runs those.
 #include "partition.h"
 
 #include <math.h>
 
 namespace larq_dense {
-namespace {
-
-bool copy_ints(const TfLiteIntArray* from, Array<int>* to) {
-  const size_t count = from == nullptr || from->size < 0 ? 0 : static_cast<size_t>(from->size);
-  if (!to->allocate(count)) return false;
-  for (size_t i = 0; i < count; ++i) (*to)[i] = from->data[i];
-  return true;
-}
-
-}  // namespace
-
-void Partition::init(TfLiteContext* context, const TfLiteDelegateParams& params,
-                     const Kernels* kernels) {
+const char* Partition::init(const Graph& graph, const Kernels* kernels, const Array<int>& outputs) {
   kernels_ = kernels;
-  if (!copy_ints(params.output_tensors, &outputs_)) {
-    init_error_ = kNoMemory;
-    return;
-  }
-  const TfLiteIntArray* nodes = params.nodes_to_replace;
-  for (int i = 0; i < nodes->size; ++i) {
-    TfLiteNode* node = nullptr;
-    TfLiteRegistration* registration = nullptr;
-    if (context->GetNodeAndRegistration(context, nodes->data[i], &node, &registration) !=
-        kTfLiteOk) {
-      init_error_ = "a node cannot be read";
-      return;
-    }
+  if (!outputs_.allocate(outputs.size())) return kNoMemory;
+  for (size_t i = 0; i < outputs.size(); ++i) outputs_[i] = outputs[i];
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
     Op op;
-    init_error_ = read_op(*context, *node, *registration, &op);
-    if (init_error_ == nullptr) init_error_ = append_op(op);
-    if (init_error_ != nullptr) return;
+    const char* error = read_op(graph, graph.nodes[i], &op);
+    if (error == nullptr) error = append_op(op);
+    if (error != nullptr) return error;
   }
+  return bind(graph);
 }
 
 const char* Partition::append_op(const Op& op) {
@@ -64,7 +43,7 @@ const char* Partition::append_op(const Op& op) {
   return nullptr;
 }
 
-int Partition::value_of(const TfLiteContext& context, int tensor) {
+int Partition::value_of(const Graph& graph, int tensor) {
   for (size_t i = 0; i < values_.size(); ++i) {
     if (values_[i].tensor == tensor) return static_cast<int>(i);
   }
@@ -72,33 +51,30 @@ int Partition::value_of(const TfLiteContext& context, int tensor) {
   if (value == nullptr) return -1;
   value->tensor = tensor;
   if (tensor < 0) {
-    value->type = kTfLiteFloat32;
+    value->type = Type::kFloat32;
     return static_cast<int>(values_.size()) - 1;
   }
-  const TfLiteTensor& source = context.tensors[tensor];
+  const Tensor& source = graph.tensor(tensor);
   value->type = source.type;
-  value->scale = source.params.scale;
-  value->zero_point = source.params.zero_point;
-  value->place = Value::Place::kInterpreter;
-  if (is_constant(source)) {
-    value->place = Value::Place::kConstant;
-    value->constant = source.data;
-  }
+  value->scale = source.scale;
+  value->zero_point = source.zero_point;
+  value->place = source.constant != nullptr ? Value::Place::kConstant : Value::Place::kOutside;
+  value->constant = source.constant;
   return static_cast<int>(values_.size()) - 1;
 }
 
 // Turns the operators' tensor numbers into values, once, and notes who makes and reads each.
-const char* Partition::bind(TfLiteContext* context) {
+const char* Partition::bind(const Graph& graph) {
   for (size_t i = 0; i < ops_.size(); ++i) {
     Op& op = ops_[i];
     for (int k = 0; k < op.input_count; ++k) {
       if (op.inputs[k] == -1) continue;
-      const int value = value_of(*context, op.inputs[k]);
+      const int value = value_of(graph, op.inputs[k]);
       if (value < 0) return kNoMemory;
       op.inputs[k] = value;
       ++values_[static_cast<size_t>(value)].consumers;
     }
-    const int output = value_of(*context, op.output);
+    const int output = value_of(graph, op.output);
     if (output < 0) return kNoMemory;
     Value& value = values_[static_cast<size_t>(output)];
     if (value.place == Value::Place::kConstant || value.producer >= 0 || value.consumers > 0) {
@@ -112,47 +88,21 @@ const char* Partition::bind(TfLiteContext* context) {
     for (size_t v = 0; v < values_.size(); ++v) {
       if (values_[v].tensor != outputs_[i]) continue;
       values_[v].escapes = true;
-      values_[v].place = Value::Place::kInterpreter;
+      values_[v].place = Value::Place::kOutside;
     }
   }
   return nullptr;
 }
 
-const char* Partition::resize_outputs(TfLiteContext* context) {
-  for (size_t v = 0; v < values_.size(); ++v) {
-    const Value& value = values_[v];
-    if (!value.escapes || value.producer < 0) continue;
-    TfLiteTensor* tensor = &context->tensors[value.tensor];
-    Shape now;
-    if (read_shape(*tensor, &now) && now == value.shape && tensor->bytes == value.bytes) continue;
-    const size_t size = sizeof(TfLiteIntArray) + sizeof(int) * static_cast<size_t>(kMaxDimensions);
-    TfLiteIntArray* dims = static_cast<TfLiteIntArray*>(malloc(size));
-    if (dims == nullptr) return kNoMemory;
-    dims->size = value.shape.rank;
-    for (int i = 0; i < value.shape.rank; ++i) dims->data[i] = value.shape.dims[i];
-    if (context->ResizeTensor(context, tensor, dims) != kTfLiteOk) {
-      return "an output cannot be resized";
-    }
-  }
-  return nullptr;
-}
-
-const char* Partition::prepare(TfLiteContext* context) {
-  if (init_error_ != nullptr) return init_error_;
-  if (values_.size() == 0) {
-    const char* error = bind(context);
-    if (error != nullptr) {
-      init_error_ = error;
-      return error;
-    }
-  }
+const char* Partition::prepare(const Graph& graph) {
   for (size_t v = 0; v < values_.size(); ++v) {
     Value& value = values_[v];
     if (value.producer >= 0) continue;
     if (value.tensor < 0) return "an operator reads what none writes";
-    const TfLiteTensor& tensor = context->tensors[value.tensor];
-    if (tensor.allocation_type == kTfLiteDynamic) return "a tensor of dynamic size is no input";
-    if (!read_shape(tensor, &value.shape)) return "a tensor's shape is malformed";
+    const Tensor& tensor = graph.tensor(value.tensor);
+    if (tensor.is_dynamic) return "a tensor of dynamic size is no input";
+    if (!tensor.has_shape) return "a tensor's shape is malformed";
+    value.shape = tensor.shape;
     size_t bytes;
     if (!count_elements(value.shape, &bytes) || element_size(value.type) == 0 ||
         !checked_mul(bytes, element_size(value.type), &bytes)) {
@@ -165,7 +115,7 @@ const char* Partition::prepare(TfLiteContext* context) {
   }
   for (size_t i = 0; i < ops_.size(); ++i) {
     const Op& op = ops_[i];
-    const char* error = infer(*context, op);
+    const char* error = infer(graph, op);
     if (error != nullptr) return error;
     Value& output = values_[static_cast<size_t>(op.output)];
     size_t elements;
@@ -175,33 +125,11 @@ const char* Partition::prepare(TfLiteContext* context) {
       return "a tensor is empty or its size overflows";
     }
   }
-  const char* error = build_steps(context);
-  if (error == nullptr) error = resize_outputs(context);
+  const char* error = build_steps(graph);
   if (error == nullptr) error = size_steps();
   if (error == nullptr) error = build_streams();
   if (error == nullptr) error = plan_memory();
   return error;
-}
-
-// Finds where each value lies in this run.
-const char* Partition::set_pointers(const TfLiteContext& context) {
-  for (size_t v = 0; v < values_.size(); ++v) {
-    const Value& value = values_[v];
-    void* pointer = nullptr;
-    if (value.place == Value::Place::kConstant) {
-      pointer = const_cast<void*>(value.constant);
-    } else if (value.place == Value::Place::kArena) {
-      pointer = arena_.data() + value.offset;
-    } else if (value.place == Value::Place::kInterpreter) {
-      const TfLiteTensor& tensor = context.tensors[value.tensor];
-      if (tensor.data == nullptr || tensor.bytes < value.bytes) {
-        return "a tensor has no memory or less than was planned";
-      }
-      pointer = tensor.data;
-    }
-    pointers_[v] = pointer;
-  }
-  return nullptr;
 }
 
 bool Partition::reserve_workspaces(int workers) {
@@ -234,9 +162,8 @@ void Partition::run_step(const Step& step, ThreadPool* pool) const {
       &job);
 }
 
-const char* Partition::invoke(TfLiteContext* context, ThreadPool* pool) {
-  const char* error = set_pointers(*context);
-  if (error != nullptr) return error;
+const char* Partition::run_steps(ThreadPool* pool) {
+  const char* error = nullptr;
   const bool shared = pool->begin();
   if (reserve_workspaces(shared ? pool->threads() : 1)) {
     for (size_t s = 0; s < steps_.size(); ++s) {
@@ -253,6 +180,39 @@ const char* Partition::invoke(TfLiteContext* context, ThreadPool* pool) {
   }
   if (shared) pool->end();
   return error;
+}
+
+const char* Partition::own_constants() {
+  Array<bool> read;
+  if (!read.allocate(values_.size())) return kNoMemory;
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    const Step& step = steps_[s];
+    const auto mark = [&](int value) {
+      if (value >= 0) read[static_cast<size_t>(value)] = true;
+    };
+    mark(step.input);
+    for (size_t j = 0; j < step.links.size(); ++j) mark(step.links[j].value);
+    for (int j = 0; j < step.parts; ++j) mark(step.part[j]);
+  }
+  const auto place_of = [&](size_t v) { return (values_[v].bytes + kAlignment - 1) / kAlignment * kAlignment; };
+  size_t total = 0;
+  for (size_t v = 0; v < values_.size(); ++v) {
+    if (values_[v].place == Value::Place::kConstant && read[v]) total += place_of(v);
+  }
+  if (!constants_.allocate(total)) return kNoMemory;
+  uint8_t* next = constants_.data();
+  for (size_t v = 0; v < values_.size(); ++v) {
+    Value& value = values_[v];
+    if (value.place != Value::Place::kConstant) continue;
+    if (read[v]) {
+      memcpy(next, value.constant, value.bytes);
+      value.constant = next;
+      next += place_of(v);
+    } else {
+      value.constant = nullptr;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace larq_dense

@@ -1,4 +1,5 @@
-// A run of operators that the interpreter hands to the delegate as one node.
+// A run of operators that are planned and run together: what an interpreter hands to the delegate as
+// one node, or the whole network of an engine.
 #pragma once
 
 #include <math.h>
@@ -12,12 +13,12 @@ constexpr const char* kNoMemory = "out of memory";
 
 // A tensor as the partition sees it.
 struct Value {
-  enum class Place { kConstant, kInterpreter, kArena, kNowhere };
+  enum class Place { kConstant, kOutside, kArena, kNowhere };
 
   int tensor = -1;
-  int type = kTfLiteNoType;
+  Type type = Type::kOther;
   Shape shape;
-  Place place = Place::kInterpreter;
+  Place place = Place::kOutside;
   bool escapes = false;  // someone outside reads it
   int producer = -1;     // the operator that computes it
   int consumers = 0;     // how many operators read it
@@ -48,6 +49,7 @@ enum class StepKind {
   kConv,
   kConv2d,
   kMaxPool,
+  kMaxPool2d,
   kChain,  // adds, multiplies and clamps, one after the other
   kDepthToSpace,
   kNearest,
@@ -124,25 +126,36 @@ class Partition {
  public:
   explicit Partition() = default;
 
-  // Reads the nodes. What is malformed is reported by `prepare`, since the interpreter offers no
-  // way to fail here.
-  void init(TfLiteContext* context, const TfLiteDelegateParams& params, const Kernels* kernels);
-  // Infers the shapes, fuses, packs the weights and plans the memory.
-  const char* prepare(TfLiteContext* context);
-  const char* invoke(TfLiteContext* context, ThreadPool* pool);
+  // Reads the nodes of a graph; `outputs` are the tensors that someone outside reads.
+  const char* init(const Graph& graph, const Kernels* kernels, const Array<int>& outputs);
+  // Infers the shapes, fuses, packs the weights and plans the memory. The graph has the same tensors
+  // as before; only their shapes may have changed.
+  const char* prepare(const Graph& graph);
+  // Runs all steps. `find(tensor, &bytes)` gives the memory of a tensor that lies outside.
+  template <class Find>
+  const char* invoke(const Find& find, ThreadPool* pool) {
+    const char* error = set_pointers(find);
+    return error != nullptr ? error : run_steps(pool);
+  }
+  // After `prepare`: also the shapes of what it writes for someone outside.
+  const List<Value>& values() const { return values_; }
+  // Copies the constants that the steps read, so that the graph is not needed any more; `prepare`
+  // cannot be called again.
+  const char* own_constants();
 
  private:
   const char* append_op(const Op& op);
-  int value_of(const TfLiteContext& context, int tensor);
-  const char* bind(TfLiteContext* context);
-  const char* infer(const TfLiteContext& context, const Op& op);  // infer.cc
-  const char* resize_outputs(TfLiteContext* context);
-  const char* set_pointers(const TfLiteContext& context);
+  int value_of(const Graph& graph, int tensor);
+  const char* bind(const Graph& graph);
+  const char* infer(const Graph& graph, const Op& op);  // infer.cc
+  template <class Find>
+  const char* set_pointers(const Find& find);
+  const char* run_steps(ThreadPool* pool);
   bool reserve_workspaces(int workers);
   void run_step(const Step& step, ThreadPool* pool) const;
 
   // fuse.cc
-  const char* build_steps(TfLiteContext* context);
+  const char* build_steps(const Graph& graph);
   const char* build_other(int op, bool* taken);
   Step* new_step(StepKind kind, int op);
   void read_in_parts(int concatenation, Step* step) const;
@@ -151,7 +164,7 @@ class Partition {
 
   // fuse_conv.cc
   const char* build_conv(int op, bool* taken);
-  const char* build_conv2d(TfLiteContext* context, int op, bool* taken);
+  const char* build_conv2d(const Graph& graph, int op, bool* taken);
   const char* read_constants(const Op& op, ConvFusion* fusion, ConvConstants* constants,
                              ConvKind* kind) const;
   bool extend_conv(int follower, bool* taken, Step* step, ConvFusion* fusion);
@@ -178,7 +191,7 @@ class Partition {
 
   void drop(int value) { values_[static_cast<size_t>(value)].place = Value::Place::kNowhere; }
   bool is_int8(int value) const {
-    return values_[static_cast<size_t>(value)].type == kTfLiteInt8;
+    return values_[static_cast<size_t>(value)].type == Type::kInt8;
   }
   size_t bytes_of(const Step& step) const;  // of an element of its output
   const Shape& shape_of(int value) const { return values_[static_cast<size_t>(value)].shape; }
@@ -206,6 +219,8 @@ class Partition {
   ConvTarget target_of(const Step& step) const;
   void run_pool(const Step& step, int64_t task) const;
   template <class T>
+  void run_pool2d(const Step& step, int64_t task, int worker) const;
+  template <class T>
   void run_chain(const Step& step, int64_t task, int worker) const;
   void run_depth_to_space(const Step& step, int64_t task) const;
   void run_nearest(const Step& step, int64_t task) const;
@@ -221,17 +236,37 @@ class Partition {
   void* write(int value) const { return pointers_[static_cast<size_t>(value)]; }
 
   const Kernels* kernels_ = nullptr;
-  const char* init_error_ = nullptr;
   List<Op> ops_;
   List<Value> values_;
   List<Step> steps_;
   List<Stream> streams_;
   Array<int> outputs_;  // tensors
-  Array<uint8_t> arena_;
+  Array<uint8_t> arena_, constants_;
   Array<void*> pointers_;  // of each value, set before the steps run
   Array<uint8_t> workspace_;
   size_t workspace_stride_ = 0;
   int workspace_threads_ = 0;
 };
+
+// Finds where each value lies in this run.
+template <class Find>
+const char* Partition::set_pointers(const Find& find) {
+  for (size_t v = 0; v < values_.size(); ++v) {
+    const Value& value = values_[v];
+    pointers_[v] = nullptr;
+    if (value.place == Value::Place::kConstant) {
+      pointers_[v] = const_cast<void*>(value.constant);
+    } else if (value.place == Value::Place::kArena) {
+      pointers_[v] = arena_.data() + value.offset;
+    } else if (value.place == Value::Place::kOutside) {
+      size_t bytes = 0;
+      pointers_[v] = find(value.tensor, &bytes);
+      if (pointers_[v] == nullptr || bytes < value.bytes) {
+        return "a tensor has no memory or less than was planned";
+      }
+    }
+  }
+  return nullptr;
+}
 
 }  // namespace larq_dense

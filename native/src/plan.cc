@@ -51,6 +51,11 @@ const char* Partition::size_steps() {
       case StepKind::kMaxPool:
         step.tasks = int64_t{shape.dims[0]} * shape_of(step.output).dims[1];
         break;
+      case StepKind::kMaxPool2d:
+        step.tasks = int64_t{shape.dims[0]} * shape_of(step.output).dims[1];
+        scratch = static_cast<size_t>(shape.dims[2]) * static_cast<size_t>(shape.dims[3]) *
+                  bytes_of(step);  // a row of the input, whose size was checked
+        break;
       case StepKind::kDepthToSpace:
       case StepKind::kNearest:
         step.tasks = int64_t{shape.dims[0]} * shape.dims[1];

@@ -98,7 +98,7 @@ void Partition::pack_bits(const Step& step, int j, const int8_t* x, size_t count
   }
   // False is -1, so a bool is an int8 whose zero point is 1.
   const Value& input = values_[static_cast<size_t>(step.input)];
-  kernels_->quantize_int8(x, input.type == kTfLiteBool ? 1 : input.zero_point, count, bits);
+  kernels_->quantize_int8(x, input.type == Type::kBool ? 1 : input.zero_point, count, bits);
 }
 
 template <class T>
@@ -134,17 +134,17 @@ void Partition::run_dequantize(const Step& step, int64_t task) const {
   // LCE's int8 values of +1 and -1.
   const float steps = 1.0f / output.scale;
   const int offset =
-      output.type == kTfLiteInt8 ? static_cast<int>(steps < 255.0f ? steps + 0.5f : 255.0f) : 0;
+      output.type == Type::kInt8 ? static_cast<int>(steps < 255.0f ? steps + 0.5f : 255.0f) : 0;
   const int64_t up = int64_t{output.zero_point} + offset;
   const int64_t down = int64_t{output.zero_point} - offset;
   const int8_t positive = static_cast<int8_t>(up < 127 ? (up > -128 ? up : -128) : 127);
   const int8_t negative = static_cast<int8_t>(down > -128 ? (down < 127 ? down : 127) : -128);
   for (int64_t row = rows.first; row < rows.end; ++row) {
     const uint32_t* from = bits + row * words;
-    if (output.type == kTfLiteFloat32) {
+    if (output.type == Type::kFloat32) {
       unpack(from, channels, 1.0f, -1.0f,
              static_cast<float*>(write(step.output)) + row * channels);
-    } else if (output.type == kTfLiteInt8) {
+    } else if (output.type == Type::kInt8) {
       unpack(from, channels, positive, negative,
              static_cast<int8_t*>(write(step.output)) + row * channels);
     } else {
@@ -213,6 +213,38 @@ void Partition::run_pool(const Step& step, int64_t task) const {
       }
     }
     y += words;
+  }
+}
+
+// The greatest of the rows first, which are long, and then of that row's columns.
+template <class T>
+void Partition::run_pool2d(const Step& step, int64_t task, int worker) const {
+  const Shape& in = shape_of(step.input);
+  const Shape& out = shape_of(step.output);
+  const int64_t channels = in.dims[3], row = in.dims[2] * channels;
+  const auto bound = [](int64_t v, int64_t limit) { return v < 0 ? 0 : (v < limit ? v : limit); };
+  const auto take_greater = [](const T* x, int64_t count, T* y) {
+    for (int64_t i = 0; i < count; ++i) y[i] = y[i] < x[i] ? x[i] : y[i];
+  };
+  const T* x = static_cast<const T*>(read(step.input)) + task / out.dims[1] * in.dims[1] * row;
+  const int64_t top = task % out.dims[1] * step.vertical.stride - step.pad_top;
+  const int64_t first = bound(top, in.dims[1]), end = bound(top + step.vertical.kernel, in.dims[1]);
+  T* rows = static_cast<T*>(workspace(worker));
+  memcpy(rows, x + first * row, static_cast<size_t>(row) * sizeof(T));
+  for (int64_t iy = first + 1; iy < end; ++iy) take_greater(x + iy * row, row, rows);
+
+  T* y = static_cast<T*>(write(step.output)) + task * out.dims[2] * channels;
+  const T low = limit_of<T>(step.before_min), high = limit_of<T>(step.before_max);
+  for (int64_t ox = 0; ox < out.dims[2]; ++ox, y += channels) {
+    const int64_t left = ox * step.horizontal.stride - step.pad_left;
+    const int64_t x_first = bound(left, in.dims[2]);
+    const int64_t x_end = bound(left + step.horizontal.kernel, in.dims[2]);
+    memcpy(y, rows + x_first * channels, static_cast<size_t>(channels) * sizeof(T));
+    for (int64_t ix = x_first + 1; ix < x_end; ++ix) {
+      take_greater(rows + ix * channels, channels, y);
+    }
+    if (is_open(step.before_min, step.before_max)) continue;
+    for (int64_t c = 0; c < channels; ++c) y[c] = y[c] < low ? low : (y[c] > high ? high : y[c]);
   }
 }
 
@@ -372,7 +404,7 @@ void Partition::run_depth_to_space(const Step& step, int64_t task) const {
 }
 
 void Partition::run_task(const Step& step, int64_t task, int worker) const {
-  const bool is_float = values_[static_cast<size_t>(step.input)].type == kTfLiteFloat32;
+  const bool is_float = values_[static_cast<size_t>(step.input)].type == Type::kFloat32;
   switch (step.kind) {
     case StepKind::kQuantize:
       return is_float ? run_quantize<float>(step, task) : run_quantize<int8_t>(step, task);
@@ -383,6 +415,9 @@ void Partition::run_task(const Step& step, int64_t task, int worker) const {
       return run_conv(step, task, worker);
     case StepKind::kMaxPool:
       return run_pool(step, task);
+    case StepKind::kMaxPool2d:
+      return is_float ? run_pool2d<float>(step, task, worker)
+                      : run_pool2d<int8_t>(step, task, worker);
     case StepKind::kChain:
       return is_float ? run_chain<float>(step, task, worker)
                       : run_chain<int8_t>(step, task, worker);

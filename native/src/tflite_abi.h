@@ -22,30 +22,6 @@ enum TfLiteType {
 
 enum TfLiteAllocationType { kTfLiteMmapRo = 1, kTfLiteDynamic = 4 };
 
-enum TfLiteBuiltin {
-  kTfLiteBuiltinAdd = 0,
-  kTfLiteBuiltinConcatenation = 2,
-  kTfLiteBuiltinConv2d = 3,
-  kTfLiteBuiltinDepthwiseConv2d = 4,
-  kTfLiteBuiltinDepthToSpace = 5,
-  kTfLiteBuiltinMul = 18,
-  kTfLiteBuiltinRelu = 19,
-  kTfLiteBuiltinRelu6 = 21,
-  kTfLiteBuiltinResizeBilinear = 23,
-  kTfLiteBuiltinCustom = 32,
-  kTfLiteBuiltinMean = 40,
-  kTfLiteBuiltinResizeNearestNeighbor = 97,
-  kTfLiteBuiltinAddN = 106,
-  kTfLiteBuiltinRound = 116,
-};
-
-enum TfLiteFusedActivation {
-  kTfLiteActNone = 0,
-  kTfLiteActRelu = 1,
-  kTfLiteActReluN1To1 = 2,
-  kTfLiteActRelu6 = 3,
-};
-
 struct TfLiteIntArray {
   int size;
   int data[1];  // `size` entries follow
@@ -181,6 +157,15 @@ struct TfLiteDepthwiseConvParams {
   int activation;
   int dilation_width;
   int dilation_height;
+};
+struct TfLitePoolParams {
+  int padding;
+  int stride_width;
+  int stride_height;
+  int filter_width;
+  int filter_height;
+  int activation;
+  int computed[4];  // the padding, for the interpreter's own kernels
 };
 struct TfLiteMulParams {
   int activation;

@@ -146,12 +146,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                             ? constant(&mock, &bytes, glue, {last.channels})
                             : (bytes.chance(128) ? first.tensor : last.tensor);
       const int out = tensor();
-      mock.builtin(kind == 4 ? kTfLiteBuiltinAdd : kTfLiteBuiltinMul, {last.tensor, other}, out,
+      mock.builtin(kind == 4 ? larq_dense::kBuiltinAdd : larq_dense::kBuiltinMul, {last.tensor, other}, out,
                    bytes.number(0, 3));
       last.tensor = out;
     } else if (kind == 8) {
       const int out = tensor();
-      mock.builtin(kTfLiteBuiltinAddN, {last.tensor, last.tensor, first.tensor}, out, 0);
+      mock.builtin(larq_dense::kBuiltinAddN, {last.tensor, last.tensor, first.tensor}, out, 0);
       last.tensor = out;
     } else if (kind == 9) {
       const int other = bytes.chance(200) ? last.tensor : first.tensor;
@@ -161,7 +161,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         last.channels = last.dims[3] = sum;
       }
       const int out = tensor();
-      mock.builtin(kTfLiteBuiltinConcatenation, {last.tensor, other}, out,
+      mock.builtin(larq_dense::kBuiltinConcatenation, {last.tensor, other}, out,
                    bytes.chance(200) ? 3 : bytes.number(-1, 3));
       last.tensor = out;
     } else if (kind == 10) {
@@ -169,7 +169,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       const int axis = mock.tensor(kTfLiteInt32, {2}, axes, sizeof axes);
       last.dims = {dim(0), 1, 1, dim(3)};
       const int out = tensor();
-      mock.builtin(kTfLiteBuiltinMean, {last.tensor, axis}, out, 1);
+      mock.builtin(larq_dense::kBuiltinMean, {last.tensor, axis}, out, 1);
       last.tensor = out;
     } else if (kind == 11) {
       const int factor = bytes.number(1, 3);
@@ -184,7 +184,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       const int out = tensor();
       // Of a bilinear resize: centers of pixels are half.
       const bool bilinear = bytes.chance(100);
-      mock.builtin(bilinear ? kTfLiteBuiltinResizeBilinear : kTfLiteBuiltinResizeNearestNeighbor,
+      mock.builtin(bilinear ? larq_dense::kBuiltinResizeBilinear : larq_dense::kBuiltinResizeNearestNeighbor,
                    {last.tensor, target}, out, bilinear ? 256 : 0);
       last.tensor = out;
     } else if (kind == 12) {  // a mask, of bits along the channels, and a product with it
@@ -194,9 +194,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       const int signs = mock.tensor(glue, dims, nullptr, 0, step, 0);
       const int mask = mock.tensor(glue, dims, nullptr, 0, step, 0);
       mock.custom("LceDequantize", {bits}, signs, {});
-      mock.builtin(kTfLiteBuiltinRelu, {signs}, mask, 0);
+      mock.builtin(larq_dense::kBuiltinRelu, {signs}, mask, 0);
       const int out = tensor();
-      mock.builtin(kTfLiteBuiltinMul, {last.tensor, mask}, out, bytes.number(0, 3));
+      mock.builtin(larq_dense::kBuiltinMul, {last.tensor, mask}, out, bytes.number(0, 3));
       last.tensor = out;
     } else if (kind >= 13) {  // an ordinary convolution, mostly of weights that round safely
       const bool depthwise = bytes.chance(80);
@@ -219,12 +219,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (depthwise) options.push_back(bytes.number(1, 1));
       options.insert(options.end(),
                      {bytes.number(0, 3), bytes.number(1, 1), bytes.number(1, 1)});
-      mock.builtin(depthwise ? kTfLiteBuiltinDepthwiseConv2d : kTfLiteBuiltinConv2d,
+      mock.builtin(depthwise ? larq_dense::kBuiltinDepthwiseConv2d : larq_dense::kBuiltinConv2d,
                    {last.tensor, filter, bias}, out, options);
       last.tensor = out;
     } else if (kind == 6) {
       const int out = tensor();
-      const int unary[] = {kTfLiteBuiltinRelu, kTfLiteBuiltinRelu6, kTfLiteBuiltinRound};
+      const int unary[] = {larq_dense::kBuiltinRelu, larq_dense::kBuiltinRelu6, larq_dense::kBuiltinRound};
       mock.builtin(unary[bytes.byte() % 3], {last.tensor}, out, 0);
       last.tensor = out;
     } else {
@@ -232,7 +232,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       last.channels = block > 0 ? last.channels / block / block : last.channels;
       if (last.dims.size() == 4) last.dims[3] = last.channels;
       const int out = tensor();
-      mock.builtin(kTfLiteBuiltinDepthToSpace, {last.tensor}, out, block);
+      mock.builtin(larq_dense::kBuiltinDepthToSpace, {last.tensor}, out, block);
       last.tensor = out;
     }
     if (bytes.chance(30)) outputs.push_back(last.tensor);

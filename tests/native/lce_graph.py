@@ -34,6 +34,7 @@ _BUILTINS = {
     "CONV_2D": 3,
     "DEPTHWISE_CONV_2D": 4,
     "DEPTH_TO_SPACE": 5,
+    "MAX_POOL_2D": 17,
     "MUL": 18,
     "RELU": 19,
     "RELU6": 21,
@@ -64,6 +65,7 @@ class Graph:
     codes: list[Any] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
+    metadata: dict[str, bytes] = field(default_factory=dict)
 
     def tensor(
         self,
@@ -153,6 +155,7 @@ class Graph:
         operator.outputs = [output]
         kind = {
             "ADD": "AddOptions",
+            "MAX_POOL_2D": "Pool2DOptions",
             "MUL": "MulOptions",
             "DEPTH_TO_SPACE": "DepthToSpaceOptions",
             "CONCATENATION": "ConcatenationOptions",
@@ -298,6 +301,13 @@ class Graph:
         model.buffers = self.buffers
         model.operatorCodes = self.codes
         model.description = b"test"
+        model.metadata = []
+        for name, data in self.metadata.items():
+            entry, buffer = schema.MetadataT(), schema.BufferT()
+            buffer.data = np.frombuffer(data, np.uint8)
+            entry.name, entry.buffer = name.encode(), len(model.buffers)
+            model.buffers = [*model.buffers, buffer]
+            model.metadata.append(entry)
         builder = flatbuffers.Builder(1 << 16)
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "../../native/src/graph.h"
 #include "../../native/src/tflite_abi.h"
 
 extern "C" TfLiteDelegate* tflite_plugin_create_delegate(char** keys, char** values, size_t count,
@@ -98,7 +99,7 @@ class MockInterpreter {
     Node& node = add(inputs, output);
     node.options.assign(options.begin(), options.end());
     node.registration.custom_name = name;
-    node.registration.builtin_code = kTfLiteBuiltinCustom;
+    node.registration.builtin_code = larq_dense::kBuiltinCustom;
     node.node.custom_initial_data = node.options.data();
     node.node.custom_initial_data_size = static_cast<int>(node.options.size());
   }

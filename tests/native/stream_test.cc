@@ -46,7 +46,7 @@ std::vector<float> run(const char* instruction_set, int threads, int calls) {
                           {"stride_width", 1}}));
     if (last) break;
     const int sum = mock.tensor(kTfLiteFloat32, dims);
-    mock.builtin(kTfLiteBuiltinAdd, {x, output}, sum, 0);
+    mock.builtin(larq_dense::kBuiltinAdd, {x, output}, sum, 0);
     x = sum;
   }
   if (mock.allocate({input}, {output}, instruction_set, threads) != kTfLiteOk) {

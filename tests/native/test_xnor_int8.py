@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from larq_dense.runtime import xnor
+from larq_dense.runtime.engine import Engine, UnsupportedError
 
 if not xnor.available():
     pytest.skip(str(xnor.why_unavailable()), allow_module_level=True)
@@ -127,6 +128,28 @@ class Net:
         shape = (n, h * factor, w * factor, c)
         return self.builtin("RESIZE_NEAREST_NEIGHBOR", [x, size], *shape, halfPixelCenters=True)
 
+    def max_pool(
+        self, x: int, window: tuple[int, int, int, int], padding: str, activation: str
+    ) -> int | None:
+        """Add a pooling by a window (height, width) and its strides, if it fits."""
+        n, h, w, c = self.shape(x)
+        kernel, stride = np.asarray(window[:2]), np.asarray(window[2:])
+        reach = 1 if padding == "SAME" else kernel
+        height, width = (np.asarray([h, w]) - reach) // stride + 1
+        if min(height, width) < 1:
+            return None
+        return self.builtin(
+            "MAX_POOL_2D",
+            [x],
+            *(n, int(height), int(width), c),
+            padding=["SAME", "VALID"].index(padding),
+            filterHeight=window[0],
+            filterWidth=window[1],
+            strideH=window[2],
+            strideW=window[3],
+            fusedActivationFunction=lce_graph.ACTIVATIONS[activation],
+        )
+
     def concat(self, parts: list[int]) -> int:
         channels = sum(self.shape(x)[-1] for x in parts)
         return self.builtin("CONCATENATION", parts, *self.shape(parts[0])[:3], channels, axis=3)
@@ -146,7 +169,10 @@ class Net:
         mask = self.builtin("RELU", [mask], *shape, **MASK)
         return self.builtin("MUL", [x, mask], *self.shape(x))
 
-    def check(self, outputs: list[int], fuse: tuple[bool, ...], threads: int = 1) -> None:
+    def check(
+        self, outputs: list[int], fuse: tuple[bool, ...], threads: int = 1, *, whole: bool = True
+    ) -> None:
+        """Compare with LCE's interpreter; `whole`: the engine knows all operators."""
         model = self.graph.build(*outputs)
         reference = lce.tflite.python.interpreter.Interpreter(model, use_reference_bconv=True)
         expected = reference.interpreter.predict(self.inputs)
@@ -162,6 +188,14 @@ class Net:
                     np.testing.assert_array_equal(
                         interpreter.get_tensor(detail["index"]), want, f"{name}, fuse={fused}"
                     )
+            if not whole:
+                with pytest.raises(UnsupportedError):
+                    Engine(model, threads, instruction_set=name)
+                continue
+            for got, want in zip(
+                Engine(model, threads, instruction_set=name).run(self.inputs), expected, strict=True
+            ):
+                np.testing.assert_array_equal(got, want, f"{name}, engine")
 
 
 @st.composite
@@ -285,6 +319,33 @@ def test_enlarging_gives_what_lce_gives(
 @SETTINGS
 @given(
     st.integers(0, 2**32 - 1),
+    RANGES,
+    st.tuples(st.integers(1, 2), st.integers(3, 9), st.integers(3, 9), st.integers(1, 70)),
+    st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(1, 3)),
+    st.sampled_from(["SAME", "VALID"]),
+    st.sampled_from(["NONE", "RELU", "RELU6"]),
+    st.integers(1, 3),
+)
+def test_max_pooling_gives_what_lce_gives(
+    seed: int,
+    given_range: tuple[float, int],
+    size: tuple[int, int, int, int],
+    window: tuple[int, int, int, int],
+    padding: str,
+    activation: str,
+    threads: int,
+) -> None:
+    net = Net(seed, *given_range)
+    x = net.input(*size)
+    pooled = net.max_pool(x, window, padding, activation)
+    if pooled is None:
+        return  # a window that does not fit
+    net.check([pooled, net.conv(pooled, 16, 1)], (True, False), threads)
+
+
+@SETTINGS
+@given(
+    st.integers(0, 2**32 - 1),
     RANGES.filter(lambda drawn: drawn[0] != 0.3),
     st.tuples(st.integers(1, 2), st.integers(3, 9), st.integers(3, 9), st.integers(1, 70)),
     st.tuples(st.integers(1, 80), st.integers(1, 3), st.integers(1, 3)),
@@ -321,10 +382,10 @@ def test_what_needs_rounding_stays_with_the_interpreter() -> None:
         fractions = net.graph.input(shape, np.int8, **MASK)
         net.inputs.append(net.rng.integers(0, 128, shape).astype(np.int8))
         sums = net.builtin("MUL", [sums, fractions], 1, 4, 5, 32, scale=scale, zero_point=0)
-    net.check([sums, net.conv(sums, 8, 1)], (True, False))
+    net.check([sums, net.conv(sums, 8, 1)], (True, False), whole=False)
 
 
 def test_groups_of_an_ordinary_convolution_stay_with_the_interpreter() -> None:
     net = Net(0, 0.5, 3)
     x = net.conv2d(net.input(1, 5, 6, 8), 16, 3, groups=2)
-    net.check([x, net.conv(x, 8, 1)], (True, False))
+    net.check([x, net.conv(x, 8, 1)], (True, False), whole=False)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from larq_dense.common.errors import LarqDenseError
-from larq_dense.runtime import xnor
+from larq_dense.runtime import library, xnor
 
 NATIVE_TESTS = Path(__file__).resolve().parents[1] / "native"
 needs_library = pytest.mark.skipif(not xnor.available(), reason=str(xnor.why_unavailable()))
@@ -195,8 +195,9 @@ def test_the_environment_chooses_the_instruction_set() -> None:
 def test_without_the_library_there_is_a_reason(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(xnor, "library_path", lambda: tmp_path / "missing.so")
+    monkeypatch.setattr(library, "library_path", lambda: tmp_path / "missing.so")
     xnor.why_unavailable.cache_clear()
+    library.why_no_library.cache_clear()
     try:
         assert not xnor.available()
         assert "was not built" in str(xnor.why_unavailable())
@@ -204,6 +205,7 @@ def test_without_the_library_there_is_a_reason(
             xnor.load(b"")
     finally:
         xnor.why_unavailable.cache_clear()
+        library.why_no_library.cache_clear()
 
 
 def test_importing_the_module_imports_no_interpreter() -> None:

@@ -1,0 +1,66 @@
+"""The native library: where it is, and what this processor can do with it."""
+
+import ctypes
+import functools
+import os
+from pathlib import Path
+
+from larq_dense.common.errors import LarqDenseError
+
+_LIBRARY = "liblarq_dense_xnor.so"
+
+
+def library_path() -> Path:
+    """Return where the native library is or would be."""
+    return Path(__file__).with_name(_LIBRARY)
+
+
+@functools.cache
+def why_no_library() -> str | None:
+    """Say in a sentence why the native library cannot be loaded here; `None` where it can."""
+    library = library_path()
+    if not library.is_file():
+        return (
+            "the XNOR runtime's native library was not built; install a C++ compiler and reinstall "
+            "larq-dense, or run `python native/build.py` in a checkout."
+        )
+    try:
+        ctypes.CDLL(os.fspath(library))
+    except OSError as error:
+        return f"the XNOR runtime's native library cannot be loaded: {error}."
+    return None
+
+
+@functools.cache
+def load_library() -> ctypes.CDLL:
+    """Load the native library.
+
+    Raises:
+        LarqDenseError: It is not there, or not for this machine.
+    """
+    reason = why_no_library()
+    if reason is not None:
+        raise LarqDenseError(reason)
+    native = ctypes.CDLL(os.fspath(library_path()))
+    native.larq_dense_xnor_instruction_set.restype = ctypes.c_char_p
+    native.larq_dense_xnor_instruction_set.argtypes = [ctypes.c_int]
+    native.larq_dense_xnor_limit.restype = ctypes.c_uint64
+    native.larq_dense_xnor_limit.argtypes = [
+        ctypes.c_char_p,
+        ctypes.c_uint64,
+        ctypes.POINTER(ctypes.c_uint32),
+    ]
+    return native
+
+
+def instruction_sets() -> list[str]:
+    """Return the instruction sets that this processor and the library have, the fastest first.
+
+    Raises:
+        LarqDenseError: The library is not there.
+    """
+    native = load_library()
+    names: list[str] = []
+    while (name := native.larq_dense_xnor_instruction_set(len(names))) is not None:
+        names.append(name.decode())
+    return names
