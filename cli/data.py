@@ -1,5 +1,6 @@
 """`larq-dense data`: look at a data set before a model does."""
 
+from collections import Counter
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -9,12 +10,14 @@ import click
 
 from larq_dense.cli.options import FILE, json_option
 from larq_dense.cli.output import print_json, print_table
+from larq_dense.common.errors import printable
 from larq_dense.common.progress import progress
 
 if TYPE_CHECKING:
     from larq_dense.tasks.check import CheckReport
+    from larq_dense.tasks.problems import Problem
 
-_SHOWN = 20
+_SHOWN = 10
 
 
 @click.group()
@@ -35,9 +38,7 @@ def command() -> None:
     "--sheet",
     type=FILE,
     metavar="FILE",
-    default=Path("contact_sheet.png"),
-    show_default=True,
-    help="Where to write the contact sheet (PNG).",
+    help="Write a contact sheet there (PNG).",
 )
 @json_option
 @click.pass_context
@@ -46,16 +47,16 @@ def check(
     folder: Path,
     task_name: str | None,
     labels: str | None,
-    sheet: Path,
+    sheet: Path | None,
     as_json: bool,
 ) -> None:
     """Read every picture and mask in DIR and report on them.
 
-    Finds pictures without mask, masks of another size, labels out of range, damaged files and
-    frames that are in two splits; prints sizes and the balance of the classes; writes a contact
-    sheet. DIR is a published data set (Cityscapes, KITTI road, ECSSD, DUTS, CamVid, IDD-Lite) or
-    a folder with images/, masks/, lists such as train.txt and, for your own classes,
-    classes.yaml. The exit code is 1 if there is something to mend.
+    Finds pictures without mask, masks that hold something else than labels or teach nothing,
+    damaged files, and names in lists that fit no file or several; prints sizes and the balance of
+    the classes. DIR is a published data set (Cityscapes, KITTI road, ECSSD, DUTS, CamVid,
+    IDD-Lite) or a folder with images/, masks/, lists such as train.txt and, for your own classes,
+    classes.yaml. The exit code is 1 if there is an error; a warning alone leaves it at 0.
 
     \b
     Example:
@@ -64,17 +65,17 @@ def check(
     from larq_dense import tasks
     from larq_dense.common.files import write_bytes
     from larq_dense.tasks.check import check as check_data
-    from larq_dense.tasks.dataset import DataSet
+    from larq_dense.tasks.folder import Folder
     from larq_dense.tasks.sheet import contact_sheet
 
     task = tasks.get(task_name) if task_name is not None else None
-    data = DataSet.open(folder, task, labels)
+    data = Folder.open(folder, task, labels)
     report, usable = check_data(data, progress=_progress)
-    if usable:
+    if sheet is not None and usable:
         png = BytesIO()
         contact_sheet(usable, data.task).save(png, "PNG")
         write_bytes(sheet, png.getvalue())
-    written = str(sheet) if usable else None
+    written = str(sheet) if sheet is not None and usable else None
     if as_json:
         print_json({**report.to_dict(), "sheet": written})
     else:
@@ -100,8 +101,9 @@ def _print(report: "CheckReport", sheet: str | None) -> None:
         ("usable", report.usable),
         ("sizes", f"{sizes} and {more} more" if more > 0 else sizes),
         ("not labelled", f"{report.ignored:.1%} of the pixels"),
-        ("contact sheet", sheet),
     ]
+    if sheet is not None:
+        rows.append(("contact sheet", sheet))
     if report.unlabelled:
         rows.insert(4, ("without masks", ", ".join(report.unlabelled)))
     for name, value in rows:
@@ -112,9 +114,26 @@ def _print(report: "CheckReport", sheet: str | None) -> None:
         [(share.name, f"{share.share:.2%}", share.images) for share in report.classes],
     )
     click.echo()
-    for problem in report.problems[:_SHOWN]:
-        click.echo(problem.message)
-    if len(report.problems) > _SHOWN:
-        click.echo(f"… and {len(report.problems) - _SHOWN} more; --json lists them all.")
-    count = len(report.problems)
-    click.echo("Nothing to mend." if count == 0 else f"{count} to mend.")
+    _print_problems("Error", report.problems)
+    _print_problems("Warning", report.warnings)
+    click.echo(_summary(len(report.problems), len(report.warnings)))
+
+
+def _print_problems(title: str, problems: "list[Problem]") -> None:
+    """Print problems by their kind, a few of each."""
+    kinds = Counter(problem.kind for problem in problems)
+    for kind, count in kinds.items():
+        click.echo(f"{title}: {kind} ({count})")
+        messages = [problem.message for problem in problems if problem.kind == kind]
+        for message in messages[:_SHOWN]:
+            click.echo(f"  {printable(message)}")
+        if count > _SHOWN:
+            click.echo(f"  … and {count - _SHOWN} more; --json lists them all.")
+
+
+def _summary(errors: int, warnings: int) -> str:
+    if not errors and not warnings:
+        return "No problems found."
+    counts = [f"{errors} error{'s' * (errors != 1)}"] if errors else []
+    counts += [f"{warnings} warning{'s' * (warnings != 1)}"] if warnings else []
+    return f"Found {' and '.join(counts)}."

@@ -41,6 +41,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_cases(shared_data: Path) -> Path:
+    """Return the folder of small inputs that go wrong, or skip the test."""
+    folder = shared_data.parent / "cases"
+    if not folder.is_dir():
+        pytest.skip(f"no cases: {folder} is not there")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a data root with one plain folder, `people`: two frames each in train and val."""
     root = tmp_path_factory.mktemp("data")

@@ -13,6 +13,19 @@ INSTALL_EXTRA = (
 class LarqDenseError(Exception):
     """A user's mistake or a fault of the environment; the command line prints it and exits 1."""
 
+    def __str__(self) -> str:
+        """Return the sentence; bytes of file names that are no UTF-8 stand as escapes."""
+        return printable(super().__str__())
+
+
+def printable(text: str) -> str:
+    """Return a text that can be written everywhere.
+
+    Python keeps the bytes of a file name that are no UTF-8 as lone surrogates, which no stream
+    takes.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
 
 class DataError(LarqDenseError):
     """A data set, an image or a mask is not what it should be."""

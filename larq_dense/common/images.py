@@ -13,11 +13,18 @@ from larq_dense.common.errors import DataError
 ImageLike = str | Path | Image.Image | NDArray[np.uint8]
 
 
-def _open(path: str | Path) -> Image.Image:
+def open_picture(path: str | Path) -> Image.Image:
+    """Decode a picture's file, whatever its mode.
+
+    Raises:
+        DataError: The file is missing, truncated, too large or no picture.
+    """
     try:
         with Image.open(path) as picture:
             picture.load()
-            return picture.copy()
+            copy = picture.copy()
+            copy.format = picture.format
+            return copy
     except FileNotFoundError as error:
         raise DataError(f"no such image: {path}.") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
@@ -26,7 +33,8 @@ def _open(path: str | Path) -> Image.Image:
         raise DataError(f"the image {path} is too large to decode safely: {error}.") from error
 
 
-def _upright(picture: Image.Image) -> Image.Image:
+def upright(picture: Image.Image) -> Image.Image:
+    """Return a picture turned as its EXIF orientation says."""
     try:
         return ImageOps.exif_transpose(picture) or picture
     except SyntaxError:
@@ -35,7 +43,7 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
-    picture = _upright(picture)
+    picture = upright(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         # Pillow clips 16-bit grey values to 255 instead of scaling them.
         values = np.asarray(picture, np.float64)
@@ -60,7 +68,7 @@ def read_image(image: ImageLike) -> NDArray[np.uint8]:
             or type.
     """
     if isinstance(image, str | Path):
-        image = _open(image)
+        image = open_picture(image)
     if isinstance(image, Image.Image):
         try:
             image.load()
@@ -79,35 +87,6 @@ def read_image(image: ImageLike) -> NDArray[np.uint8]:
     if array.shape[-1] == 1:
         array = np.repeat(array, 3, axis=-1)
     return np.ascontiguousarray(array[..., :3])
-
-
-def read_mask(path: str | Path) -> NDArray[np.uint8]:
-    """Return a mask file as one byte a pixel.
-
-    Args:
-        path: A PNG of one channel (palette or grey; 0/1 images give 0 and 255), or an RGB
-            picture whose three channels are equal.
-
-    Returns:
-        uint8 `[height, width]`.
-
-    Raises:
-        DataError: The file is missing or damaged, or holds colours or 16-bit values.
-    """
-    picture = _open(path)
-    if picture.mode == "P":
-        return np.asarray(picture, np.uint8)
-    if picture.mode in ("1", "L", "LA"):
-        return np.asarray(picture.convert("L"))
-    values = np.asarray(picture)
-    if values.ndim == 3 and np.ptp(values[..., :3], axis=-1).max(initial=0) == 0:
-        values = values[..., 0]
-    if values.ndim == 2 and values.min(initial=0) >= 0 and values.max(initial=0) <= 255:
-        return values.astype(np.uint8)
-    raise DataError(
-        f"the mask {path} has mode {picture.mode}, not one label a pixel; save it as an 8-bit "
-        "single-channel PNG."
-    )
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,30 @@
 """CamVid (Brostow et al., 2008 and 2009) in the 11 classes and folders of the SegNet tutorial."""
 
-from functools import cache
 from pathlib import Path
 
 from larq_dense.common.errors import DataError
 from larq_dense.tasks.classes import ClassInfo
-from larq_dense.tasks.encodings import CAMVID_CLASSES
-from larq_dense.tasks.layouts import Layout, Pair, folders, read_lines, two_folders
+from larq_dense.tasks.data_sets import DataSet, register_data_set
+from larq_dense.tasks.encodings import Encoding
+from larq_dense.tasks.layouts import Layout, Pair, folders, two_folders
+from larq_dense.tasks.names import read_lines
+from larq_dense.tasks.registry import register_task
 from larq_dense.tasks.task import Task
 
 _MASK_END = "annot"
+_CLASSES = (
+    "sky",
+    "building",
+    "pole",
+    "road",
+    "pavement",
+    "tree",
+    "sign",
+    "fence",
+    "car",
+    "pedestrian",
+    "bicyclist",
+)
 _COLORS = (
     (128, 128, 128),
     (128, 0, 0),
@@ -58,15 +73,19 @@ def _pairs(root: Path, split: str) -> list[Pair]:
     return pairs
 
 
-LAYOUT = Layout("CamVid", "camvid", _matches, _splits, _pairs)
+@register_data_set("camvid")
+def data_set() -> DataSet:
+    """Return CamVid's labels and layout."""
+    ignored = frozenset({11, 255})
+    encoding = Encoding("camvid", dict(enumerate(_CLASSES)), ignored, hints=("camvid",))
+    return DataSet((encoding,), (Layout("CamVid", "camvid", _matches, _splits, _pairs),))
 
 
-@cache
+@register_task("camvid")
 def eleven_classes() -> Task:
     """Return the task of CamVid's 11 classes; the twelfth, void, is ignored."""
     return Task(
         name="camvid",
         title="street scenes of CamVid (11 classes)",
-        classes=tuple(map(ClassInfo, CAMVID_CLASSES, _COLORS)),
-        layouts=(LAYOUT,),
+        classes=tuple(map(ClassInfo, _CLASSES, _COLORS)),
     )

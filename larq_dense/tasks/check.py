@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,20 +13,16 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError
 from larq_dense.common.images import read_image
-from larq_dense.tasks.dataset import DataSet
-from larq_dense.tasks.layouts import Pair
-from larq_dense.tasks.sources import Sample
+from larq_dense.tasks import plain, problems
+from larq_dense.tasks.folder import Folder
+from larq_dense.tasks.layouts import Pair, PictureFiles
+from larq_dense.tasks.masks import SMEARED, MaskError, smeared_share
+from larq_dense.tasks.problems import Problem
+from larq_dense.tasks.sources import Sample, rivals_sentence
+from larq_dense.tasks.task import orientation
 
-# Lists that must not share a frame; other lists, such as a choice of pictures, may.
-_DISJOINT = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something to mend: the file, list or frame, and a sentence that names it."""
-
-    file: str
-    message: str
+# Smaller pictures hold nothing that a network could learn.
+_TINY = 4
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,8 @@ class CheckReport:
         sizes: Pictures of each size `"width x height"`, the most frequent first.
         classes: The balance of the classes over the usable frames.
         ignored: Share of these frames' pixels that carries no label, 0…1.
-        problems: What to mend.
+        problems: What must be fixed.
+        warnings: What may be meant so, but seldom is.
     """
 
     root: str
@@ -67,6 +64,7 @@ class CheckReport:
     classes: list[ClassShare]
     ignored: float
     problems: list[Problem]
+    warnings: list[Problem]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
@@ -74,7 +72,7 @@ class CheckReport:
 
 
 def check(
-    data: DataSet,
+    data: Folder,
     progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, _: items,
 ) -> tuple[CheckReport, list[Sample]]:
     """Read every picture and mask of a data set.
@@ -96,11 +94,13 @@ def check(
         return _read(pair, data, needs_mask=pair.stem not in without)
 
     with ThreadPoolExecutor() as pool:
-        for frame in progress(pool.map(read, frames), len(frames)):
-            tally.add(frame)
-    problems = _list_problems(splits) + tally.problems
-    if not tally.samples and not problems:
-        problems.append(Problem(str(data.root), "there is not one picture with its mask."))
+        for pair, frame in zip(frames, progress(pool.map(read, frames), len(frames)), strict=True):
+            tally.add(pair, frame)
+    found = problems.in_lists(splits) + _in_folders(data) + tally.problems
+    found += _in_balance(data, splits, unlabelled, tally)
+    if not tally.samples and not found:
+        message = f"there is not one picture with its mask in {data.root}."
+        found.append(Problem("nothing to read", str(data.root), message))
     report = CheckReport(
         root=str(data.root),
         layout=data.layout.name if data.layout else "plain folder",
@@ -112,49 +112,72 @@ def check(
         sizes=dict(tally.sizes.most_common()),
         classes=tally.shares(data),
         ignored=tally.ignored(len(data.task.classes)),
-        problems=problems,
+        problems=[problem for problem in found if problem.severe],
+        warnings=[problem for problem in found if not problem.severe],
     )
     return report, tally.samples
 
 
-def _list_problems(splits: dict[str, list[Pair]]) -> list[Problem]:
-    problems = []
-    for name, pairs in splits.items():
-        if not pairs:
-            problems.append(Problem(name, f"the split {name!r} is empty."))
-        twice = [stem for stem, n in Counter(pair.stem for pair in pairs).items() if n > 1]
-        problems.extend(Problem(name, f"{stem!r} stands twice in {name!r}.") for stem in twice)
-    present = [name for name in _DISJOINT if name in splits]
-    for index, first in enumerate(present):
-        stems = {pair.stem for pair in splits[first]}
-        for second in present[index + 1 :]:
-            shared = dict.fromkeys(pair.stem for pair in splits[second] if pair.stem in stems)
-            problems.extend(
-                Problem(second, f"{stem!r} is in {first!r} and in {second!r}.") for stem in shared
-            )
-    return problems
+def _in_folders(data: Folder) -> list[Problem]:
+    if data.layout is not None:
+        return []
+    places = data.root / "images", plain.mask_folder(data.root, data.encoding)
+    return problems.in_folders(PictureFiles(place) for place in places)
+
+
+def _in_balance(
+    data: Folder, splits: dict[str, list[Pair]], unlabelled: list[str], tally: _Tally
+) -> list[Problem]:
+    """Look at each split; without one at all frames together."""
+    named = {name: pairs for name, pairs in splits.items() if name not in unlabelled}
+    found = []
+    for name, pairs in (named or {plain.ALL: list(tally.frames)}).items():
+        usable = [pair for pair in pairs if pair in tally.frames]
+        frames = [tally.frames[pair] for pair in usable]
+        masks = [pair.mask for pair in usable if pair.mask]
+        images = sum((frame.pixels > 0 for frame in frames), np.zeros(256, np.int64))
+        names = data.task.class_names
+        if not data.names_known:
+            # Of labels without names only those that occur are classes.
+            names = tuple(name for name, count in zip(names, images, strict=False) if count)
+            images = images[images > 0][: len(names)]
+        values = set().union(*(frame.values for frame in frames))
+        found += problems.in_balance(name, names, images[: len(names)].tolist(), masks, values)
+    return found
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """What reading one frame gave: the picture's size, pixels by class id, and problems."""
+    """What reading one frame gave: the picture's size, pixels by class id, and problems.
+
+    Attributes:
+        problems: What is wrong with it.
+        size: The picture's, if it can be read.
+        sample: The frame, if picture and mask are right.
+        pixels: Pixels of each class id, int64 `[256]`; none without a sample.
+        values: The values in the mask's file.
+    """
 
     problems: list[Problem]
     size: str | None = None
-    pixels: NDArray[np.int64] | None = None
     sample: Sample | None = None
+    pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    values: frozenset[int] = frozenset()
 
 
-def _read(pair: Pair, data: DataSet, needs_mask: bool) -> _Frame:
+def _read(pair: Pair, data: Folder, needs_mask: bool) -> _Frame:
     if pair.image is None:
         if pair.mask is not None:
-            message = f"the mask {pair.mask} has no image of its name."
-            return _Frame([Problem(str(pair.mask), message)])
-        return _Frame([Problem(pair.stem, f"{pair.stem!r} is in a list but has no image.")])
+            message = f"the mask {pair.mask} has no image of its name; add it, or remove the mask."
+            return _Frame([Problem("masks without a picture", str(pair.mask), message)])
+        message = f"{pair.stem!r} is in a list but has no image of that name; correct the list."
+        return _Frame([Problem("names without a picture", pair.stem, message)])
+    if pair.rivals:
+        return _Frame([Problem("two files of one name", str(pair.image), rivals_sentence(pair))])
     try:
         height, width = read_image(pair.image).shape[:2]
     except DataError as error:
-        return _Frame([Problem(str(pair.image), str(error))])
+        return _Frame([Problem("damaged pictures", str(pair.image), str(error))])
     size = f"{width} x {height}"
     if pair.mask is None and not needs_mask:
         return _Frame([], size)
@@ -162,31 +185,85 @@ def _read(pair: Pair, data: DataSet, needs_mask: bool) -> _Frame:
     try:
         label = data.task.read_label(sample)
     except DataError as error:
-        return _Frame([Problem(str(pair.mask or pair.image), str(error))], size)
-    return _Frame([], size, np.bincount(label.ravel(), minlength=256), sample)
+        return _Frame([_problem(pair, error)], size)
+    values = data.encoding.read(pair.mask) if pair.mask else label
+    found = [*_doubts(sample, label), *_shades(data, sample, values)]
+    pixels = np.bincount(label.ravel(), minlength=256)
+    return _Frame(found, size, sample, pixels, frozenset(np.unique(values).tolist()))
+
+
+def _problem(pair: Pair, error: DataError) -> Problem:
+    if isinstance(error, MaskError):
+        return Problem(error.kind, str(pair.mask), str(error))
+    if pair.mask is None:
+        return Problem("pictures without a mask", str(pair.image), str(error))
+    return Problem("damaged masks", str(pair.mask), str(error))
+
+
+def _doubts(sample: Sample, label: NDArray[np.uint8]) -> list[Problem]:
+    """Return what a frame that can be read may have wrong all the same."""
+    found = []
+    assert sample.mask is not None
+    picture_turn, mask_turn = orientation(sample.image), orientation(sample.mask)
+    if picture_turn != mask_turn:
+        height, width = label.shape
+        # Sideways, the size tells that the mask was drawn on what is seen.
+        told = height != width and (picture_turn >= 5) != (mask_turn >= 5)
+        found.append(
+            Problem(
+                "orientation (EXIF) of picture and mask",
+                str(sample.image),
+                f"{sample.image} and its mask have different EXIF orientations ({picture_turn} "
+                f"and {mask_turn}), and each is turned by its own; see whether they fit, turn "
+                "the pixels of both and save them without.",
+                severe=not told,
+            )
+        )
+    if not (label != 255).any():
+        message = f"every pixel of the mask {sample.mask} is ignored; label it, or take it off."
+        found.append(Problem("masks without a label", str(sample.mask), message, severe=False))
+    if min(label.shape) < _TINY:
+        message = f"{sample.image} is {label.shape[1]} x {label.shape[0]} pixels; replace it."
+        found.append(Problem("pictures of a few pixels", str(sample.image), message))
+    return found
+
+
+def _shades(data: Folder, sample: Sample, values: NDArray[np.uint8]) -> list[Problem]:
+    if data.encoding.soft or smeared_share(values) <= SMEARED:
+        return []
+    return [
+        Problem(
+            "smeared masks",
+            str(sample.mask),
+            f"the edges in the mask {sample.mask} are ramps of values, as a lossy format or "
+            "smooth resizing leaves them; export it anew as PNG, without smoothing.",
+        )
+    ]
 
 
 class _Tally:
     """Sums over the frames."""
 
     def __init__(self) -> None:
+        self.frames: dict[Pair, _Frame] = {}
         self.pixels = np.zeros(256, np.int64)
         self.images = np.zeros(256, np.int64)
         self.sizes: Counter[str] = Counter()
         self.samples: list[Sample] = []
         self.problems: list[Problem] = []
 
-    def add(self, frame: _Frame) -> None:
+    def add(self, pair: Pair, frame: _Frame) -> None:
         """Add one frame."""
         self.problems.extend(frame.problems)
         if frame.size is not None:
             self.sizes[frame.size] += 1
-        if frame.sample is not None and frame.pixels is not None:
+        if frame.sample is not None:
+            self.frames[pair] = frame
             self.samples.append(frame.sample)
             self.pixels += frame.pixels
             self.images += frame.pixels > 0
 
-    def shares(self, data: DataSet) -> list[ClassShare]:
+    def shares(self, data: Folder) -> list[ClassShare]:
         """Return each class's share of the labelled pixels; of nameless ones those that occur."""
         names = data.task.class_names
         labelled = max(int(self.pixels[: len(names)].sum()), 1)

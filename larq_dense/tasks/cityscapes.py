@@ -1,11 +1,12 @@
 """Cityscapes (Cordts et al., CVPR 2016): the drivable area, and the 19 classes."""
 
-from functools import cache
 from pathlib import Path
 
-from larq_dense.tasks import camvid, idd_lite
 from larq_dense.tasks.classes import ClassInfo
+from larq_dense.tasks.data_sets import DataSet, register_data_set
+from larq_dense.tasks.encodings import Encoding
 from larq_dense.tasks.layouts import Layout, Pair, folders
+from larq_dense.tasks.registry import register_task
 from larq_dense.tasks.task import Task
 
 _IMAGES, _MASKS = "leftImg8bit", "gtFine"
@@ -30,12 +31,28 @@ def _pairs(root: Path, split: str) -> list[Pair]:
     return pairs
 
 
-LAYOUT = Layout("Cityscapes", "cityscapes_label_ids", _matches, _splits, _pairs)
+@register_data_set("cityscapes")
+def data_set() -> DataSet:
+    """Return Cityscapes' labels, by train ids and by label ids, and its layout."""
+    from cityscapesscripts.helpers.labels import labels
+
+    evaluated = [label for label in labels if not label.ignoreInEval]
+    void = frozenset(label.id for label in labels if label.ignoreInEval and label.id >= 0)
+    by_train_id = {label.trainId: label.name for label in evaluated}
+    by_id = {label.id: label.name for label in evaluated}
+    return DataSet(
+        (
+            Encoding("cityscapes_train_ids", by_train_id, hints=("cityscapes",)),
+            Encoding("cityscapes_label_ids", by_id, void),
+        ),
+        (Layout("Cityscapes", "cityscapes_label_ids", _matches, _splits, _pairs),),
+    )
+
 
 _DRIVABLE = {"road": "drivable"}
 
 
-@cache
+@register_task("cityscapes")
 def drivable_area() -> Task:
     """Return the 2-class task: what may be driven on, against all else.
 
@@ -56,11 +73,10 @@ def drivable_area() -> Task:
             "idd_lite": {"drivable": "drivable"},
             "binary": {"object": "drivable"},
         },
-        layouts=(LAYOUT, idd_lite.LAYOUT, camvid.LAYOUT),
     )
 
 
-@cache
+@register_task("cityscapes19")
 def nineteen_classes() -> Task:
     """Return the benchmark's own task: the 19 evaluated classes by their train ids."""
     from cityscapesscripts.helpers.labels import labels
@@ -70,5 +86,4 @@ def nineteen_classes() -> Task:
         name="cityscapes19",
         title="the 19 classes of Cityscapes",
         classes=tuple(ClassInfo(label.name, label.color) for _, label in evaluated),
-        layouts=(LAYOUT,),
     )

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from larq_dense.common.errors import DataError
+from larq_dense.tasks.encodings import Encoding
+from larq_dense.tasks.masks import Color, color_reader, palette_checked
 
 CLASSES_FILE = "classes.yaml"
+_IGNORE = 255
 
 
 @dataclass(frozen=True)
@@ -21,50 +25,106 @@ class ClassInfo:
 
 @dataclass(frozen=True)
 class OwnClasses:
-    """What a `classes.yaml` holds: the classes by mask value, and the value to leave out."""
+    """What a `classes.yaml` holds: the classes in their order, and how masks show them."""
 
     classes: tuple[ClassInfo, ...]
-    ignore_value: int
+    encoding: Encoding
 
 
 class _ClassEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str = Field(min_length=1)
-    color: tuple[int, int, int]
+    color: Color
+    value: int | None = Field(default=None, ge=0, le=255)
 
 
 class _ClassesFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
     classes: list[_ClassEntry] = Field(min_length=2, max_length=255)
-    ignore: int = Field(default=255, ge=0, le=255)
+    masks: Literal["values", "colors"] = "values"
+    ignore: Color | int | None = None
+
+    @property
+    def values(self) -> list[int]:
+        """The mask value of each class: its own, or its place in the list."""
+        return [
+            place if entry.value is None else entry.value
+            for place, entry in enumerate(self.classes)
+        ]
 
 
 def _problem(content: _ClassesFile) -> str | None:
     names = [entry.name for entry in content.classes]
+    colors = [entry.color for entry in content.classes]
     if len(set(names)) < len(names):
         return "two classes have the same name"
-    if any(not 0 <= part <= 255 for entry in content.classes for part in entry.color):
+    if any(not 0 <= part <= 255 for color in colors for part in color):
         return "a colour is three numbers in 0…255"
-    if content.ignore < len(names):
-        name = names[content.ignore]
-        return (
-            f"the ignore value {content.ignore} is also the class {name!r}, for these count from 0"
-        )
+    problem = _values_problem if content.masks == "values" else _colors_problem
+    return problem(content, names, colors)
+
+
+def _values_problem(content: _ClassesFile, names: list[str], colors: list[Color]) -> str | None:
+    ignore, values = content.ignore, content.values
+    if len(set(values)) < len(values):
+        twice = next(value for value in values if values.count(value) > 1)
+        return f"two classes have the value {twice}"
+    if isinstance(ignore, tuple):
+        return "with masks of values, ignore is a number in 0…255"
+    if ignore is not None and not 0 <= ignore <= 255:
+        return "the ignore value is a number in 0…255"
+    if ignore in values:
+        name = names[values.index(ignore)]
+        return f"the ignore value {ignore} is also the class {name!r}, for these count from 0"
     return None
+
+
+def _colors_problem(content: _ClassesFile, names: list[str], colors: list[Color]) -> str | None:
+    if any(entry.value is not None for entry in content.classes):
+        return "with masks of colours, a class has no value"
+    if len(set(colors)) < len(colors):
+        twice = next(color for color in colors if colors.count(color) > 1)
+        return f"two classes have the colour {list(twice)}"
+    if isinstance(content.ignore, int):
+        return "with masks of colours, ignore is a colour"
+    if content.ignore in colors:
+        name = names[colors.index(content.ignore)]
+        return f"the colour to ignore is also that of the class {name!r}"
+    return None
+
+
+def _encoding(content: _ClassesFile) -> Encoding:
+    colors = [entry.color for entry in content.classes]
+    if content.masks == "colors":
+        ignored = content.ignore if isinstance(content.ignore, tuple) else None
+        reader = color_reader({color: at for at, color in enumerate(colors)}, ignored)
+        values = {place: entry.name for place, entry in enumerate(content.classes)}
+        return Encoding(CLASSES_FILE, values, frozenset({_IGNORE}), reader=reader)
+    values = dict(zip(content.values, (entry.name for entry in content.classes), strict=True))
+    ignore = _IGNORE if content.ignore is None else content.ignore
+    ignored_values = frozenset({ignore} - values.keys()) if isinstance(ignore, int) else frozenset()
+    reader = palette_checked(dict(zip(content.values, colors, strict=True)))
+    return Encoding(CLASSES_FILE, values, ignored_values, reader=reader)
 
 
 def read_classes(root: Path) -> OwnClasses:
     """Read the `classes.yaml` of a folder.
 
-    The file holds `classes`, a list of `{name, color: [r, g, b]}` in the order of the masks'
-    values from 0, and `ignore`, the value that is left out (255 unless given).
+    The file holds:
+
+    - `classes`, a list of `{name, color: [r, g, b]}` in the order of the masks' values from 0; a
+      class may have its own `value` instead.
+    - `masks`: `values` (unless given), or `colors` where masks show each class by its colour.
+    - `ignore`: the value that is left out (255 unless given or a class's), or, for masks of
+      colours, the colour that is left out (none unless given).
 
     Raises:
         DataError: The file is missing or wrong.
     """
     path = root / CLASSES_FILE
     try:
-        content = _ClassesFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8-sig")
+        content = _ClassesFile.model_validate(yaml.safe_load(text))
     except OSError as error:
         raise DataError(
             f"cannot read {path}: {error.strerror}; write one with the names and colours of your "
@@ -75,7 +135,7 @@ def read_classes(root: Path) -> OwnClasses:
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise DataError(
             f"{path} is wrong at {where}: {first['msg']}; it needs `classes:` (a list of name "
-            "and color) and may have `ignore:`."
+            "and color) and may have `masks:` and `ignore:`."
         ) from error
     except (yaml.YAMLError, ValueError) as error:  # the latter for bytes or dates that are none
         reason = " ".join(str(error).split())
@@ -84,4 +144,4 @@ def read_classes(root: Path) -> OwnClasses:
     if problem:
         raise DataError(f"{path} is wrong: {problem}.")
     classes = tuple(ClassInfo(entry.name, entry.color) for entry in content.classes)
-    return OwnClasses(classes, content.ignore)
+    return OwnClasses(classes, _encoding(content))

@@ -1,14 +1,24 @@
 """IDD-Lite: the 7 level-1 classes of the India Driving Dataset (Varma et al., WACV 2019)."""
 
-from functools import cache
 from pathlib import Path
 
 from larq_dense.tasks.classes import ClassInfo
-from larq_dense.tasks.encodings import IDD_LITE_CLASSES
+from larq_dense.tasks.data_sets import DataSet, register_data_set
+from larq_dense.tasks.encodings import Encoding
 from larq_dense.tasks.layouts import Layout, Pair, folders
+from larq_dense.tasks.registry import register_task
 from larq_dense.tasks.task import Task
 
 _IMAGES, _MASKS = "leftImg8bit", "gtFine"
+_CLASSES = (
+    "drivable",
+    "non-drivable",
+    "living things",
+    "vehicles",
+    "roadside objects",
+    "far objects",
+    "sky",
+)
 _COLORS = (
     (128, 64, 128),
     (244, 35, 232),
@@ -37,15 +47,18 @@ def _pairs(root: Path, split: str) -> list[Pair]:
     return pairs
 
 
-LAYOUT = Layout("IDD-Lite", "idd_lite", _matches, _splits, _pairs)
+@register_data_set("idd_lite")
+def data_set() -> DataSet:
+    """Return IDD-Lite's labels and layout."""
+    encoding = Encoding("idd_lite", dict(enumerate(_CLASSES)), hints=("idd", "iddlite"))
+    return DataSet((encoding,), (Layout("IDD-Lite", "idd_lite", _matches, _splits, _pairs),))
 
 
-@cache
+@register_task("idd_lite")
 def seven_classes() -> Task:
     """Return the task of IDD-Lite's 7 classes."""
     return Task(
         name="idd_lite",
         title="Indian street scenes (7 classes)",
-        classes=tuple(map(ClassInfo, IDD_LITE_CLASSES, _COLORS)),
-        layouts=(LAYOUT,),
+        classes=tuple(map(ClassInfo, _CLASSES, _COLORS)),
     )

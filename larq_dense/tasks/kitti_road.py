@@ -1,12 +1,17 @@
 """KITTI road (Fritsch et al., ITSC 2013): the road ahead, in the camera's perspective view."""
 
-from functools import cache
 from pathlib import Path
 
-from larq_dense.tasks import camvid, idd_lite
+import numpy as np
+from numpy.typing import NDArray
+
+from larq_dense.common.images import read_image
 from larq_dense.tasks.classes import ClassInfo
-from larq_dense.tasks.layouts import Layout, Pair, by_stem
+from larq_dense.tasks.data_sets import DataSet, register_data_set
+from larq_dense.tasks.encodings import Encoding
+from larq_dense.tasks.layouts import Layout, Pair, PictureFiles
 from larq_dense.tasks.metrics import RoadMetrics
+from larq_dense.tasks.registry import register_task
 from larq_dense.tasks.task import Task
 
 # The benchmark labels only its training frames (95 um, 96 umm, 98 uu), so a part is held out:
@@ -43,21 +48,45 @@ def _is_frame(stem: str) -> bool:
 def _pairs(root: Path, split: str) -> list[Pair]:
     training = _training(root)
     pairs = []
-    for stem, image in by_stem(training / "image_2").items():
+    images = PictureFiles(training / "image_2")
+    for stem in images.stems:
         if not _is_frame(stem) or (split != "all" and held_out(stem) != (split == "val")):
             continue
         category, _, number = stem.partition("_")
         mask = training / "gt_image_2" / f"{category}_road_{number}.png"
-        pairs.append(Pair(stem, image, mask if mask.is_file() else None))
+        pairs.append(Pair(stem, images.find(stem)[0], mask if mask.is_file() else None))
     return pairs
 
 
-LAYOUT = Layout("KITTI road", "kitti_road_colors", _matches, _splits, _pairs)
+def read_colors(path: Path, white: int) -> NDArray[np.uint8]:
+    """Read the benchmark's coloured masks as 0, 1 (road) and 255 (not evaluated).
+
+    As in its development kit, a pixel is road where blue is set (magenta) and evaluated where red
+    is set (magenta and red); black is left out.
+    """
+    colors = read_image(path)
+    road, evaluated = colors[..., 2] > 0, colors[..., 0] > 0
+    return np.where(evaluated, road.astype(np.uint8), np.uint8(255))
+
+
+@register_data_set("kitti_road")
+def data_set() -> DataSet:
+    """Return KITTI's labels, by values and by colours, and its layout."""
+    lane, road = {0: "background", 1: "ego lane"}, {0: "background", 1: "road"}
+    return DataSet(
+        (
+            Encoding("kitti_ego_lane", lane, hints=("kitti",)),
+            Encoding("kitti_road", road, hints=("kitti",), mask_folder="masks_road"),
+            Encoding("kitti_road_colors", road, reader=read_colors),
+        ),
+        (Layout("KITTI road", "kitti_road_colors", _matches, _splits, _pairs),),
+    )
+
 
 _ROAD = {"road": "road"}
 
 
-@cache
+@register_task("kitti_road")
 def road() -> Task:
     """Return the task of telling the road from all else.
 
@@ -77,6 +106,5 @@ def road() -> Task:
             "idd_lite": {"drivable": "road"},
             "binary": {"object": "road"},
         },
-        layouts=(LAYOUT, idd_lite.LAYOUT, camvid.LAYOUT),
         metrics=RoadMetrics,
     )

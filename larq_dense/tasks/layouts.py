@@ -1,19 +1,28 @@
 """Data sets as they lie on disk: which files belong together."""
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+from larq_dense.tasks.names import IMAGE_SUFFIXES, fold, is_hidden, normal, spellings
 
 
 class Pair(NamedTuple):
-    """One frame: its name, its picture and its mask, either of which may be missing."""
+    """One frame: its name, its picture and its mask, either of which may be missing.
+
+    Attributes:
+        stem: The picture's name without its ending.
+        image: The picture's file.
+        mask: The mask's file.
+        rivals: Files of one stem, of which nobody can tell which one is meant.
+    """
 
     stem: str
     image: Path | None
     mask: Path | None
+    rivals: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,25 +48,84 @@ def folders(root: Path) -> list[str]:
     """Return the names of the folders in `root`, sorted; none where `root` is no folder."""
     if not root.is_dir():
         return []
-    return sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+    return sorted(path.name for path in root.iterdir() if path.is_dir() and not is_hidden(path))
 
 
-def read_lines(path: Path) -> list[str]:
-    """Return a list's lines; a name in another encoding than UTF-8 will be reported as missing."""
-    return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+class PictureFiles:
+    """The picture files of a folder, found by the names that people write.
+
+    Attributes:
+        folder: The folder; one that is not there holds nothing.
+        stems: Every stem, in the order of the files' names.
+        others: What lies there and is no picture that can be read; not what systems leave.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """List a folder."""
+        self.folder = folder
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
+        entries = [path for path in found if not is_hidden(path)]
+        files = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES]
+        self.others = [path for path in entries if path.suffix.lower() not in IMAGE_SUFFIXES]
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
+        self._by_stem: dict[str, list[Path]] = defaultdict(list)
+        self._folded: dict[str, list[Path]] = defaultdict(list)
+        for path in files:
+            self._by_name[normal(path.name)].append(path)
+            self._by_stem[normal(path.stem)].append(path)
+            self._folded[fold(path.stem)].append(path)
+        self.stems = list(self._by_stem)
+
+    def find(self, name: str) -> list[Path]:
+        """Return the files that a name may mean; more than one where it cannot be told.
+
+        Args:
+            name: A file's name or stem, perhaps with folders of any system before it, in another
+                form of Unicode, or with capitals where the file has none.
+        """
+        for spelling in spellings(name):
+            exact = self._by_name.get(spelling) or self._by_stem.get(spelling)
+            if exact:
+                return exact
+        for spelling in spellings(name):
+            alike = self._folded.get(fold(spelling), [])
+            if len({path.stem for path in alike}) == 1:
+                return alike
+        return []
+
+    def same_but_for_case(self) -> list[list[Path]]:
+        """Return the files whose stems differ in capitals only."""
+        return [
+            paths
+            for paths in self._folded.values()
+            if len({normal(path.stem) for path in paths}) > 1
+        ]
 
 
-def by_stem(folder: Path, suffixes: Iterable[str] = IMAGE_SUFFIXES) -> dict[str, Path]:
-    """Return the picture files of `folder` by stem, in the order of their names."""
-    if not folder.is_dir():
-        return {}
-    suffixes = tuple(suffixes)
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
-    return {path.stem: path for path in files}
+def pair(images: PictureFiles, masks: PictureFiles, name: str, mask: str | None = None) -> Pair:
+    """Return the frame of a name.
+
+    Args:
+        images: The pictures.
+        masks: The masks.
+        name: The picture's name, or its stem.
+        mask: The mask's name, where it is not the picture's.
+    """
+    files = images.find(name)
+    stem = normal(files[0].stem) if files else name
+    found = masks.find(mask or stem)
+    image = files[0] if files else None
+    rivals = tuple(files if len(files) > 1 else found if len(found) > 1 else ())
+    return Pair(stem, image, found[0] if found else None, rivals)
 
 
 def two_folders(images: Path, masks: Path) -> list[Pair]:
     """Pair the files of two folders that have the same stem; the lone ones come too."""
-    image_files, mask_files = by_stem(images), by_stem(masks)
-    stems = sorted(image_files.keys() | mask_files.keys())
-    return [Pair(stem, image_files.get(stem), mask_files.get(stem)) for stem in stems]
+    image_files, mask_files = PictureFiles(images), PictureFiles(masks)
+    pairs = [pair(image_files, mask_files, stem) for stem in image_files.stems]
+    taken = {found.mask for found in pairs}
+    for stem in mask_files.stems:
+        lone = mask_files.find(stem)
+        if lone[0] not in taken:
+            pairs.append(Pair(stem, None, lone[0]))
+    return sorted(pairs, key=lambda each: each.stem)

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from larq_dense.common.errors import DataError
-from larq_dense.common.images import read_mask
-from larq_dense.tasks import encodings
+from larq_dense.tasks import data_sets
 from larq_dense.tasks.classes import CLASSES_FILE, read_classes
 from larq_dense.tasks.encodings import Encoding
-from larq_dense.tasks.layouts import Pair, by_stem, read_lines
+from larq_dense.tasks.layouts import Pair, PictureFiles, pair
+from larq_dense.tasks.masks import read_values
+from larq_dense.tasks.names import columns, is_hidden, read_lines
 
 # Enough masks to meet a data set's frequent classes, few enough to read in a moment.
 GUESS_FROM = 16
@@ -25,26 +26,45 @@ def matches(root: Path) -> bool:
 
 def lists(root: Path) -> list[str]:
     """Return the names of the split lists."""
-    return sorted(path.stem for path in root.glob("*.txt"))
+    return sorted(path.stem for path in root.glob("*.txt") if not is_hidden(path))
 
 
-def read_list(root: Path, split: str) -> list[str]:
-    """Return the stems of one split in their order.
+def read_list(root: Path, split: str, masks: PictureFiles | None = None) -> list[Pair]:
+    """Return the frames that a list names, in its order.
+
+    A line is a picture's name or path, with or without its ending, or that and its mask's. A line
+    that begins with # and names no picture is a remark.
+
+    Args:
+        root: The folder.
+        split: The list's name; `"all"` is every picture where there is no such list.
+        masks: The masks; none where they do not matter.
 
     Raises:
         DataError: There is no such list.
     """
     path = root / f"{split}.txt"
+    images = PictureFiles(root / "images")
+    masks = masks or PictureFiles(root / "masks")
     if path.is_file():
-        stems = [line.strip() for line in read_lines(path) if line.strip()]
-    elif split == ALL:
-        stems = list(by_stem(root / "images"))
-    else:
-        raise DataError(
-            f"{root} has no split {split!r}; it has {', '.join([*lists(root), ALL])} "
-            f"(a split is a file {split}.txt with one file name, without ending, a line)."
-        )
-    return stems
+        found = (_frame(line, images, masks) for line in read_lines(path) if line)
+        return [frame for frame in found if frame is not None]
+    if split == ALL:
+        return [pair(images, masks, stem) for stem in images.stems]
+    raise DataError(
+        f"{root} has no split {split!r}; it has {', '.join([*lists(root), ALL])} "
+        f"(a split is a file {split}.txt with one picture's name a line)."
+    )
+
+
+def _frame(line: str, images: PictureFiles, masks: PictureFiles) -> Pair | None:
+    if not images.find(line):
+        for image, mask in columns(line):
+            if images.find(image):
+                return pair(images, masks, image, mask)
+        if line.startswith("#"):
+            return None
+    return pair(images, masks, line)
 
 
 def mask_folder(root: Path, encoding: Encoding) -> Path:
@@ -59,38 +79,32 @@ def pairs(root: Path, split: str, encoding: Encoding) -> list[Pair]:
     Where the encoding has a mask folder of its own, it may cover only a part of the pictures,
     and only those frames are returned.
     """
-    images = by_stem(root / "images")
     folder = mask_folder(root, encoding)
-    masks = by_stem(folder)
-    found = [Pair(stem, images.get(stem), masks.get(stem)) for stem in read_list(root, split)]
+    found = read_list(root, split, PictureFiles(folder))
     if folder.name != "masks":
-        found = [pair for pair in found if pair.mask is not None]
+        found = [frame for frame in found if frame.mask is not None]
     return found
 
 
 def own_encoding(root: Path) -> Encoding | None:
     """Return what `classes.yaml` says, or None where there is none."""
-    if not (root / CLASSES_FILE).is_file():
-        return None
-    own = read_classes(root)
-    values = {value: info.name for value, info in enumerate(own.classes)}
-    return Encoding(CLASSES_FILE, values, frozenset({own.ignore_value}))
+    return read_classes(root).encoding if (root / CLASSES_FILE).is_file() else None
 
 
 def hinted(folder: Path) -> list[Encoding]:
     """Return the encodings that a folder's name, or that of a link's target, points to."""
     # Whole words: "hidden" is no IDD, "personal" shows no person.
     words = set(re.findall("[a-z]+", f"{folder.absolute().name} {folder.resolve().name}".lower()))
-    return [e for e in encodings.known().values() if words.intersection(e.hints)]
+    return [each for each in data_sets.encodings().values() if words.intersection(each.hints)]
 
 
 def values_seen(root: Path) -> set[int]:
     """Return the values of a few masks, evenly chosen; unreadable ones are passed over."""
-    paths = list(by_stem(root / "masks").values())
+    files = PictureFiles(root / "masks")
     seen: set[int] = set()
-    for path in paths[:: max(len(paths) // GUESS_FROM, 1)]:
+    for stem in files.stems[:: max(len(files.stems) // GUESS_FROM, 1)]:
         try:
-            seen.update(np.unique(read_mask(path)).tolist())
+            seen.update(np.unique(read_values(files.find(stem)[0])).tolist())
         except DataError:
             continue
     return seen

@@ -1,28 +1,39 @@
 """The tasks by name, and tasks made from one's own classes."""
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
-from larq_dense.common.errors import UnknownNameError
-from larq_dense.tasks import camvid, cityscapes, idd_lite, kitti_road, saliency
+from larq_dense.common.errors import LarqDenseError, UnknownNameError
 from larq_dense.tasks.classes import CLASSES_FILE, ClassInfo, read_classes
-from larq_dense.tasks.layouts import Layout
 from larq_dense.tasks.task import Task
 
-_TASKS: dict[str, Callable[[], Task]] = {
-    "camvid": camvid.eleven_classes,
-    "cityscapes": cityscapes.drivable_area,
-    "cityscapes19": cityscapes.nineteen_classes,
-    "ecssd": saliency.salient_object,
-    "idd_lite": idd_lite.seven_classes,
-    "kitti_road": kitti_road.road,
-}
+_TASKS: dict[str, Callable[[], Task]] = {}
 
 
-def layouts() -> list[Layout]:
-    """Return every published layout that some task reads."""
-    found = [layout for make in _TASKS.values() for layout in make().layouts]
-    return list(dict.fromkeys(found))
+def register_task(name: str) -> Callable[[Callable[[], Task]], Callable[[], Task]]:
+    """Return a decorator that makes a task known by name, to Python and to recipes.
+
+    Example:
+        >>> @register_task("floor")                          # doctest: +SKIP
+        ... def floor() -> Task:
+        ...     classes = ClassInfo("dry", (0, 0, 0)), ClassInfo("wet", (0, 0, 255))
+        ...     return Task("floor", "wet floor", classes)
+
+    Args:
+        name: Its name.
+
+    Raises:
+        LarqDenseError: Another task has that name.
+    """
+
+    def register(make: Callable[[], Task]) -> Callable[[], Task]:
+        if name in _TASKS:
+            raise LarqDenseError(f"there is a task {name!r} already; choose another name.")
+        _TASKS[name] = cache(make)
+        return _TASKS[name]
+
+    return register
 
 
 def names() -> list[str]:

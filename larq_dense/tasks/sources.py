@@ -1,19 +1,35 @@
 """From a folder to its frames: which layout it is in and how its labels are encoded."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError, UnknownNameError
-from larq_dense.tasks import encodings, plain
+from larq_dense.tasks import data_sets, plain
 from larq_dense.tasks.encodings import Encoding
 from larq_dense.tasks.layouts import Layout, Pair
 
-if TYPE_CHECKING:
-    from larq_dense.tasks.task import Task
+
+class ReadsLabels(Protocol):
+    """What finding frames asks of a task."""
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+
+    @property
+    def own_encoding(self) -> Encoding:
+        """Masks whose values are the task's class ids."""
+
+    def reads(self, encoding: Encoding) -> bool:
+        """Whether labels of `encoding` say what the task needs."""
+
+    def lookup(self, encoding: Encoding) -> NDArray[np.int16]:
+        """Return the class id of each mask value."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,15 @@ class DataSource:
     repeat: int = 1
 
 
+def layouts_of(task: ReadsLabels) -> list[Layout]:
+    """Return the published layouts whose labels a task reads."""
+    return [
+        layout
+        for layout in data_sets.layouts()
+        if task.reads(data_sets.get_encoding(layout.encoding))
+    ]
+
+
 def find_layout(root: Path, layouts: Iterable[Layout]) -> Layout | None:
     """Return the published layout in which `root` lies, None for a plain folder.
 
@@ -74,7 +99,7 @@ def find_layout(root: Path, layouts: Iterable[Layout]) -> Layout | None:
     )
 
 
-def find_encoding(task: Task, root: Path, labels: str | None) -> Encoding:
+def find_encoding(task: ReadsLabels, root: Path, labels: str | None) -> Encoding:
     """Tell how a plain folder's labels are encoded.
 
     `classes.yaml` says it; else `labels`; else the folder's name; else the values of the masks.
@@ -86,7 +111,7 @@ def find_encoding(task: Task, root: Path, labels: str | None) -> Encoding:
     if own is not None:
         return _suitable(task, root, [own])
     if labels is not None:
-        known = {task.name: task.own_encoding, **encodings.known()}
+        known = {task.name: task.own_encoding, **data_sets.encodings()}
         if labels not in known:
             raise UnknownNameError("label encoding", labels, known)
         return _suitable(task, root, [known[labels]])
@@ -94,7 +119,7 @@ def find_encoding(task: Task, root: Path, labels: str | None) -> Encoding:
     return _suitable(task, root, by_name) if by_name else _by_content(task, root)
 
 
-def _suitable(task: Task, root: Path, candidates: list[Encoding]) -> Encoding:
+def _suitable(task: ReadsLabels, root: Path, candidates: list[Encoding]) -> Encoding:
     for encoding in candidates:
         if task.reads(encoding):
             return encoding
@@ -105,10 +130,10 @@ def _suitable(task: Task, root: Path, candidates: list[Encoding]) -> Encoding:
     )
 
 
-def _by_content(task: Task, root: Path) -> Encoding:
+def _by_content(task: ReadsLabels, root: Path) -> Encoding:
     seen = plain.values_seen(root)
     own = task.own_encoding
-    others = [encoding for encoding in encodings.known().values() if task.reads(encoding)]
+    others = [encoding for encoding in data_sets.encodings().values() if task.reads(encoding)]
     fitting = [encoding for encoding in (own, *others) if encoding.knows(seen)]
     # Masks that show but one class tell nothing: under the right encoding there are two.
     telling = [encoding for encoding in fitting if len(seen & encoding.values.keys()) > 1]
@@ -129,25 +154,25 @@ def _by_content(task: Task, root: Path) -> Encoding:
 
 
 def find_pairs(
-    task: Task, root: Path, split: str, labels: str | None = None
+    task: ReadsLabels, root: Path, split: str, labels: str | None = None
 ) -> tuple[list[Pair], Encoding]:
     """Return the frames of one split, complete or not, and their label encoding.
 
     Raises:
         DataError: See `Task.samples`.
     """
-    layout = find_layout(root, task.layouts)
+    layout = find_layout(root, layouts_of(task))
     if layout is None:
         encoding = find_encoding(task, root, labels)
         return plain.pairs(root, split, encoding), encoding
     splits = layout.splits(root)
     if split not in splits:
         raise DataError(f"{root} has no split {split!r}; it has {', '.join(splits) or 'none'}.")
-    return layout.pairs(root, split), encodings.get(layout.encoding)
+    return layout.pairs(root, split), data_sets.get_encoding(layout.encoding)
 
 
 def find_samples(
-    task: Task,
+    task: ReadsLabels,
     root: Path,
     split: str,
     *,
@@ -157,20 +182,33 @@ def find_samples(
     """Find the frames of one split; see `Task.samples`."""
     pairs, encoding = find_pairs(task, root, split, labels)
     if within is not None:
-        kept = set(plain.read_list(root, within))
-        pairs = [pair for pair in pairs if pair.stem in kept]
-    samples = []
-    for pair in pairs:
-        if pair.image is None:
-            raise DataError(f"{root} has no image for {pair.stem!r} of its split {split!r}.")
-        if pair.mask is None:
-            raise DataError(
-                f"the image {pair.image} has no mask; add one or take it off the split {split!r}."
-            )
-        samples.append(Sample(pair.stem, pair.image, pair.mask, encoding))
+        kept = {pair.image for pair in plain.read_list(root, within)}
+        pairs = [pair for pair in pairs if pair.image in kept]
+    samples = [_sample(pair, root, split, encoding) for pair in pairs]
     if not samples:
         limit = f" within {within!r}" if within else ""
         raise DataError(
             f"the split {split!r}{limit} of {root} is empty; fill it or choose another."
         )
     return samples
+
+
+def _sample(pair: Pair, root: Path, split: str, encoding: Encoding) -> Sample:
+    if pair.image is None:
+        raise DataError(f"{root} has no image for {pair.stem!r} of its split {split!r}.")
+    if pair.rivals:
+        raise DataError(rivals_sentence(pair))
+    if pair.mask is None:
+        raise DataError(
+            f"the image {pair.image} has no mask; add one or take it off the split {split!r}."
+        )
+    return Sample(pair.stem, pair.image, pair.mask, encoding)
+
+
+def rivals_sentence(pair: Pair) -> str:
+    """Say that one name stands for several files."""
+    names = " and ".join(str(path) for path in pair.rivals)
+    return (
+        f"{names} have one name, so that nobody can tell which one is meant; rename one, or write "
+        "the picture's ending into the list."
+    )

@@ -1,4 +1,4 @@
-"""What a model is for: classes, colours, label encodings, layouts on disk and measures."""
+"""What a model is for: classes, colours, label encodings and measures."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,12 +13,14 @@ from larq_dense.common import labels
 from larq_dense.common.errors import DataError
 from larq_dense.tasks.classes import ClassInfo
 from larq_dense.tasks.encodings import Encoding
-from larq_dense.tasks.layouts import Layout
+from larq_dense.tasks.masks import SMEARED, MaskError, smeared_share
 from larq_dense.tasks.metrics import IGNORE, Metrics, SegmentationMetrics
 from larq_dense.tasks.sources import DataSource, Sample, find_samples
 
 UNKNOWN = -1
 _EXIF_ORIENTATION = 0x0112
+# More wrong values than anybody's forgotten class.
+_SMEARED_VALUES = 8
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,6 @@ class Task:
         class_maps: For a label encoding of other classes, the names that mean one of this
             task's classes; all its other names mean the first class. An encoding that has this
             task's own class names needs no entry.
-        layouts: The published layouts that the task reads.
         metrics: Makes what measures the task from the names of its classes.
         ignore_value: The value that labels carry where nothing is labelled.
     """
@@ -46,7 +47,6 @@ class Task:
     kind: Literal["segmentation", "saliency"] = "segmentation"
     main_metric: str = "miou"
     class_maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
-    layouts: tuple[Layout, ...] = ()
     metrics: Callable[[tuple[str, ...]], Metrics] = SegmentationMetrics
     ignore_value: int = IGNORE
 
@@ -97,9 +97,12 @@ class Task:
 
     def reads(self, encoding: Encoding) -> bool:
         """Whether labels of `encoding` say what this task needs."""
-        return encoding.name in self.class_maps or (
+        return self._meanings(encoding) is not None or (
             set(encoding.values.values()) <= set(self.class_names)
         )
+
+    def _meanings(self, encoding: Encoding) -> Mapping[str, str] | None:
+        return self.class_maps.get(encoding.name, encoding.means.get(self.name))
 
     def lookup(self, encoding: Encoding) -> NDArray[np.int16]:
         """Return the class id of each mask value.
@@ -110,7 +113,7 @@ class Task:
         """
         table = np.full(256, UNKNOWN, np.int16)
         table[list(encoding.ignored)] = self.ignore_value
-        names = self.class_maps.get(encoding.name)
+        names = self._meanings(encoding)
         for value, name in encoding.values.items():
             target = name if names is None else names.get(name, self.class_names[0])
             table[value] = self.class_names.index(target)
@@ -169,19 +172,50 @@ class Task:
         values = sample.encoding.read(sample.mask)
         height, width = image_size(sample.image)
         if values.shape != (height, width):
-            rows, columns = values.shape
-            raise DataError(
-                f"the mask {sample.mask} is {columns} x {rows}, but its image is {width} x "
-                f"{height}; make them the same size."
-            )
+            raise _size_error(sample, values.shape, (height, width))
         mapped = self.lookup(sample.encoding)[values]
         if mapped.min(initial=0) < 0:
-            wrong = int(values[mapped < 0][0])
-            raise DataError(
-                f"the mask {sample.mask} has the label {wrong}, which is out of range for the "
-                f"label encoding {sample.encoding.name}; mend the mask or name its encoding."
-            )
+            raise _range_error(sample, values, mapped < 0)
         return mapped.astype(np.uint8)
+
+
+def _size_error(sample: Sample, mask: tuple[int, ...], image: tuple[int, int]) -> MaskError:
+    rows, columns = mask
+    height, width = image
+    sentence = (
+        f"the mask {sample.mask} is {columns} x {rows}, but its image is {width} x {height}; "
+    )
+    assert sample.mask is not None
+    orientations = orientation(sample.image), orientation(sample.mask)
+    if (columns, rows) == (height, width) and orientations[0] != orientations[1]:
+        return MaskError(
+            "orientation (EXIF) of picture and mask",
+            f"{sentence}only one of them is turned by its EXIF orientation (picture "
+            f"{orientations[0]}, mask {orientations[1]}); turn its pixels and save it without.",
+        )
+    return MaskError(
+        "masks of another size than their picture",
+        f"{sentence}make them the same size, masks by nearest neighbour.",
+    )
+
+
+def _range_error(sample: Sample, values: NDArray[np.uint8], wrong: NDArray[np.bool_]) -> MaskError:
+    different = len(np.unique(values[wrong]))
+    label = (
+        f"the mask {sample.mask} has the label {values[wrong][0]}, which is out of range for the "
+        f"label encoding {sample.encoding.name}"
+    )
+    if different > _SMEARED_VALUES or smeared_share(values) > SMEARED:
+        return MaskError(
+            "smeared masks",
+            f"{label}, and {different} such values in all, as a lossy format or smooth resizing "
+            "leaves them; export the mask anew as PNG, without smoothing, or, if it is black and "
+            "white, name the labels gray.",
+        )
+    return MaskError(
+        "labels out of range",
+        f"{label}; correct the mask, or name its encoding or the class's `value` in classes.yaml.",
+    )
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -198,6 +232,15 @@ def image_size(path: Path) -> tuple[int, int]:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"cannot read the image {path}: {error}; replace or remove it.") from error
     return (width, height) if turned else (height, width)
+
+
+def orientation(path: Path) -> int:
+    """Return a picture's EXIF orientation, 1 to 8; 1 where it has none or is no picture."""
+    try:
+        with Image.open(path) as picture:
+            return _orientation(picture)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return 1
 
 
 def _orientation(picture: Image.Image) -> int:

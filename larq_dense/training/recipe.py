@@ -338,20 +338,24 @@ class Recipe(Section):
         """
         from larq_dense.common.errors import DataError
         from larq_dense.tasks import plain
-        from larq_dense.tasks.layouts import by_stem
+        from larq_dense.tasks.layouts import PictureFiles, pair
         from larq_dense.tasks.sources import Sample
 
         folder = Path(root) / source.folder
-        pictures = by_stem(folder if source.split is None else folder / "images")
-        stems = list(pictures) if source.split is None else plain.read_list(folder, source.split)
-        if not stems:
+        if source.split is None:
+            pictures = PictureFiles(folder)
+            pairs = [pair(pictures, pictures, stem) for stem in pictures.stems]
+        else:
+            pairs = plain.read_list(folder, source.split)
+        if not pairs:
             raise DataError(f"{folder} holds no picture; name a folder of pictures, or a split.")
-        for stem in stems:
-            if stem not in pictures:
+        found = []
+        for each in pairs:
+            if each.image is None:
                 raise DataError(
-                    f"{folder} has no image for {stem!r} of its split {source.split!r}."
+                    f"{folder} has no image for {each.stem!r} of its split {source.split!r}."
                 )
-        found = [Sample(stem, pictures[stem], None, task.own_encoding) for stem in stems]
+            found.append(Sample(each.stem, each.image, None, task.own_encoding))
         return found * source.repeat
 
 

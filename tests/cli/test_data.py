@@ -1,5 +1,6 @@
 """`larq-dense data check` as a person meets it."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -17,9 +18,10 @@ def folder(tmp_path: Path) -> Path:
     root = tmp_path / "camvid"
     for place in ("images", "masks"):
         (root / place).mkdir(parents=True)
+    mask = np.resize([0, 10, 1, 9, 2, 8, 3, 7, 4, 6, 5], (6, 11))
     for stem in "ab":
-        Image.fromarray(np.full((6, 8, 3), 90, np.uint8)).save(root / f"images/{stem}.jpg")
-        Image.fromarray(np.full((6, 8), 3, np.uint8)).save(root / f"masks/{stem}.png")
+        Image.fromarray(np.full((6, 11, 3), 90, np.uint8)).save(root / f"images/{stem}.jpg")
+        Image.fromarray(mask.astype(np.uint8)).save(root / f"masks/{stem}.png")
     (root / "train.txt").write_text("a\n")
     (root / "val.txt").write_text("b\n")
     return root
@@ -35,7 +37,7 @@ def test_sound_folder(folder: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "train 1, val 1" in result.output
     assert "road" in result.output
-    assert "Nothing to mend." in result.output
+    assert "No problems found." in result.output
     assert Image.open(sheet).format == "PNG"
 
 
@@ -46,9 +48,19 @@ def test_json_is_one_document(folder: Path, tmp_path: Path) -> None:
     found = json.loads(result.stdout)
     assert found["usable"] == 2
     assert found["splits"] == {"train": 1, "val": 1}
-    assert {"name": "road", "share": 1.0, "images": 2} in found["classes"]
+    assert {"name": "road", "share": pytest.approx(1 / 11), "images": 2} in found["classes"]
     assert found["sheet"] == str(sheet)
-    assert found["problems"] == []
+    assert found["problems"] == found["warnings"] == []
+
+
+def test_nothing_is_written_unasked(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    before = sorted(folder.rglob("*"))
+    with contextlib.chdir(place):
+        assert run(folder).exit_code == 0
+    assert not list(place.iterdir())
+    assert sorted(folder.rglob("*")) == before
 
 
 def test_problems_are_printed_and_exit_with_1(folder: Path, tmp_path: Path) -> None:
@@ -61,7 +73,7 @@ def test_problems_are_printed_and_exit_with_1(folder: Path, tmp_path: Path) -> N
     assert result.exit_code == 1
     assert "a.jpg: image file is truncated" in result.output
     assert "b.jpg has no mask" in result.output
-    assert "2 to mend." in result.output
+    assert "Found 2 errors." in result.output
     assert not sheet.exists()
     as_json = run(folder, "--sheet", sheet, "--json")
     assert as_json.exit_code == 1
@@ -71,9 +83,10 @@ def test_problems_are_printed_and_exit_with_1(folder: Path, tmp_path: Path) -> N
 def test_many_problems_are_cut_short(folder: Path, tmp_path: Path) -> None:
     (folder / "train.txt").write_text("".join(f"gone{index}\n" for index in range(30)))
     result = run(folder, "--sheet", tmp_path / "sheet.png")
-    assert result.output.count("has no image") == 20
-    assert "… and 10 more" in result.output
-    assert "30 to mend." in result.output
+    assert "Error: names without a picture (30)" in result.output
+    assert result.output.count("has no image") == 10
+    assert "… and 20 more" in result.output
+    assert "Found 30 errors." in result.output
 
 
 @pytest.mark.parametrize(

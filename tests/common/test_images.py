@@ -124,11 +124,10 @@ def test_a_damaged_file_is_a_picture_or_a_sentence(
         content[place] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.getbasetemp() / f"damaged.{form.lower()}"
     path.write_bytes(content)
-    for read in (images.read_image, images.read_mask):
-        try:
-            assert read(path).dtype == np.uint8
-        except DataError as error:
-            assert str(path) in str(error)
+    try:
+        assert images.read_image(path).dtype == np.uint8
+    except DataError as error:
+        assert str(path) in str(error)
 
 
 def test_missing_and_misplaced_files(tmp_path: Path) -> None:
@@ -136,8 +135,6 @@ def test_missing_and_misplaced_files(tmp_path: Path) -> None:
         images.read_image(tmp_path / "nowhere.png")
     with pytest.raises(DataError, match="cannot read the image"):
         images.read_image(tmp_path)
-    with pytest.raises(DataError, match="cannot read the image"):
-        images.read_mask(tmp_path)
 
 
 def test_a_cut_picture_that_is_already_open_is_a_sentence(tmp_path: Path) -> None:
@@ -145,34 +142,6 @@ def test_a_cut_picture_that_is_already_open_is_a_sentence(tmp_path: Path) -> Non
     path.write_bytes(encoded("JPEG")[:1500])
     with pytest.raises(DataError, match="truncated"):
         images.read_image(Image.open(path))
-
-
-@pytest.mark.parametrize("form", ["P", "L", "1", "I;16", "RGB", "RGBA"])
-def test_masks_keep_their_values(tmp_path: Path, form: str) -> None:
-    values = np.array([[0, 1, 2], [7, 254, 255]], np.uint8)
-    if form == "1":
-        values = np.array([[0, 255, 0]], np.uint8)
-    picture = Image.fromarray(values)
-    if form == "P":
-        picture = picture.convert("P")
-        picture.putpalette(noise(256, 3).ravel().tolist())
-    elif form == "I;16":
-        picture = Image.fromarray(values.astype(np.uint16))
-    else:
-        picture = picture.convert(form)
-    picture.save(tmp_path / "m.png")
-    np.testing.assert_array_equal(images.read_mask(tmp_path / "m.png"), values)
-
-
-@pytest.mark.parametrize(
-    "picture",
-    [Image.fromarray(noise(4, 4, 3)), Image.fromarray(np.array([[0, 300]], np.uint16))],
-    ids=["colours", "16 bits"],
-)
-def test_masks_that_hold_no_labels_are_refused(tmp_path: Path, picture: Image.Image) -> None:
-    picture.save(tmp_path / "m.png")
-    with pytest.raises(DataError, match=r"m\.png has mode"):
-        images.read_mask(tmp_path / "m.png")
 
 
 @settings(deadline=None)

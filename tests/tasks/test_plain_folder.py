@@ -14,7 +14,7 @@ from PIL import Image
 from larq_dense import tasks
 from larq_dense.common.errors import DataError, UnknownNameError
 from larq_dense.common.images import read_image
-from larq_dense.tasks import encodings
+from larq_dense.tasks import data_sets
 
 Make = Callable[..., Path]
 
@@ -178,9 +178,9 @@ def test_a_turned_photograph_has_the_size_that_is_seen(plain_folder: Make, suffi
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.sampled_from(sorted(encodings.known())), st.sampled_from(tasks.names()))
+@given(st.sampled_from(sorted(data_sets.encodings())), st.sampled_from(tasks.names()))
 def test_lookup_maps_every_value_to_a_class_or_ignore(encoding: str, name: str) -> None:
-    task, known = tasks.get(name), encodings.get(encoding)
+    task, known = tasks.get(name), data_sets.get_encoding(encoding)
     if not task.reads(known):
         return
     table = task.lookup(known)

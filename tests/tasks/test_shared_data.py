@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from larq_dense import tasks
-from larq_dense.tasks import encodings
-from larq_dense.tasks.dataset import DataSet
+from larq_dense.tasks.data_sets import get_encoding
+from larq_dense.tasks.folder import Folder
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,9 @@ from larq_dense.tasks.dataset import DataSet
         ("idd_lite", "idd_lite", 1403, 204),
         ("camvid", "camvid", 367, 101),
         ("kitti_road", "idd_lite", 1403, 204),
-        ("ecssd", "objects", 2744, 316),
+        ("cityscapes", "cityscapes256", 2975, 499),
+        ("ecssd", "duts", 9986, 556),
+        ("ecssd", "ccp", 903, 100),
         ("ecssd", "people", 203, 29),
         ("ecssd", "horses", 230, 32),
     ],
@@ -35,13 +37,35 @@ def test_folders_are_read(shared_data: Path, name: str, folder: str, train: int,
     assert seen - {255} == set(range(len(task.classes)))
 
 
-def test_salient_like_pictures(shared_data: Path) -> None:
+@pytest.mark.parametrize(
+    ("folder", "split", "within", "count"),
+    [
+        ("objects", "val", None, 316),
+        ("objects", "val", "salient_like", 192),
+        ("ecssd", "test", None, 1000),
+    ],
+)
+def test_salient_objects(
+    shared_data: Path, folder: str, split: str, within: str | None, count: int
+) -> None:
     task = tasks.get("ecssd")
-    both = [
-        len(task.samples(shared_data / "objects", split, within="salient_like"))
-        for split in ("train", "val")
-    ]
-    assert sum(both) == 1961
+    samples = task.samples(shared_data / folder, split, within=within)
+    assert len(samples) == count
+    assert set(np.unique(task.read_label(samples[0]))) == {0, 1}
+
+
+def test_nineteen_classes_of_the_small_cityscapes(shared_data: Path) -> None:
+    task = tasks.get("cityscapes19")
+    samples = task.samples(shared_data / "cityscapes256", "val")
+    seen = {int(v) for s in samples[::25] for v in np.unique(task.read_label(s))}
+    assert len(seen - {255}) >= 15
+    assert seen <= {*range(19), 255}
+
+
+def test_own_classes_of_the_cracks(shared_data: Path) -> None:
+    root = shared_data / "cracks"
+    task = tasks.from_folder(root)
+    assert [len(task.samples(root, split)) for split in ("train", "val", "test")] == [262, 38, 237]
 
 
 def test_kitti_fixture(shared_data: Path) -> None:
@@ -61,7 +85,7 @@ def test_cityscapes_fixture_agrees_with_its_label_ids(shared_data: Path) -> None
         sample.stem,
         sample.image,
         root / f"{sample.stem}_labelIds.png",
-        encodings.get("cityscapes_label_ids"),
+        get_encoding("cityscapes_label_ids"),
     )
     agreeing = task.read_label(sample) == task.read_label(by_ids)
     assert agreeing.mean() > 0.997
@@ -73,6 +97,11 @@ def test_cityscapes_fixture_agrees_with_its_label_ids(shared_data: Path) -> None
         ("idd_lite", "idd_lite"),
         ("camvid", "camvid"),
         ("objects", "objects"),
+        ("duts", "gray"),
+        ("ecssd", "gray"),
+        ("ccp", "people"),
+        ("cityscapes256", "cityscapes_train_ids"),
+        ("cracks", "classes.yaml"),
         ("people", "people"),
         ("horses", "horses"),
         ("kitti_road_tiny", "kitti_ego_lane"),
@@ -80,4 +109,4 @@ def test_cityscapes_fixture_agrees_with_its_label_ids(shared_data: Path) -> None
     ],
 )
 def test_encodings_are_told_without_a_task(shared_data: Path, folder: str, encoding: str) -> None:
-    assert DataSet.open(shared_data / folder).encoding.name == encoding
+    assert Folder.open(shared_data / folder).encoding.name == encoding

@@ -1,22 +1,22 @@
-"""A folder as a whole: its layout, its label encoding and all of its frames."""
+"""A data set's folder as a whole: its layout, its label encoding and all of its frames."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from larq_dense.tasks import plain, registry
+from larq_dense.tasks import data_sets, plain, registry
 from larq_dense.tasks.classes import CLASSES_FILE, ClassInfo
-from larq_dense.tasks.encodings import Encoding, get
+from larq_dense.tasks.encodings import Encoding
 from larq_dense.tasks.layouts import Layout, Pair, two_folders
-from larq_dense.tasks.sources import find_encoding, find_layout
+from larq_dense.tasks.sources import find_encoding, find_layout, layouts_of
 from larq_dense.tasks.task import Task
 
 _NAMELESS = Encoding("unknown", {value: f"label {value}" for value in range(255)})
 
 
 @dataclass(frozen=True)
-class DataSet:
+class Folder:
     """A folder with what its files are.
 
     Attributes:
@@ -32,7 +32,7 @@ class DataSet:
     task: Task
 
     @classmethod
-    def open(cls, root: str | Path, task: Task | None = None, labels: str | None = None) -> DataSet:
+    def open(cls, root: str | Path, task: Task | None = None, labels: str | None = None) -> Folder:
         """Tell what a folder holds.
 
         Args:
@@ -46,13 +46,17 @@ class DataSet:
         root = Path(root)
         if task is None and (root / CLASSES_FILE).is_file():
             task = registry.from_folder(root)
-        layout = find_layout(root, registry.layouts() if task is None else task.layouts)
+        layout = find_layout(root, data_sets.layouts() if task is None else layouts_of(task))
         if layout is not None:
-            encoding = get(layout.encoding)
+            encoding = data_sets.get_encoding(layout.encoding)
         elif task is not None:
             encoding = find_encoding(task, root, labels)
         else:
-            encoding = get(labels) if labels else next(iter(plain.hinted(root)), _NAMELESS)
+            encoding = (
+                data_sets.get_encoding(labels)
+                if labels
+                else next(iter(plain.hinted(root)), _NAMELESS)
+            )
         return cls(root, layout, encoding, task or _task_of(encoding))
 
     @property
@@ -75,14 +79,18 @@ class DataSet:
 
     def frames(self, splits: dict[str, list[Pair]]) -> list[Pair]:
         """Return every frame once, in a list or not."""
-        frames = {pair.stem: pair for pairs in splits.values() for pair in pairs}
+        frames = {_identity(pair): pair for pairs in splits.values() for pair in pairs}
         if self.layout is None:
             folder = plain.mask_folder(self.root, self.encoding)
             for pair in two_folders(self.root / "images", folder):
                 # A folder of further masks covers only a part of the pictures.
                 if pair.mask is not None or folder.name == "masks":
-                    frames[pair.stem] = pair
+                    frames.setdefault(_identity(pair), pair)
         return list(frames.values())
+
+
+def _identity(pair: Pair) -> object:
+    return pair.image or pair.mask or pair.stem
 
 
 def _task_of(encoding: Encoding) -> Task:
