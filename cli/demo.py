@@ -71,10 +71,11 @@ def command(images: tuple[Path, ...], output: Path, repeats: int, as_json: bool)
 
 
 def _try_entry(name: str, images: tuple[Path, ...], output: Path, repeats: int) -> dict[str, Any]:
-    from larq_dense import Predictor, zoo
+    from larq_dense import zoo
     from larq_dense.conversion import convert
     from larq_dense.conversion.baseline import float_tflite
     from larq_dense.publishing.measure import complexity_totals, time_files
+    from larq_dense.runtime import Predictor
 
     model = zoo.load(name)
     predictor = Predictor.from_keras(model)

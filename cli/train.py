@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from larq_dense.cli.options import FOLDER, data_option, json_option
 from larq_dense.cli.output import INTERRUPTED, print_json, print_table
 from larq_dense.common.errors import DataError
+from larq_dense.training.run import Run
 from larq_dense.zoo.opening import load_recipe
 
 if TYPE_CHECKING:
-    from larq_dense.training import Recipe
+    from larq_dense.training import Recipe, Result
 
 
 @click.command()
@@ -94,9 +95,10 @@ def command(
         chosen = chosen.replace(deterministic=True)
 
     from larq_dense.training import Interrupted, train
+    from larq_dense.zoo import find_trained
 
     try:
-        result = train(chosen, data, run_dir, distribute=distribute)
+        result = train(chosen, data, run_dir, distribute=distribute, find=find_trained)
     except Interrupted as stop:
         click.echo(f"Error: {stop}", err=True)
         ctx.exit(INTERRUPTED)
@@ -105,21 +107,22 @@ def command(
 
 def _quantized(trained: str) -> Recipe:
     """Return the recipe that goes on in eight bits from an entry's or a run's weights."""
-    from larq_dense.training.initial import find_trained
+    from larq_dense.zoo import find_trained
 
     if Path(trained).is_file():
         raise DataError(
             f"--quantize goes on from trained weights; name an entry or a run's folder, not the "
             f"file {trained}."
         )
-    entry, _ = find_trained(trained)
-    recipe = entry.recipe()
+    run = find_trained(trained)
+    run.weights()
+    recipe = run.recipe()
     if recipe.quantize:
         raise DataError(f"{trained} is in eight bits already; leave out --quantize.")
     return recipe.quantized(trained)
 
 
-def _print(result: dict[str, Any], as_json: bool) -> None:
+def _print(result: Result, as_json: bool) -> None:
     if as_json:
         print_json(result)
         return
@@ -131,4 +134,4 @@ def _print(result: dict[str, Any], as_json: bool) -> None:
     print_table(
         ("source", "metric", "value"), rows, f"best weights, of epoch {result['best_epoch']}"
     )
-    click.echo(f"weights: {Path(result['run']) / 'best.safetensors'}")
+    click.echo(f"weights: {Run(Path(result['run'])).best}")

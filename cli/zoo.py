@@ -130,9 +130,9 @@ def render(readme: Path | None) -> None:
     for name in zoo.list_entries():
         entry = zoo.find(name)
         if entry.metrics():
-            write_text(entry.folder / "card.md", card_of(entry))
+            write_text(entry.card_file, card_of(entry))
             draw(entry)
-            click.echo(f"wrote {entry.folder / 'card.md'}")
+            click.echo(f"wrote {entry.card_file}")
     if readme is not None:
         render_readme(readme)
         click.echo(f"wrote {readme}")

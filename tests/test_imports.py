@@ -3,34 +3,30 @@
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-# Part → folder in the checkout, and the parts it may import.
+# Part → folder in the checkout, and the parts it may import besides `common`, as CONTRIBUTING.md
+# tells.
 PARTS = {
     "common": ("larq_dense/common", set()),
     "layers": ("larq_dense/layers", set()),
     "runtime": ("larq_dense/runtime", set()),
     "models": ("larq_dense/models", {"layers"}),
     "tasks": ("larq_dense/tasks", set()),
-    # A recipe's `init` or teacher may be an entry, whose weights the zoo finds when the run begins.
-    "training": ("larq_dense/training", {"models", "quantization", "tasks", "zoo"}),
-    "quantization": ("larq_dense/quantization", {"layers"}),
+    "quantization": ("larq_dense/quantization", {"layers", "models"}),
+    "training": ("larq_dense/training", {"models", "tasks", "quantization", "runtime"}),
     "conversion": ("larq_dense/conversion", {"models", "quantization", "runtime"}),
     "evaluation": ("larq_dense/evaluation", {"models", "tasks", "runtime"}),
     "latency": ("larq_dense/latency", {"models", "conversion", "runtime", "native"}),
-    "experiments": (
-        "larq_dense/experiments",
-        {"layers", "models", "tasks", "training", "conversion", "evaluation", "latency", "runtime"}
-        | {"zoo"},
-    ),
-    "publishing": (
-        "larq_dense/publishing",
-        {"models", "tasks", "training", "conversion", "evaluation", "latency", "runtime", "zoo"},
-    ),
-    "zoo": ("zoo", {"training.recipe", "training.settings", "models", "tasks", "runtime"}),
+    "zoo": ("zoo", {"models", "tasks", "training", "runtime"}),
 }
+_ALL = {*PARTS}
+PARTS["publishing"] = ("larq_dense/publishing", _ALL)
+PARTS["experiments"] = ("larq_dense/experiments", _ALL)
+PARTS["cli"] = ("cli", {*PARTS})
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -47,6 +43,30 @@ def imported(tree: ast.AST) -> Iterator[str]:
         for name in names:
             if name.startswith("larq_dense."):
                 yield name.removeprefix("larq_dense.")
+
+
+def statements_at_once(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield what a module imports when it is imported: not in functions, nor for types."""
+    pending: list[ast.AST] = list(tree.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            pending += node.orelse
+        elif not isinstance(node, ast.FunctionDef):
+            pending += ast.iter_child_nodes(node)
+
+
+def packages_at_once(tree: ast.Module) -> set[str]:
+    """Return the packages that importing a module imports."""
+    found = set()
+    for node in statements_at_once(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        else:
+            found.add(node.module or "")
+    return {name.split(".")[0] for name in found}
 
 
 def violations(part: str, source: str) -> list[str]:
@@ -78,7 +98,8 @@ def test_imports_run_downward(part: str, checkout: Path) -> None:
         ("tasks", "def f():\n    import larq_dense.training.loop", ["training.loop"]),
         ("tasks", "from larq_dense import zoo", ["zoo"]),
         ("zoo", "from larq_dense.training.recipe import Recipe", []),
-        ("zoo", "from larq_dense.training import train", ["training.train"]),
+        ("zoo", "from larq_dense.publishing import publish", ["publishing.publish"]),
+        ("training", "def f():\n    from larq_dense import zoo", ["zoo"]),
         ("models", "from larq_dense.layers.gate import Gate\nimport numpy", []),
     ],
 )
@@ -89,6 +110,43 @@ def test_the_checker_sees_what_is_wrong(part: str, source: str, wrong: list[str]
 def test_every_part_is_in_the_table(checkout: Path) -> None:
     folders = {path.parent.name for path in (checkout / "larq_dense").glob("*/__init__.py")}
     assert folders <= PARTS.keys()
+
+
+def test_no_parts_import_each_other(checkout: Path) -> None:
+    graph = {
+        part: {
+            name.partition(".")[0]
+            for path in (checkout / folder).rglob("*.py")
+            for name in imported(ast.parse(path.read_text(encoding="utf-8")))
+        }
+        - {part}
+        for part, (folder, _) in PARTS.items()
+    }
+    list(TopologicalSorter(graph).static_order())
+
+
+def test_no_modules_import_each_other_at_once(checkout: Path) -> None:
+    modules = {}
+    for part, (folder, _) in PARTS.items():
+        for path in (checkout / folder).glob("*.py"):
+            name = f"{part}.{path.stem}".removesuffix(".__init__")
+            modules[name] = ast.parse(path.read_text(encoding="utf-8"))
+    graph = {
+        name: {
+            each if each in modules else each.rpartition(".")[0]
+            for each in imported(ast.Module([*statements_at_once(tree)], []))
+        }
+        - {name}
+        for name, tree in modules.items()
+    }
+    list(TopologicalSorter(graph).static_order())
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("a", "b", "c")])
+def test_a_cycle_fails(names: tuple[str, ...]) -> None:
+    graph = {name: {other} for name, other in zip(names, names[1:] + names[:1], strict=True)}
+    with pytest.raises(CycleError):
+        list(TopologicalSorter(graph).static_order())
 
 
 # What the base install brings.
@@ -106,29 +164,12 @@ BASE_SIDE = (
 )
 
 
-def imported_at_once(tree: ast.Module) -> set[str]:
-    """Return the packages that importing a module imports: not those in functions or for types."""
-    pending: list[ast.AST] = list(tree.body)
-    found = set()
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            pending += node.orelse
-        elif not isinstance(node, ast.FunctionDef):
-            pending += ast.iter_child_nodes(node)
-    return {name.split(".")[0] for name in found}
-
-
 @pytest.mark.parametrize("pattern", BASE_SIDE)
 def test_the_base_side_imports_only_the_base(pattern: str, checkout: Path) -> None:
     files = sorted(checkout.glob(pattern))
     assert files
     for path in files:
-        found = imported_at_once(ast.parse(path.read_text(encoding="utf-8")))
+        found = packages_at_once(ast.parse(path.read_text(encoding="utf-8")))
         assert found <= BASE | sys.stdlib_module_names, path
 
 
@@ -146,4 +187,4 @@ class A:
     def f(self):
         import larq
 """
-    assert imported_at_once(ast.parse(source)) == {"numpy", "yaml", "rich"}
+    assert packages_at_once(ast.parse(source)) == {"numpy", "yaml", "rich"}

@@ -31,7 +31,7 @@ EXTRA += ("tensorflow_model_optimization", "cityscapesscripts", "py_sod_metrics"
 EXTRA += ("yaml", "rich", "matplotlib", "skimage", "safetensors", "filelock")
 
 LIGHT_PARTS = ("common", "runtime", "latency", "zoo", "cli")
-LIGHT_MODULES = ("version", "evaluation", "evaluation.complexity")
+LIGHT_MODULES = ("version", "evaluation", "evaluation.complexity", "training", "training.run")
 
 CLI = "from larq_dense.cli import main; main(prog_name='larq-dense')"
 

@@ -4,8 +4,8 @@ Listing and describing entries needs no TensorFlow; it is imported when one is l
 """
 
 from larq_dense.zoo.description import info
-from larq_dense.zoo.entries import Entry, find
+from larq_dense.zoo.entries import Entry, find, find_trained
 from larq_dense.zoo.entries import names as list_entries
 from larq_dense.zoo.loading import load
 
-__all__ = ["Entry", "find", "info", "list_entries", "load"]
+__all__ = ["Entry", "find", "find_trained", "info", "list_entries", "load"]

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from larq_dense.zoo import entries
-from larq_dense.zoo.provenance import notice
 
 
 def info(name: str | Path) -> dict[str, Any]:
@@ -31,7 +30,7 @@ def info(name: str | Path) -> dict[str, Any]:
         "main_metric": task.main_metric,
         "classes": [{"name": each.name, "color": list(each.color)} for each in task.classes],
         "input": recipe.preprocessing.to_dict(),
-        "notice": notice(entry),
+        "notice": entry.notice,
         "sha256": entry.expected_sha256() if entry.is_published else None,
         "recipe": recipe.to_dict(),
         "metrics": entry.metrics(),

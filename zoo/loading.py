@@ -1,4 +1,4 @@
-"""From an entry's name to a Keras model with its weights."""
+"""From the name of an entry or a run to a Keras model with its weights."""
 
 import colorsys
 import dataclasses
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import LarqDenseError, WeightsError
 from larq_dense.common.images import Preprocessing
+from larq_dense.training.run import Run
 from larq_dense.zoo import entries
 from larq_dense.zoo.entries import Entry
-from larq_dense.zoo.provenance import notice
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -35,14 +35,14 @@ def load(
     num_classes: int | None = None,
     precision: Literal["binary", "float", "int8"] = "binary",
 ) -> "tf.keras.Model":
-    """Return an entry's network, ready to predict, to fine-tune and to convert.
+    """Return the network of an entry or a run, ready to predict, to fine-tune and to convert.
 
     The model carries `spec` (a `larq_dense.runtime.ModelSpec`), `preprocess(image)`, which gives
     float32 `[1, height, width, 3]` for any picture, and `postprocess(logits, size)`, which gives
     the label map, uint8, at `size` = (height, width).
 
     Args:
-        name: An entry's name, or the folder of one that was published elsewhere.
+        name: An entry's name, or the folder of a run or of an entry that was published elsewhere.
         weights: `"pretrained"`, None for random ones, or a weight file of the same network.
         input_shape: `(height, width, 3)`, multiples of 32, or `(None, None, 3)` to train on any
             such size; the entry's own if left out.
@@ -55,37 +55,35 @@ def load(
         >>> labels = model.postprocess(model(model.preprocess(image)), (480, 640))  # doctest: +SKIP
 
     Raises:
-        UnknownNameError: There is no such entry.
+        UnknownNameError: There is no such entry or folder.
         WeightsError: The weights are missing, damaged or another network's.
         LarqDenseError: An argument is out of range.
     """
-    entry = entries.find(name)
+    run = entries.find_trained(str(name))
     if precision == "int8":
-        entry = _int8(entry, weights, num_classes)
-    recipe = entry.recipe()
-    task = entry.task()
+        run = _int8(run, weights, num_classes)
+    recipe, task = run.recipe(), run.task()
     if num_classes is not None and not 2 <= num_classes <= 255:
         raise LarqDenseError(f"num_classes must be 2 to 255, not {num_classes}.")
     if precision not in ("binary", "float", "int8"):
         raise LarqDenseError(f"precision must be 'binary', 'float' or 'int8', not {precision!r}.")
-    if weights == "pretrained" and precision == "float":
+    if weights == "pretrained" and precision == "float" != recipe.precision:
         raise WeightsError(
-            f"the entry {entry.name!r} has no full-precision weights; pass weights=None to start "
-            "from random ones."
+            f"{name} has no full-precision weights; pass weights=None to start from random ones."
         )
     # The published weights are checked before the model, which takes seconds, is built.
-    path = entry.weights() if weights == "pretrained" else weights
-    built = None if recipe.quantize else cast("Precision", precision)
+    path = run.weights() if weights == "pretrained" else weights
+    built: Precision | None = "float" if precision == "float" else None
     model = recipe.build_model(input_shape, built, task)
     if path is not None:
         from larq_dense.models.weights import load_weights
 
         load_weights(model, path)
-    if weights == "pretrained":
+    if weights == "pretrained" and run.notice:
         # A warning, so that a program that set up no logging shows it, too.
-        _LOG.warning("%s: %s", entry.name, notice(entry))
+        _LOG.warning("%s: %s", run.title, run.notice)
     preprocessing = _at_size(recipe.preprocessing, input_shape)
-    spec = entry.spec(preprocessing)
+    spec = run.spec(preprocessing)
     if num_classes is not None:
         outputs = cast("Task", _Outputs(num_classes))
         renewed = recipe.build_model(input_shape, built, outputs)
@@ -94,19 +92,19 @@ def load(
     return _equipped(model, spec)
 
 
-def _int8(entry: Entry, weights: str | Path | None, num_classes: int | None) -> Entry:
+def _int8(run: Run, weights: str | Path | None, num_classes: int | None) -> Run:
     """Return an entry's variant in eight bits."""
     if weights is None or num_classes is not None:
         raise LarqDenseError(
             "the int8 form comes from trained weights; load the binary one, train it, and go on by "
             "`larq-dense train --quantize`."
         )
-    if not entry.int8().is_published:
+    if not isinstance(run, Entry) or not run.int8().is_published:
         raise WeightsError(
-            f"the entry {entry.name!r} has no int8 variant; make one by `larq-dense train "
-            f"{entry.name} --quantize`."
+            f"{run.title} has no int8 variant; make one by `larq-dense train {run.title} "
+            "--quantize`."
         )
-    return entry.int8()
+    return run.int8()
 
 
 @dataclasses.dataclass(frozen=True)

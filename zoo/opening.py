@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from larq_dense.common.errors import DataError
 from larq_dense.common.quiet import import_tensorflow
+from larq_dense.zoo.entries import Entry, find, find_trained
+from larq_dense.zoo.loading import load
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from larq_dense.runtime import ModelSpec, Predictor
     from larq_dense.tasks import Task
     from larq_dense.training.recipe import Recipe
-
-BEST = "best.safetensors"
 
 
 @dataclass(frozen=True)
@@ -69,23 +68,11 @@ def open_keras(model: str) -> "tuple[tf.keras.Model, Task]":
     Raises:
         LarqDenseError: There is no such entry or run, or it is damaged.
     """
-    from larq_dense import zoo
-
-    # A name means the entry, as it does to `zoo.find`, whatever folder is called the same.
-    if model not in zoo.list_entries():
-        run = Path(model)
-        if (run / BEST).is_file():
-            import_tensorflow()
-            return _open_run(run)
-        if run.is_dir() and not (run / "recipe.yaml").is_file():
-            raise DataError(
-                f"{model} is neither an entry's folder nor a run's: it holds no recipe.yaml."
-            )
-        if run.is_dir() and not (run / "weights.sha256").is_file():
-            raise DataError(f"{model} holds no {BEST} yet; train on until its first validation.")
-    task = zoo.find(model).task()
+    run = find_trained(model)
+    # What is wrong is told before TensorFlow, which takes seconds, is imported.
+    run.weights()
     import_tensorflow()
-    return zoo.load(model), task
+    return load(model), run.task()
 
 
 def open_int8(model: str) -> "tf.keras.Model | None":
@@ -94,15 +81,13 @@ def open_int8(model: str) -> "tf.keras.Model | None":
     Raises:
         LarqDenseError: It is damaged.
     """
-    from larq_dense import zoo
-
-    entry = zoo.find(model)
-    if entry.recipe().quantize:
+    run = find_trained(model)
+    if run.recipe().quantize:
         return open_keras(model)[0]
-    if not entry.int8().is_published:
+    if not (isinstance(run, Entry) and run.int8().is_published):
         return None
     import_tensorflow()
-    return zoo.load(model, precision="int8")
+    return load(model, precision="int8")
 
 
 def load_recipe(recipe: str) -> "Recipe":
@@ -115,9 +100,7 @@ def load_recipe(recipe: str) -> "Recipe":
 
     if Path(recipe).suffix in (".yaml", ".yml") or Path(recipe).is_file():
         return Recipe.load(recipe)
-    from larq_dense import zoo
-
-    return zoo.find(recipe).recipe()
+    return find(recipe).recipe()
 
 
 def open_twin(model: str) -> "tf.keras.Model":
@@ -126,9 +109,7 @@ def open_twin(model: str) -> "tf.keras.Model":
     Raises:
         LarqDenseError: There is no such entry or run.
     """
-    from larq_dense import zoo
-
-    entry = zoo.find(model)
+    entry = find(model)
     return entry.recipe().build_model(precision="float", task=entry.task())
 
 
@@ -148,16 +129,3 @@ def task_of(spec: "ModelSpec") -> "Task":
             return task
     classes = [tasks.ClassInfo(each.name, each.color) for each in spec.classes]
     return tasks.from_classes(spec.task, classes)
-
-
-def _open_run(run: Path) -> "tuple[tf.keras.Model, Task]":
-    from larq_dense.models.weights import load_weights
-    from larq_dense.runtime import ModelSpec
-    from larq_dense.training.recipe import Recipe
-
-    recipe = Recipe.load(run / "recipe.yaml")
-    task = recipe.get_task(run)
-    model = recipe.build_model(task=task)
-    load_weights(model, run / BEST)
-    model.spec = ModelSpec.for_task(recipe.name, task, recipe.preprocessing)
-    return model, task

@@ -14,7 +14,16 @@ NEEDS = {
     "larq_dense.layers": ("tensorflow", "tf_keras", "larq"),
     "larq_dense.models": ("tensorflow", "tf_keras", "larq", "safetensors"),
     "larq_dense.tasks": ("pydantic", "yaml"),
-    "larq_dense.training": ("pydantic", "yaml"),
+    "larq_dense.training.recipe": ("pydantic", "yaml"),
+    "larq_dense.training.settings": ("pydantic",),
+    **{
+        f"larq_dense.training.{name}": ("tensorflow", "tf_keras")
+        for name in (
+            *("augmentation", "average", "checkpoint", "data", "distillation", "distribution"),
+            *("exclusive", "initial", "logs", "loop", "losses", "offsets", "recalibration"),
+            *("session", "step", "validation"),
+        )
+    },
     "larq_dense.quantization": ("tensorflow", "tf_keras", "larq"),
     "larq_dense.conversion": ("tensorflow", "larq_compute_engine", "flatbuffers"),
     "larq_dense.experiments.attention_cost": ("tensorflow",),

@@ -14,6 +14,7 @@ from larq_dense.experiments.ablation import judge, spread
 from larq_dense.experiments.study import Study, changed
 from larq_dense.runtime import xnor
 from larq_dense.training import Recipe
+from larq_dense.zoo import find_trained
 
 Runs = dict[str, dict[int, dict[str, Any]]]
 """What `train` returned, with the steps of all stages, by arm and seed."""
@@ -126,8 +127,8 @@ class Ablation:
         from larq_dense.training import train
 
         stages = self.stages(arm, folder / f"{arm}-seed{seed}", seed)
-        found = [train(stage, data, place) for place, stage in stages.items()]
-        return found[-1] | {"steps": sum(each["steps"] for each in found)}
+        found = [train(stage, data, place, find=find_trained) for place, stage in stages.items()]
+        return {**found[-1], "steps": sum(each["steps"] for each in found)}
 
     def _finished(self, folder: Path) -> Iterator[tuple[str, int]]:
         from larq_dense.training.checkpoint import read_progress

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from larq_dense.common.progress import progress
 from larq_dense.common.quiet import import_tensorflow
 from larq_dense.common.sampling import evenly_spaced
+from larq_dense.zoo.entries import Entry
 from larq_dense.zoo.opening import open_twin
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from larq_dense.latency.benchmark import Timing
     from larq_dense.runtime import Predictor
     from larq_dense.tasks import Sample
-    from larq_dense.zoo import Entry
+    from larq_dense.training import Run
 
 _Item = TypeVar("_Item")
 _PARITY_PICTURES = 10
@@ -26,11 +27,11 @@ GOLDEN_PICTURE = "chelsea.png"
 _GOLDEN_GRID = (6, 8)
 
 
-def measure(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any]:
+def measure(run: "Run", data: Path, repeats: int = 50) -> dict[str, Any]:
     """Measure what `publish` has packed, or a full-precision run, as its recipe asks.
 
     Args:
-        entry: Holds a recipe and packed weights, or is a full-precision run.
+        run: An entry with packed weights, or a full-precision run.
         data: Holds the folders of the recipe's sources.
         repeats: Timed runs of each engine.
 
@@ -39,10 +40,9 @@ def measure(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any]:
     """
     from larq_dense.publishing.measure_int8 import measure_int8
 
-    recipe = entry.recipe()
-    if recipe.precision == "float":
-        return measure_twin(entry, data)
-    return (measure_int8 if recipe.quantize else measure_entry)(entry, data, repeats)
+    if not isinstance(run, Entry):
+        return measure_twin(run, data)
+    return (measure_int8 if run.recipe().quantize else measure_entry)(run, data, repeats)
 
 
 def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
     }
 
 
-def measure_twin(run: "Entry", data: Path) -> dict[str, Any]:
+def measure_twin(run: "Run", data: Path) -> dict[str, Any]:
     """Measure a full-precision run: accuracy alone, since all else needs no trained weights.
 
     Args:
@@ -210,23 +210,23 @@ def time_files(input_shape: tuple[int, ...], repeats: int, **files: bytes | None
     return time_interleaved(candidates([1], **files), picture, repeats, watch)
 
 
-def validation_samples(entry: "Entry", data: Path) -> "list[list[Sample]]":
-    """Return the pictures of each of an entry's validation sources."""
-    recipe, task = entry.recipe(), entry.task()
+def validation_samples(run: "Run", data: Path) -> "list[list[Sample]]":
+    """Return the pictures of each of a recipe's validation sources."""
+    recipe, task = run.recipe(), run.task()
     return [recipe.read_samples(task, data, source) for source in recipe.data.validation]
 
 
 def accuracy(
-    entry: "Entry",
+    run: "Run",
     predictor: "Predictor",
     model: str,
     sources: "list[list[Sample]]",
     data: Path,
 ) -> list[dict[str, Any]]:
-    """Measure an entry's metrics on each of its validation sources.
+    """Measure a network's metrics on each of its recipe's validation sources.
 
     Args:
-        entry: The entry.
+        run: The entry or the run.
         predictor: It, opened.
         model: What a user would name to measure the same.
         sources: From `validation_samples`.
@@ -234,9 +234,9 @@ def accuracy(
     """
     from larq_dense.evaluation import evaluate
 
-    task = entry.task()
+    task = run.task()
     rows = []
-    for source, samples in zip(entry.recipe().data.validation, sources, strict=True):
+    for source, samples in zip(run.recipe().data.validation, sources, strict=True):
         command = f"larq-dense evaluate {model} --data {data / source.folder}"
         command += f" --split {source.split}"
         command += f" --within {source.within}" if source.within else ""

@@ -11,6 +11,7 @@ from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import write_bytes, write_json, write_text
 from larq_dense.publishing.card import CURVE, PICTURE, card
 from larq_dense.publishing.twins import stages
+from larq_dense.training.run import Run
 from larq_dense.version import __version__
 from larq_dense.zoo import entries
 from larq_dense.zoo.entries import Entry
@@ -19,7 +20,7 @@ from larq_dense.zoo.provenance import Training, ancestor
 if TYPE_CHECKING:
     from larq_dense.training.recipe import Recipe
 
-Measure = Callable[[Entry], dict[str, Any]]
+Measure = Callable[[Run], dict[str, Any]]
 
 
 def publish(
@@ -46,17 +47,14 @@ def publish(
         LarqDenseError: The run or the name is not what it should be, or the folder cannot be
             written.
     """
-    from larq_dense.training.recipe import Recipe
-
-    run_dir, root = Path(run_dir), Path(root) if root else _own_zoo()
-    target = Entry(name, root / name)
+    run, root = Run(Path(run_dir)), Path(root) if root else _own_zoo()
+    target = Entry(root / name, name)
     if not name.isidentifier():
         raise LarqDenseError(f"an entry's name is letters, digits and underscores, not {name!r}.")
-    if not (run_dir / "best.safetensors").is_file():
-        raise LarqDenseError(f"{run_dir} holds no best.safetensors; finish its training first.")
-    recipe = Recipe.load(run_dir / "recipe.yaml").replace(name=name)
+    run.weights()
+    recipe = run.recipe().replace(name=name)
     if recipe.precision != "binary":
-        return _publish_twin(run_dir, recipe, target, measure)
+        return _publish_twin(run, recipe, target, measure)
     try:
         root.mkdir(parents=True, exist_ok=True)
         staging = tempfile.TemporaryDirectory(prefix=".publish-", dir=root)
@@ -66,16 +64,16 @@ def publish(
         ) from error
     with staging as folder:
         if recipe.quantize:
-            _check_variant(run_dir, recipe, target)
-        staged = _pack(run_dir, recipe, Entry(name, Path(folder) / name))
-        write_json(staged.folder / "metrics.json", _origin(name) | measure(staged))
+            _check_variant(run, recipe, target)
+        staged = _pack(run, recipe, Entry(Path(folder) / name, name))
+        write_json(staged.metrics_file, _origin(name) | measure(staged))
         if recipe.quantize:
             _install(staged, target.int8().folder)
         else:
-            write_text(staged.folder / "card.md", card(staged))
+            write_text(staged.card_file, card(staged))
             _drop_what_was_beside(target, recipe)
             _install(staged, target.folder)
-    write_text(target.folder / "card.md", card(target))
+    write_text(target.card_file, card(target))
     return target
 
 
@@ -93,7 +91,7 @@ def _own_zoo() -> Path:
     return entries.ROOT
 
 
-def _check_variant(run_dir: Path, recipe: "Recipe", target: Entry) -> None:
+def _check_variant(run: Run, recipe: "Recipe", target: Entry) -> None:
     """Refuse a run in eight bits that is not of the entry's network.
 
     Raises:
@@ -101,13 +99,13 @@ def _check_variant(run_dir: Path, recipe: "Recipe", target: Entry) -> None:
     """
     if not target.is_published:
         raise LarqDenseError(
-            f"there is no entry {target.name} whose variant {run_dir} could be; publish its float "
-            "weights first."
+            f"there is no entry {target.name} whose variant {run.folder} could be; publish its "
+            "float weights first."
         )
     shared = ("task", "model", "input", "data.validation")
     if setting := recipe.first_difference(target.recipe(), shared):
         raise LarqDenseError(
-            f"{run_dir} is no variant of the entry {target.name}, for its recipe has another "
+            f"{run.folder} is no variant of the entry {target.name}, for its recipe has another "
             f"{setting}; name the entry that it began with."
         )
 
@@ -121,23 +119,23 @@ def _drop_what_was_beside(target: Entry, recipe: "Recipe") -> None:
             (target.folder / picture).unlink(missing_ok=True)
 
 
-def _publish_twin(run_dir: Path, recipe: "Recipe", target: Entry, measure: Measure) -> Entry:
+def _publish_twin(run: Run, recipe: "Recipe", target: Entry, measure: Measure) -> Entry:
     """Keep the figures of an entry's full-precision twin."""
-    trainings = stages(run_dir, target) if target.is_published else []
+    trainings = stages(run.folder, target) if target.is_published else []
     if not trainings:
         raise LarqDenseError(
-            f"{run_dir} trained a full-precision network, but not the twin of an entry "
+            f"{run.folder} trained a full-precision network, but not the twin of an entry "
             f"{target.name} by the same recipe; train that by `larq-dense train {target.name} "
             "--twin`, from new weights or from the twin of what the entry began with, or use the "
             "run as a teacher."
         )
     twin = target.twin()
     metrics = _origin(target.name) | {"stages": trainings}
-    metrics |= measure(Entry(target.name, run_dir))
-    recipe.save(twin.folder / "recipe.yaml")
-    _keep_log(run_dir, twin)
-    write_json(twin.folder / "metrics.json", metrics)
-    write_text(target.folder / "card.md", card(target))
+    metrics |= measure(run)
+    recipe.save(twin.recipe_file)
+    _keep_log(run, twin)
+    write_json(twin.metrics_file, metrics)
+    write_text(target.card_file, card(target))
     return target
 
 
@@ -146,25 +144,22 @@ def _origin(name: str) -> dict[str, Any]:
     return {"name": name, "version": __version__, "commit": _commit()}
 
 
-def _pack(run_dir: Path, recipe: "Recipe", entry: Entry) -> Entry:
+def _pack(run: Run, recipe: "Recipe", entry: Entry) -> Entry:
     """Write recipe and packed weights of a run."""
     from larq_dense.models.exact import snap
     from larq_dense.models.weights import load_weights, save_weights
 
-    model = recipe.build_model(task=recipe.get_task(run_dir))
-    load_weights(model, run_dir / "best.safetensors")
+    model = recipe.build_model(task=run.task())
+    load_weights(model, run.weights())
     if not recipe.quantize:
         snap(model)
-    recipe.save(entry.folder / "recipe.yaml")
+    recipe.save(entry.recipe_file)
     _keep_ancestors(recipe, entry.folder)
-    own_classes = run_dir / "classes.yaml"
-    if own_classes.exists():
-        write_bytes(entry.folder / own_classes.name, own_classes.read_bytes())
-    _keep_log(run_dir, entry)
-    path = entry.folder / "weights.safetensors"
-    digest = save_weights(model, path)
-    # In the form that `sha256sum --check` reads.
-    write_text(entry.folder / "weights.sha256", f"{digest}  {path.name}\n")
+    if run.classes_file.exists():
+        write_bytes(entry.classes_file, run.classes_file.read_bytes())
+    _keep_log(run, entry)
+    digest = save_weights(model, entry.weights_file)
+    write_text(entry.checksum_file, f"{digest}  {entry.weights_file.name}\n")
     return entry
 
 
@@ -175,13 +170,13 @@ def _keep_ancestors(recipe: "Recipe", folder: Path) -> None:
     for _, source in Training("", None, recipe).beginnings():
         if source in entries.names():
             continue
-        path = Path(source) / "recipe.yaml"
-        if not path.is_file():
+        run = Run(Path(source))
+        if not run.recipe_file.is_file():
             raise LarqDenseError(
-                f"the training began with {source}, and there is no {path} to tell what it has "
-                "seen; publish where that run's folder is."
+                f"the training began with {source}, and there is no {run.recipe_file} to tell what "
+                "it has seen; publish where that run's folder is."
             )
-        kept, before = ancestor(folder, source), Recipe.load(path)
+        kept, before = ancestor(folder, source), run.recipe()
         if kept.exists() and Recipe.load(kept) != before:
             raise LarqDenseError(f"two runs that it began with are called {kept.stem}; rename one.")
         if not kept.exists():
@@ -189,20 +184,18 @@ def _keep_ancestors(recipe: "Recipe", folder: Path) -> None:
             _keep_ancestors(before, folder)
 
 
-def _keep_log(run_dir: Path, entry: Entry) -> None:
-    log = Entry(entry.name, run_dir).log
-    if log.is_file():
-        write_bytes(entry.log, log.read_bytes())
+def _keep_log(run: Run, entry: Entry) -> None:
+    if run.log.is_file():
+        write_bytes(entry.log, run.log.read_bytes())
 
 
 def _install(staged: Entry, folder: Path) -> None:
     """Move an entry's files to their place, the SHA-256, which makes them valid, last."""
     folder.mkdir(exist_ok=True)
-    checksum = folder / "weights.sha256"
-    stale_log = Entry(staged.name, folder).log
-    for stale in (checksum, stale_log, *folder.glob(ancestor(folder, "*").name)):
+    before = Entry(folder, staged.name)
+    for stale in (before.checksum_file, before.log, *folder.glob(ancestor(folder, "*").name)):
         stale.unlink(missing_ok=True)
-    for path in sorted(staged.folder.iterdir(), key=lambda path: path.name == checksum.name):
+    for path in sorted(staged.folder.iterdir(), key=lambda path: path == staged.checksum_file):
         path.replace(folder / path.name)
 
 

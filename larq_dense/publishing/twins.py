@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from larq_dense.training.run import Run
 from larq_dense.zoo.provenance import ancestor, recipe_of
 
 if TYPE_CHECKING:
@@ -25,12 +26,10 @@ def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
     Raises:
         LarqDenseError: A recipe that an earlier training followed is missing.
     """
-    from larq_dense.training.recipe import Recipe
-
     title, original, folder = entry.name, entry.recipe(), entry.folder
     found: list[dict[str, str]] = []
     while True:
-        twin = Recipe.load(run_dir / "recipe.yaml")
+        twin = Run(run_dir).recipe()
         if not twin.is_twin_of(original):
             return []
         found.insert(0, {"recipe": title, "run": str(run_dir)})

@@ -23,8 +23,7 @@ from safetensors.numpy import save
 
 from larq_dense.common.errors import WeightsError
 from larq_dense.common.files import write_bytes
-
-FILE = Path("checkpoint") / "state.safetensors"
+from larq_dense.training.run import Run
 
 
 @dataclass
@@ -79,7 +78,7 @@ def save_state(
         _key(i, name): np.asarray(value, order="C")
         for i, (name, value) in enumerate(zip(names, values, strict=True))
     }
-    write_bytes(run_dir / FILE, save(tensors, {"progress": json.dumps(asdict(progress))}))
+    write_bytes(Run(run_dir).checkpoint, save(tensors, {"progress": json.dumps(asdict(progress))}))
 
 
 def read_progress(run_dir: Path) -> Progress | None:
@@ -88,7 +87,7 @@ def read_progress(run_dir: Path) -> Progress | None:
     Raises:
         WeightsError: The file is damaged.
     """
-    path = run_dir / FILE
+    path = Run(run_dir).checkpoint
     if not path.exists():
         return None
     try:
@@ -104,7 +103,7 @@ def restore_state(run_dir: Path, variables: Sequence[tf.Variable]) -> None:
     Raises:
         WeightsError: The file is damaged or belongs to another model.
     """
-    path = run_dir / FILE
+    path = Run(run_dir).checkpoint
     try:
         with safe_open(str(path), "numpy") as file:
             values = [file.get_tensor(_key(i, v.name)) for i, v in enumerate(variables)]

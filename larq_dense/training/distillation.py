@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from larq_dense.common.errors import RecipeError
 from larq_dense.models.weights import load_weights
-from larq_dense.training.initial import find_trained
 from larq_dense.training.losses import divergence, energy_distance
 from larq_dense.training.pictures import IGNORE, OUTSIDE
+from larq_dense.training.run import FindRun, find_run
 
 if TYPE_CHECKING:
     from larq_dense.tasks import Task
@@ -35,6 +35,7 @@ class Distillation:
         student: tf.keras.Model,
         task: Task,
         normalization: InputSettings,
+        find: FindRun = find_run,
     ) -> None:
         """Build the teacher and load its weights.
 
@@ -43,15 +44,15 @@ class Distillation:
             student: The network that learns.
             task: What it learns.
             normalization: How its batches are normalized.
+            find: Finds the teacher by its name.
 
         Raises:
-            UnknownNameError: There is no such entry or folder.
-            WeightsError: The teacher has no weights, or they are damaged.
+            WeightsError: There is no such teacher, it has no weights, or they are damaged.
             RecipeError: It has other classes.
         """
         self._settings = settings
-        entry, path = find_trained(settings.teacher)
-        recipe, theirs = entry.recipe(), entry.task()
+        run = find(settings.teacher)
+        recipe, theirs = run.recipe(), run.task()
         if (theirs.kind, theirs.class_names) != (task.kind, task.class_names):
             raise RecipeError(
                 f"the teacher {settings.teacher} knows other classes "
@@ -61,7 +62,7 @@ class Distillation:
         if len(task.classes) > OUTSIDE:
             raise RecipeError(f"distillation is for tasks of at most {OUTSIDE} classes.")
         teacher = recipe.build_model((None, None, 3), task=theirs)
-        load_weights(teacher, path)
+        load_weights(teacher, run.weights())
         levels = LEVELS if settings.features else ()
         self.teacher, self._student = _with(levels, teacher), _with(levels, student)
         mean, std = np.array(recipe.input.mean), np.array(recipe.input.std)

@@ -8,9 +8,8 @@ from filelock import FileLock, Timeout
 
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import remove_unfinished
-from larq_dense.training.checkpoint import FILE
+from larq_dense.training.run import Run
 
-_LOCK = ".lock"
 # A process that only looks whether a run is finished holds the lock for a moment.
 _SECONDS = 2.0
 
@@ -27,7 +26,7 @@ def alone_in(run_dir: Path) -> Iterator[None]:
     """
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(run_dir / _LOCK).acquire(timeout=_SECONDS)
+        lock = FileLock(Run(run_dir).lock).acquire(timeout=_SECONDS)
     except Timeout as error:
         raise LarqDenseError(
             f"another process trains in {run_dir}; wait for it, stop it, or name another folder."
@@ -37,5 +36,5 @@ def alone_in(run_dir: Path) -> Iterator[None]:
             f"cannot write in {run_dir}: {error.strerror}; choose another place or make room."
         ) from error
     with lock:
-        remove_unfinished(run_dir / FILE)
+        remove_unfinished(Run(run_dir).checkpoint)
         yield

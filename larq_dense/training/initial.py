@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
@@ -12,28 +11,24 @@ import tensorflow as tf
 
 from larq_dense.common.errors import WeightsError
 from larq_dense.models import weights
-
-if TYPE_CHECKING:
-    from larq_dense.zoo import Entry
-
-BEST = "best.safetensors"
+from larq_dense.training.run import FindRun, find_run
 
 
-def initialize(model: tf.keras.Model, source: str) -> str:
+def initialize(model: tf.keras.Model, source: str, find: FindRun = find_run) -> str:
     """Load the weights whose name and shape match.
 
     Args:
         model: The network.
-        source: A weights file, a zoo entry's name, or the folder of an entry or a run.
+        source: A weights file, or what `find` finds.
+        find: Finds a run by its name.
 
     Returns:
         A sentence that says how many matched.
 
     Raises:
         WeightsError: The file is missing or damaged, or nothing in it matches.
-        UnknownNameError: There is no such entry.
     """
-    path = find_weights(source)
+    path = find_weights(source, find)
     report = weights.load_weights(model, path, strict=False)
     if not report.loaded:
         raise WeightsError(
@@ -44,34 +39,7 @@ def initialize(model: tf.keras.Model, source: str) -> str:
     return f"begins with {len(report.loaded)} of {count} variables from {source}"
 
 
-def find_weights(source: str) -> Path:
+def find_weights(source: str, find: FindRun = find_run) -> Path:
     """Find the weights that a training may begin with; see `initialize`."""
     path = Path(source)
-    return path if path.is_file() else find_trained(source)[1]
-
-
-def find_trained(source: str) -> tuple[Entry, Path]:
-    """Find a trained network: where its recipe is, and its weights.
-
-    Args:
-        source: A zoo entry's name, or the folder of an entry or a run.
-
-    Raises:
-        WeightsError: It has no weights, an entry's are damaged, or there is no such folder.
-        UnknownNameError: There is no such entry.
-    """
-    # The zoo reads recipes, so it stands above this package.
-    from larq_dense import zoo
-
-    if "/" in source and not Path(source).exists():
-        raise WeightsError(
-            f"there is no run {source}; train it first (the card of the entry whose recipe names "
-            "it has the command), or name another."
-        )
-    entry = zoo.find(source)
-    best = entry.folder / BEST
-    if best.is_file():
-        return entry, best
-    if not entry.is_published:
-        raise WeightsError(f"{source} has no weights yet; train on until its first validation.")
-    return entry, entry.weights()
+    return path if path.is_file() else find(source).weights()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
@@ -23,18 +23,37 @@ from larq_dense.models.weights import save_weights
 from larq_dense.training.checkpoint import Progress, read_progress
 from larq_dense.training.distribution import Distribution
 from larq_dense.training.exclusive import alone_in
-from larq_dense.training.initial import BEST, find_trained, find_weights
+from larq_dense.training.initial import find_weights
 from larq_dense.training.logs import CsvLog, ProgressLine, TensorBoardLog
 from larq_dense.training.recipe import Recipe
+from larq_dense.training.run import FindRun, Run, find_run
 from larq_dense.training.session import Session, load_data
-
-RECIPE = "recipe.yaml"
-METRICS = "metrics.json"
-PUBLISHED = "weights.sha256"
-CLASSES = "classes.yaml"
 
 BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 """The instruction sets that compute in it, as Linux spells them."""
+
+
+class Result(TypedDict):
+    """What a training reached; JSON-ready.
+
+    Attributes:
+        run: The run's folder.
+        steps: Steps done.
+        score: Mean of the task's main metric over the validation sources, of the best weights; None
+            before the first validation.
+        best_epoch: Epoch, from 1, after which they were validated; 0 is before training.
+        metrics: Their metrics by validation source.
+        stopped_early: Whether the training ended before its last step.
+        seconds: Time spent on training and validation, over all sessions.
+    """
+
+    run: str
+    steps: int
+    score: float | None
+    best_epoch: int | None
+    metrics: dict[str, dict[str, float]]
+    stopped_early: bool
+    seconds: float
 
 
 class Interrupted(KeyboardInterrupt):
@@ -49,7 +68,8 @@ def train(
     resume: bool = True,
     distribute: str | None = None,
     progress: bool = True,
-) -> dict[str, Any]:
+    find: FindRun = find_run,
+) -> Result:
     """Train a recipe's model, or go on with a run that was stopped.
 
     Args:
@@ -62,10 +82,11 @@ def train(
         distribute: None, `"mirrored"` or `"multiworker"`.
         progress: Print the recipe, a line for each epoch and, on a terminal, a progress line
             to standard error.
+        find: Finds the runs that the recipe names as `init` and as its teacher, by their folders;
+            `larq_dense.zoo.find_trained` finds entries of the zoo, too.
 
     Returns:
-        `run`, `steps`, `score` (mean of the main metric over the validation sources, of the
-        best weights), `best_epoch`, `metrics` (by source), `stopped_early` and `seconds`.
+        What the best weights reach.
 
     Raises:
         LarqDenseError: Data, recipe, checkpoint or folder are not what they should be, another
@@ -74,17 +95,17 @@ def train(
     """
     # Workers must find each other before TensorFlow has run anything.
     distribution = Distribution(distribute, recipe.batch_size)
-    data_root, run_dir = Path(data_root), Path(run_dir)
-    with alone_in(run_dir) if distribution.is_chief else nullcontext():
-        state = _open_run(recipe, run_dir, resume, distribution)
+    data_root, run = Path(data_root), Run(Path(run_dir))
+    with alone_in(run.folder) if distribution.is_chief else nullcontext():
+        state = _open_run(recipe, run, resume, distribution)
         if not state.finished:
             tf.keras.utils.set_random_seed(recipe.seed)
             if recipe.deterministic:
                 tf.config.experimental.enable_op_determinism()
             with _convolving_in_bfloat16(recipe.bfloat16), _within_memory(recipe):
-                _Loop(recipe, data_root, run_dir, distribution, state, progress).go()
+                _Loop(recipe, data_root, run, distribution, state, progress, find).go()
     return {
-        "run": str(run_dir),
+        "run": str(run.folder),
         "steps": state.step,
         "score": state.best,
         "best_epoch": state.best_epoch,
@@ -94,28 +115,27 @@ def train(
     }
 
 
-def _open_run(recipe: Recipe, run_dir: Path, resume: bool, distribution: Distribution) -> Progress:
+def _open_run(recipe: Recipe, run: Run, resume: bool, distribution: Distribution) -> Progress:
     """Make a run's folder, or check that it holds a run of this recipe."""
-    state = read_progress(run_dir)
+    state = read_progress(run.folder)
     if state is None:
         # Without a checkpoint there is nothing to go on from, and all would be overwritten.
-        for kept in (BEST, PUBLISHED):
-            if (run_dir / kept).exists():
-                raise LarqDenseError(
-                    f"{run_dir} holds {kept}, but no checkpoint to go on from; name another "
-                    "folder, or remove that file."
-                )
+        for kept in run.folder.glob("*.safetensors"):
+            raise LarqDenseError(
+                f"{run.folder} holds {kept.name}, but no checkpoint to go on from; name another "
+                "folder, or remove that file."
+            )
         if distribution.is_chief:
-            recipe.save(run_dir / RECIPE)
+            recipe.save(run.recipe_file)
         return Progress()
     if not resume:
-        raise LarqDenseError(f"{run_dir} already holds a run; remove it or name another folder.")
-    new, old = recipe.to_dict(), Recipe.load(run_dir / RECIPE).to_dict()
+        raise LarqDenseError(f"{run.folder} already holds a run; remove it or name another folder.")
+    new, old = recipe.to_dict(), run.recipe().to_dict()
     for key in new:
         if new[key] != old[key]:
             raise RecipeError(
-                f"{run_dir} holds a run of another recipe ({key}: {old[key]} there, {new[key]} "
-                f"now); name another folder, or go on with {run_dir / RECIPE}."
+                f"{run.folder} holds a run of another recipe ({key}: {old[key]} there, {new[key]} "
+                f"now); name another folder, or go on with {run.recipe_file}."
             )
     return state
 
@@ -127,18 +147,19 @@ class _Loop:
         self,
         recipe: Recipe,
         data_root: Path,
-        run_dir: Path,
+        run: Run,
         distribution: Distribution,
         state: Progress,
         shown: bool,
+        find: FindRun,
     ) -> None:
-        self._recipe, self._run_dir, self._state = recipe, run_dir, state
+        self._recipe, self._run, self._state = recipe, run, state
         self._distribution = distribution
         task = recipe.get_task(data_root)
         if recipe.task == "folder" and distribution.is_chief:
             # The run's weights stay usable without the data.
             classes = recipe.classes_file(data_root).read_text(encoding="utf-8")
-            write_text(run_dir / CLASSES, classes)
+            write_text(run.classes_file, classes)
         # Decoding the pictures takes a while; what is missing is told before.
         if recipe.class_offsets and task.main_metric != "miou":
             raise RecipeError(
@@ -146,14 +167,14 @@ class _Loop:
                 f"{task.main_metric}; set it to 0."
             )
         if recipe.distillation:
-            find_trained(recipe.distillation.teacher)
+            find(recipe.distillation.teacher).weights()
         if recipe.init and not state.step:
-            find_weights(recipe.init)
+            find_weights(recipe.init, find)
         data = load_data(recipe, task, data_root)
         if state.positions not in (None, data.positions):
             raise LarqDenseError(
                 f"the training sources hold {data.positions} pictures now, and held "
-                f"{state.positions} when {run_dir} began; restore them, or name another folder."
+                f"{state.positions} when {run.folder} began; restore them, or name another folder."
             )
         state.positions = data.positions
         self._total, self._per_epoch = recipe.total_steps(data.positions)
@@ -165,19 +186,19 @@ class _Loop:
             f"{len(data.training)} training pictures, {self._total} steps of "
             f"{recipe.batch_size} crops, {self._per_epoch} steps an epoch"
         )
-        self._session = Session(recipe, task, data, distribution, self._total)
+        self._session = Session(recipe, task, data, distribution, self._total, find)
         if state.step:
-            self._session.restore(run_dir)
+            self._session.restore(run.folder)
             self._line.print(f"goes on after step {state.step}")
         else:
             self._begin(data_root)
         self._metric = task.main_metric
         columns = ["epoch", "step", "loss", "learning_rate", "images_per_second", "seconds"]
         columns += [f"{self._metric} {title}" for title in data.validation] + ["score"]
-        self._csv = CsvLog(run_dir / "log.csv", columns, state.step)
+        self._csv = CsvLog(run.log, columns, state.step)
         self._tensorboard: TensorBoardLog | None = None
         if distribution.is_chief:
-            self._tensorboard = TensorBoardLog(run_dir / "tensorboard")
+            self._tensorboard = TensorBoardLog(run.tensorboard)
         self._stop = threading.Event()
         self._began, self._seconds_before = time.perf_counter(), state.seconds
 
@@ -193,12 +214,12 @@ class _Loop:
         """Train to the end."""
         if self._distribution.agree(self._state.step) != self._state.step:
             raise LarqDenseError(
-                f"the workers do not see the same {self._run_dir}; give them a shared folder."
+                f"the workers do not see the same {self._run.folder}; give them a shared folder."
             )
         with _on_interrupt(self._stop), self._line, closing(self._session):
             if self._state.step == 0:
                 # Best weights never lie in a folder without a checkpoint.
-                self._session.save(self._run_dir, self._state)
+                self._session.save(self._run.folder, self._state)
             if self._recipe.quantize and self._state.best is None:
                 # Rounding alone may cost so little that training only makes it worse.
                 score = self._validate(0)["score"]
@@ -226,7 +247,7 @@ class _Loop:
         state.seconds = self._seconds()
         state.finished = state.finished or end == self._total
         self._log(row | {"seconds": round(state.seconds, 1)})
-        self._session.save(self._run_dir, state)
+        self._session.save(self._run.folder, state)
         if self._stop.is_set() and not state.finished:
             raise self._interrupted()
 
@@ -247,7 +268,7 @@ class _Loop:
             due = now - saved >= 60 * self._recipe.checkpoint_minutes
             if alone and (due or self._stop.is_set()):
                 state.seconds = self._seconds()
-                self._session.save(self._run_dir, state)
+                self._session.save(self._run.folder, state)
                 saved = time.perf_counter()
             if self._stop.is_set():
                 raise self._interrupted()
@@ -277,9 +298,9 @@ class _Loop:
             state.best, state.best_epoch, state.best_results = score, epoch, results
             state.waited = 0
             if self._distribution.is_chief:
-                save_weights(model, self._run_dir / BEST, unpacked=True)
+                save_weights(model, self._run.best, unpacked=True)
                 report = {"epoch": epoch, "step": state.step, "score": score, "sources": results}
-                write_json(self._run_dir / METRICS, report)
+                write_json(self._run.metrics_file, report)
         else:
             state.waited += 1
             if self._recipe.early_stop and state.waited >= self._recipe.early_stop:
@@ -303,11 +324,11 @@ class _Loop:
             self._line.print(f"stops early: no better for {self._state.waited} validations")
 
     def _interrupted(self) -> Interrupted:
-        saved = read_progress(self._run_dir)
+        saved = read_progress(self._run.folder)
         step = saved.step if saved else 0
         return Interrupted(
-            f"stopped; {self._run_dir} is saved up to step {step} of {self._total}, and the same "
-            "command goes on from there."
+            f"stopped; {self._run.folder} is saved up to step {step} of {self._total}, and the "
+            "same command goes on from there."
         )
 
 

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from larq_dense.common.errors import RecipeError, within_sentence
 from larq_dense.common.files import read_yaml, write_text
 from larq_dense.common.images import Preprocessing
+from larq_dense.training.run import CLASSES, Run
 from larq_dense.training.settings import (
     AugmentationSettings,
     DataSettings,
@@ -249,10 +250,10 @@ class Recipe(Section):
             root: A run's or an entry's folder, which has its own, or the data root, where the
                 first training source has them.
         """
-        name, root = "classes.yaml", Path(root)
-        if (root / "recipe.yaml").is_file() and (root / name).is_file():
-            return root / name
-        return root / self.data.train[0].folder / name
+        run = Run(Path(root))
+        if run.recipe_file.is_file() and run.classes_file.is_file():
+            return run.classes_file
+        return run.folder / self.data.train[0].folder / CLASSES
 
     def build_model(
         self,

@@ -34,6 +34,7 @@ from larq_dense.training.pictures import (
     load_validation,
 )
 from larq_dense.training.recalibration import Recalibration
+from larq_dense.training.run import FindRun, find_run
 from larq_dense.training.step import make_optimizers, make_train_step
 from larq_dense.training.validation import Validator
 
@@ -99,7 +100,13 @@ class Session:
     """
 
     def __init__(
-        self, recipe: Recipe, task: Task, data: Data, distribution: Distribution, total_steps: int
+        self,
+        recipe: Recipe,
+        task: Task,
+        data: Data,
+        distribution: Distribution,
+        total_steps: int,
+        find: FindRun = find_run,
     ) -> None:
         """Build the model with new weights, and what trains and measures it.
 
@@ -109,9 +116,10 @@ class Session:
             data: Its pictures.
             distribution: The replicas.
             total_steps: Steps of the whole run.
+            find: Finds teachers and runs to begin with.
         """
         self._recipe, self._data, self._distribution = recipe, data, distribution
-        self._task = task
+        self._task, self._find = task, find
         self._total_steps = total_steps
         with distribution.strategy.scope():
             self.model = recipe.build_model(SHAPE, task=task, imagenet=True)
@@ -146,7 +154,7 @@ class Session:
         if settings is None:
             return None
         with self._distribution.strategy.scope():
-            return Distillation(settings, self.model, task, self._recipe.input)
+            return Distillation(settings, self.model, task, self._recipe.input, self._find)
 
     def _make_recalibration(self) -> Recalibration | None:
         count = self._recipe.recalibrate
@@ -176,9 +184,9 @@ class Session:
     def initialize(self, source: str) -> str:
         """Load what matches from other weights; returns a sentence about it."""
         if not self._recipe.quantize:
-            return initialize(self.model, source)
+            return initialize(self.model, source, self._find)
         real = self._recipe.replace(quantize=False).build_model(SHAPE, task=self._task)
-        sentence = initialize(real, source)
+        sentence = initialize(real, source, self._find)
         pictures = self._data.training
         chosen = pictures[:: math.ceil(len(pictures) / CALIBRATION_PICTURES)]
         calibration = (self._recipe.preprocessing(each.pixels) for each in chosen)

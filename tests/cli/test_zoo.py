@@ -158,4 +158,4 @@ def test_publish_without_data_is_one_sentence(tiny_run: Path, root: Path, tmp_pa
 def test_publish_an_unfinished_run_is_one_sentence(root: Path, tmp_path: Path) -> None:
     result = zoo("publish", tmp_path, "tiny", "--data", tmp_path)
     assert result.exit_code == 1
-    assert "holds no best.safetensors" in result.stderr
+    assert "has no weights yet" in result.stderr

@@ -93,7 +93,7 @@ def test_names_are_plain(tiny: Entry, tiny_run: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("missing", "message"),
-    [("best.safetensors", "holds no best.safetensors"), ("recipe.yaml", "cannot read the recipe")],
+    [("best.safetensors", "has no weights yet"), ("recipe.yaml", "cannot read the recipe")],
 )
 def test_an_incomplete_run_is_named(
     tiny: Entry, tiny_run: Path, tmp_path: Path, missing: str, message: str
@@ -195,7 +195,7 @@ def test_what_begins_with_an_entry_has_seen_what_that_has(
     last = ancestry(tiny_run, tmp_path, monkeypatch)
     publish(last, "tiny", lambda entry: figures(tiny))
     shutil.rmtree("runs")
-    other = Entry("other", tmp_path / "elsewhere")
+    other = Entry(tmp_path / "elsewhere", "other")
     tiny.recipe().quantized("tiny").save(other.folder / "recipe.yaml")
     assert "Weizmann horses and ImageNet; they never saw ECSSD" in notice(other)
     # How to repeat the trainings before stands on the entry's own card.

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from larq_dense.common.errors import LarqDenseError, WeightsError
+from larq_dense.training import Run
 from larq_dense.training.checkpoint import (
-    FILE,
     Progress,
     read_progress,
     restore_state,
@@ -42,7 +42,7 @@ def test_round_trip(tmp_path: Path) -> None:
     restore_state(tmp_path, targets)
     for target, source in zip(targets, variables(), strict=True):
         assert target.numpy().tobytes() == source.numpy().tobytes()
-    assert [path.name for path in (tmp_path / FILE).parent.iterdir()] == [FILE.name]
+    assert [*Run(tmp_path).checkpoint.parent.iterdir()] == [Run(tmp_path).checkpoint]
 
 
 def test_none_yet(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_none_yet(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [0, 5, 60, -1])
 def test_a_cut_file(tmp_path: Path, keep: int) -> None:
     save(tmp_path, Progress(step=1))
-    path = tmp_path / FILE
+    path = Run(tmp_path).checkpoint
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(WeightsError, match="damaged"):
         read_progress(tmp_path)
@@ -88,4 +88,4 @@ def test_a_full_disk_leaves_the_old_state(tmp_path: Path, monkeypatch: pytest.Mo
         save(tmp_path, Progress(step=2))
     found = read_progress(tmp_path)
     assert found is not None and found.step == 1
-    assert [path.name for path in (tmp_path / FILE).parent.iterdir()] == [FILE.name]
+    assert [*Run(tmp_path).checkpoint.parent.iterdir()] == [Run(tmp_path).checkpoint]

@@ -19,6 +19,7 @@ from larq_dense.training.pictures import IGNORE, OUTSIDE
 from larq_dense.training.session import load_data
 from larq_dense.training.settings import DistillationSettings, LossSettings, OptimizerSettings
 from larq_dense.training.step import make_optimizers, make_train_step
+from larq_dense.zoo import find_trained
 
 # isort: split
 import tensorflow as tf
@@ -165,7 +166,8 @@ def test_teachers_that_will_not_do(
 
     def learn(teacher: str, task: Any) -> None:
         student = tiny_model(None, (None, None, 3), task=task)
-        Distillation(DistillationSettings(teacher=teacher), student, task, recipe.input)
+        settings = DistillationSettings(teacher=teacher)
+        Distillation(settings, student, task, recipe.input, find_trained)
 
     with pytest.raises(RecipeError, match=r"other classes \(red, green, blue\) than its student"):
         learn(str(teacher), other)

@@ -23,6 +23,7 @@ from larq_dense.training.checkpoint import read_progress
 from larq_dense.training.distribution import Distribution, place
 from larq_dense.training.session import load_data
 from larq_dense.training.validation import Validator
+from larq_dense.zoo import find_trained
 
 Make = Callable[..., Recipe]
 pytestmark = pytest.mark.usefixtures("tiny_model")
@@ -258,7 +259,9 @@ def test_pictures_are_let_go_of(
 
 def test_init_that_does_not_fit(make_recipe: Make, data_root: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="zoo entry"):
-        train(make_recipe(init="camwid"), data_root, tmp_path / "a", progress=False)
+        train(
+            make_recipe(init="camwid"), data_root, tmp_path / "a", progress=False, find=find_trained
+        )
     for missing in ({"init": "runs/gone"}, {"distillation": {"teacher": "runs/gone"}}):
         with pytest.raises(WeightsError, match="there is no run runs/gone; train it first"):
             train(make_recipe(**missing), data_root, tmp_path / "c", progress=False)

@@ -12,8 +12,7 @@ from larq_dense.common.errors import RecipeError
 from larq_dense.conversion import convert
 from larq_dense.runtime.tflite_file import TfliteFile
 from larq_dense.training import Interrupted, Recipe, train
-from larq_dense.training.checkpoint import FILE
-from larq_dense.training.initial import BEST
+from larq_dense.training.run import BEST
 from larq_dense.zoo.opening import open_keras
 
 Make = Callable[..., Recipe]
@@ -52,7 +51,7 @@ def test_a_run_in_eight_bits_resumes_and_converts(
         with pytest.raises(Interrupted):
             train(recipe, data_root, tmp_path / "cut", progress=False)
     assert train(recipe, data_root, tmp_path / "cut", progress=False)["score"] == result["score"]
-    for file in (BEST, FILE):
+    for file in (BEST, "checkpoint/state.safetensors"):
         whole, cut = (load_file(tmp_path / run / file) for run in ("whole", "cut"))
         for name, value in whole.items():
             np.testing.assert_array_equal(value, cut[name])

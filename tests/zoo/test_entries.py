@@ -1,9 +1,5 @@
-"""Finding entries, and getting at their weights: local, fetched, damaged."""
+"""Finding entries, and getting at their weights."""
 
-import hashlib
-import http.server
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,41 +7,6 @@ import pytest
 from larq_dense import zoo
 from larq_dense.common.errors import LarqDenseError, UnknownNameError, WeightsError
 from larq_dense.zoo import Entry
-
-
-def detach(entry: Entry, url: str) -> bytes:
-    """Replace the entry's weights by their address; return them."""
-    path = entry.folder / "weights.safetensors"
-    content = path.read_bytes()
-    path.unlink()
-    (entry.folder / "weights.url").write_text(url + "\n")
-    return content
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[str, Path, list[str]]]:
-    """Yield a loopback server's address, the folder it serves, and the paths asked for."""
-    folder, asked = tmp_path / "served", []
-    folder.mkdir()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args: object) -> None:
-            super().__init__(*args, directory=str(folder))  # type: ignore[arg-type]
-
-        def log_message(self, *args: object) -> None:
-            asked.append(self.path)
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}", folder, asked
-        running.shutdown()
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder for fetched weights, empty."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "larq_dense"
 
 
 def test_names_match_patterns(tiny: Entry) -> None:
@@ -66,7 +27,7 @@ def test_unknown_name_offers_the_nearest(tiny: Entry, name: str, near: str) -> N
 
 
 def test_a_folder_is_an_entry_too(published: Path) -> None:
-    assert zoo.find(published / "tiny") == Entry("tiny", published / "tiny")
+    assert zoo.find(published / "tiny") == Entry(published / "tiny", "tiny")
 
 
 def test_weights_are_verified(tiny: Entry) -> None:
@@ -107,71 +68,3 @@ def test_an_unpublished_entry_is_described_without_figures(tiny: Entry) -> None:
     assert described["metrics"] == {}
     with pytest.raises(LarqDenseError, match="has no card"):
         tiny.card()
-
-
-def test_fetches_once_and_keeps(
-    tiny: Entry, server: tuple[str, Path, list[str]], cache: Path
-) -> None:
-    url, folder, asked = server
-    content = detach(tiny, f"{url}/tiny.safetensors")
-    (folder / "tiny.safetensors").write_bytes(content)
-    first = tiny.weights()
-    assert first.read_bytes() == content
-    assert first.is_relative_to(cache)
-    assert tiny.weights() == first
-    assert len(asked) == 1
-
-
-def test_a_damaged_cache_is_fetched_again(
-    tiny: Entry, server: tuple[str, Path, list[str]], cache: Path
-) -> None:
-    url, folder, _ = server
-    content = detach(tiny, f"{url}/tiny.safetensors")
-    (folder / "tiny.safetensors").write_bytes(content)
-    tiny.weights().write_bytes(content[:100])
-    assert tiny.weights().read_bytes() == content
-
-
-def test_a_wrong_download_is_refused_and_not_kept(
-    tiny: Entry, server: tuple[str, Path, list[str]], cache: Path
-) -> None:
-    url, folder, _ = server
-    content = detach(tiny, f"{url}/tiny.safetensors")
-    (folder / "tiny.safetensors").write_bytes(content[:-1])
-    wrong = hashlib.sha256(content[:-1]).hexdigest()[:12]
-    with pytest.raises(WeightsError, match=f"its SHA-256 is {wrong}"):
-        tiny.weights()
-    assert not cache.exists()
-
-
-def test_a_failed_download_is_one_sentence(
-    tiny: Entry, server: tuple[str, Path, list[str]], cache: Path
-) -> None:
-    detach(tiny, f"{server[0]}/nothing")
-    with pytest.raises(WeightsError, match=r"cannot fetch the weights from http.*; try later\.$"):
-        tiny.weights()
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "not a url", "file:///no/such/file"])
-def test_an_unreachable_address_is_one_sentence(tiny: Entry, cache: Path, url: str) -> None:
-    detach(tiny, url)
-    with pytest.raises(WeightsError, match="cannot fetch the weights from"):
-        tiny.weights()
-
-
-def test_a_cut_off_download_is_one_sentence(tiny: Entry, cache: Path) -> None:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", "1000")
-            self.end_headers()
-            self.wfile.write(b"short")
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.handle_request, daemon=True).start()
-        detach(tiny, f"http://127.0.0.1:{running.server_port}/x")
-        with pytest.raises(WeightsError, match="cannot fetch the weights"):
-            tiny.weights()
