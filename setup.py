@@ -43,10 +43,10 @@ def target_platform(platform: str) -> str:
     """Return the wheel's platform: that of a cross compiler where `$CXX` names one."""
     native = load_native()
     compiler = native.find_compiler() if native else None
-    machine = native.target_machine(compiler) if compiler else ""
-    # A platform that `--plat-name` asks for, such as manylinux_2_34_aarch64, stays.
-    known = platform.startswith("linux_") and machine in native.KERNEL_FLAGS
-    return f"linux_{machine}" if known else platform
+    target = native.find_target(compiler) if compiler else None
+    # A platform that `--plat-name` asks for, such as manylinux_2_17_aarch64, stays.
+    known = target and target.system == "linux" and target.machine in native.KERNEL_FLAGS
+    return f"linux_{target.machine}" if known and platform.startswith("linux_") else platform
 
 
 class BuildPy(build_py):
@@ -63,7 +63,7 @@ class BdistWheel(bdist_wheel):
     def run(self) -> None:
         self.run_command("build")
         built = Path(self.get_finalized_command("build").build_lib) / RUNTIME
-        has_library = any(built.glob("*.so"))
+        has_library = any(built.glob("liblarq_dense_*"))
         self.root_is_pure = not has_library
         self.distribution.has_ext_modules = lambda: has_library
         super().run()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 
 # isort: split
 import tensorflow as tf

@@ -4,6 +4,9 @@ Used by `setup.py` for wheels and editable installs, by the tests and by CI. Nee
 standard library:
 
     python native/build.py larq_dense/runtime
+
+`$CXX` may name a cross compiler: what it builds for is asked of the compiler itself. `$LDFLAGS`
+holds more flags for the link. `tools/wheels.py` uses both.
 """
 
 from __future__ import annotations
@@ -16,9 +19,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-LIBRARY = "liblarq_dense_xnor.so"
 SOURCES = Path(__file__).resolve().parent / "src"
 
 # The code throws nothing and uses no C++ library, so that libc is all that the result needs.
@@ -52,6 +55,17 @@ KERNEL_FLAGS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 _ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
 
+# What a compiler's target or `sys.platform` calls a system → its name here.
+_SYSTEMS = {
+    "linux": "linux",
+    "macos": "darwin",
+    "darwin": "darwin",
+    "windows": "windows",
+    "mingw": "windows",
+    "win32": "windows",
+}
+_ENDINGS = {"darwin": "dylib", "windows": "dll"}
+
 
 class BuildError(Exception):
     """The compiler refused the sources; the message holds what it printed."""
@@ -66,12 +80,32 @@ def find_compiler() -> list[str] | None:
     return None
 
 
-def target_machine(compiler: Sequence[str]) -> str:
-    """Return the processor that the compiler builds for, such as `x86_64`."""
+@dataclass(frozen=True)
+class Target:
+    """What a compiler builds for.
+
+    Attributes:
+        machine: The processor, such as `x86_64` or `aarch64`.
+        system: `linux`, `darwin` or `windows`; another Unix counts as `linux`.
+    """
+
+    machine: str
+    system: str
+
+    @property
+    def library(self) -> str:
+        """The shared library's file name."""
+        return f"liblarq_dense_xnor.{_ENDINGS.get(self.system, 'so')}"
+
+
+def find_target(compiler: Sequence[str]) -> Target:
+    """Return what a compiler builds for, from the triple that it reports."""
     command = [*compiler, "-dumpmachine"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    machine = result.stdout.strip().split("-")[0] or platform.machine()
-    return _ALIASES.get(machine.lower(), machine.lower())
+    triple = result.stdout.strip().lower() or f"{platform.machine()}-{sys.platform}".lower()
+    machine, _, rest = triple.partition("-")
+    system = next((name for word, name in _SYSTEMS.items() if word in rest), "linux")
+    return Target(_ALIASES.get(machine, machine), system)
 
 
 def sources(machine: str) -> dict[Path, tuple[str, ...]]:
@@ -101,7 +135,7 @@ def compile_objects(
         BuildError: The compiler failed.
     """
     objects = []
-    for path, flags in sources(target_machine(compiler)).items():
+    for path, flags in sources(find_target(compiler).machine).items():
         target = folder / f"{path.stem}.o"
         _run([*compiler, *FLAGS, *flags, *extra_flags, "-c", str(path), "-o", str(target)])
         objects.append(target)
@@ -114,6 +148,14 @@ def _run(command: Sequence[str]) -> None:
         raise BuildError(f"{shlex.join(command)}\n{result.stdout}{result.stderr}")
 
 
+def _link_flags(target: Target) -> list[str]:
+    flags = ["-pthread", *shlex.split(os.environ.get("LDFLAGS", ""))]
+    if target.system == "linux":
+        # Nothing of the C++ library is used; the flags keep it out of the result's needs.
+        return ["-static-libgcc", "-Wl,--as-needed", *flags]
+    return flags
+
+
 def build(
     output_dir: str | os.PathLike[str],
     compiler: Sequence[str] | None = None,
@@ -122,7 +164,7 @@ def build(
     """Build the shared library.
 
     Args:
-        output_dir: The folder that receives `liblarq_dense_xnor.so`.
+        output_dir: The folder that receives the library, `liblarq_dense_xnor.so` on Linux.
         compiler: The compiler's command; found on the machine where it is not given.
         extra_flags: More flags for compiling and linking.
 
@@ -130,9 +172,6 @@ def build(
         The library, or `None` where the machine has no compiler or one that fails; a sentence on
         the standard error stream says so.
     """
-    if sys.platform == "win32":
-        print("larq_dense: the XNOR runtime is not built on Windows.", file=sys.stderr)
-        return None
     compiler = list(compiler) if compiler else find_compiler()
     if compiler is None:
         print(
@@ -144,20 +183,14 @@ def build(
         return None
     output = Path(output_dir)
     output.mkdir(parents=True, exist_ok=True)
-    library = output / LIBRARY
+    target = find_target(compiler)
+    library = output / target.library
     try:
         with tempfile.TemporaryDirectory() as scratch:
             objects = compile_objects(compiler, Path(scratch), extra_flags)
-            linked = Path(scratch) / LIBRARY
+            linked = Path(scratch) / target.library
             command = [*compiler, "-shared", *extra_flags, *map(str, objects), "-o", str(linked)]
-            # Nothing of the C++ library is used; the flag keeps it out of the result's needs.
-            _run(
-                [
-                    *command,
-                    *(["-static-libgcc", "-Wl,--as-needed"] if sys.platform == "linux" else []),
-                    "-pthread",
-                ]
-            )
+            _run([*command, *_link_flags(target)])
             # Replaced, not written over: a process may have the old one loaded.
             fresh = library.with_suffix(".new")
             shutil.copyfile(linked, fresh)

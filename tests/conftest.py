@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-import larq_dense  # noqa: F401  (selects Keras 2 before any test imports TensorFlow)
+import larq_dense.common.keras2  # noqa: F401  (before any test imports TensorFlow)
 
 if TYPE_CHECKING:
     from larq_dense.zoo import Entry

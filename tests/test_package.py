@@ -11,6 +11,12 @@ import pytest
 import larq_dense
 from larq_dense import zoo
 
+# Up to 2.15, TensorFlow knows no Keras but Keras 2.
+needs_keras_3 = pytest.mark.skipif(
+    tuple(map(int, version("tensorflow").split(".")[:2])) < (2, 16),
+    reason="this TensorFlow knows no Keras 3",
+)
+
 HEAVY = ("tensorflow", "larq", "larq_zoo", "keras_cv", "matplotlib", "skimage", "scipy")
 
 
@@ -82,28 +88,66 @@ def test_unknown_attribute_is_an_attribute_error() -> None:
         larq_dense.no_such_part  # noqa: B018
 
 
-@pytest.mark.parametrize("legacy", ["0", "false"])
-def test_keras_3_gets_one_sentence(legacy: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "import larq_dense"],
+def run_afresh(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a Python for which nobody has chosen a Keras yet."""
+    untouched = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
+    return subprocess.run(
+        [sys.executable, "-c", program],
         capture_output=True,
         text=True,
-        env={**os.environ, "TF_USE_LEGACY_KERAS": legacy},
+        env={**untouched, **environment},
     )
+
+
+def test_the_import_leaves_the_environment_alone() -> None:
+    program = """
+import os
+before = dict(os.environ)
+import larq_dense
+from larq_dense import Predictor, tasks, training, zoo
+zoo.list_entries()
+assert os.environ == before
+"""
+    done = run_afresh(program)
+    assert done.returncode == 0, done.stderr
+
+
+@needs_keras_3
+def test_the_import_leaves_keras_3_to_others() -> None:
+    done = run_afresh("""
+import larq_dense
+import tensorflow as tf
+from larq_dense import Predictor
+assert tf.keras.__version__.startswith("3."), tf.keras.__version__
+tf.keras.Sequential([tf.keras.Input([2]), tf.keras.layers.Dense(1)])
+try:
+    import larq_dense.layers
+except ImportError as error:
+    print(error)
+""")
+    assert done.returncode == 0, done.stderr
+    assert "TensorFlow was imported with Keras 3 here: use larq_dense's" in done.stdout
+
+
+@needs_keras_3
+def test_what_needs_tensorflow_chooses_keras_2_and_tells_a_user_of_keras_3() -> None:
+    show = "import tensorflow as tf; print(tf.keras.layers.Layer.__module__)"
+    alone = run_afresh(f"import larq_dense.layers; {show}")
+    assert alone.stdout.startswith("tf_keras."), alone.stderr
+    assert "Keras 2" not in alone.stderr
+    beside = run_afresh(f"""
+import sys, types
+sys.modules["keras"] = types.ModuleType("keras")
+import larq_dense.common.keras2
+del sys.modules["keras"]
+{show}
+""")
+    assert beside.stdout.startswith("tf_keras."), beside.stderr
+    assert "larq_dense makes tf.keras Keras 2 in this process" in beside.stderr
+
+
+@pytest.mark.parametrize("legacy", ["0", "false"])
+def test_a_choice_of_keras_3_gets_one_sentence(legacy: str) -> None:
+    done = run_afresh("import larq_dense.layers", TF_USE_LEGACY_KERAS=legacy)
     assert done.returncode == 1
-    assert "import larq_dense before tensorflow" in done.stderr.splitlines()[-1]
-
-
-def test_tensorflow_imported_first_is_refused_only_where_keras_is_3() -> None:
-    # `tf.keras` is bound when it is first used, so only the second program is too late.
-    environment = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
-    late = "import tensorflow as tf; tf.keras.layers; import larq_dense"
-    done = subprocess.run(
-        [sys.executable, "-c", late], capture_output=True, text=True, env=environment
-    )
-    import tensorflow as tf
-
-    keras_3_is_default = tuple(map(int, tf.__version__.split(".")[:2])) >= (2, 16)
-    assert (done.returncode == 1) == keras_3_is_default
-    if keras_3_is_default:
-        assert "Keras 3" in done.stderr.splitlines()[-1]
+    assert f"TF_USE_LEGACY_KERAS={legacy} asks for Keras 3" in done.stderr.splitlines()[-1]

@@ -4,6 +4,7 @@ The base install runs converted files and nothing else. A part that needs more i
 it is imported, by whichever way it is asked for, with a sentence that says what to install.
 """
 
+import importlib
 import importlib.util
 import sys
 from types import ModuleType
@@ -46,7 +47,10 @@ def is_installed(name: str) -> bool:
 
 
 class Gate:
-    """A finder that finds nothing: it only turns away parts whose needs are not met."""
+    """A finder that finds nothing: it turns away parts whose needs are not met.
+
+    Before a part that uses TensorFlow it chooses Keras 2.
+    """
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: ModuleType | None = None) -> None:
@@ -54,7 +58,10 @@ class Gate:
 
         Raises:
             MissingExtraError: It is a part of this package that needs what is not installed.
+            ImportError: It needs Keras 2, but TensorFlow uses Keras 3 here.
         """
         for module in NEEDS.get(name, ()):
             if not is_installed(module):
                 raise MissingExtraError(name, module)
+        if "tensorflow" in NEEDS.get(name, ()):
+            importlib.import_module("larq_dense.common.keras2")

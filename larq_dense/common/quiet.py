@@ -27,7 +27,9 @@ def without_chatter() -> Iterator[None]:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow and let it look for devices, without what it writes about both."""
+    """Import TensorFlow, with Keras 2, and let it look for devices, without what it writes."""
+    import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
+
     with without_chatter():
         import tensorflow as tf
 

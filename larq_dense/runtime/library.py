@@ -3,11 +3,13 @@
 import ctypes
 import functools
 import os
+import sys
 from pathlib import Path
 
 from larq_dense.common.errors import LarqDenseError
 
-_LIBRARY = "liblarq_dense_xnor.so"
+_ENDINGS = {"darwin": "dylib", "win32": "dll"}
+_LIBRARY = f"liblarq_dense_xnor.{_ENDINGS.get(sys.platform, 'so')}"
 
 
 def library_path() -> Path:

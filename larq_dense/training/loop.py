@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TypedDict
 
-import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 
 # isort: split
 import tensorflow as tf

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 
 # isort: split
 import numpy as np

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 
 # isort: split
 import tensorflow as tf

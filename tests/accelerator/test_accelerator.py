@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import larq_dense  # noqa: F401  (before TensorFlow)
+import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 from larq_dense.common.errors import RecipeError, WeightsError
 from larq_dense.models import binary_kernels
 from larq_dense.models.weights import read_weights

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 
-import larq_dense  # noqa: F401  (before TensorFlow)
+import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 from larq_dense.layers import (
     BinaryAttention,
     FixedPoint,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import larq_dense  # noqa: F401  (before TensorFlow)
+import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 from larq_dense.common.errors import UnknownNameError, WeightsError
 from larq_dense.models import ENCODERS, binary_kernels, binary_layers, build
 from larq_dense.models.weights import LATENT_MAGNITUDE, load_weights, save_weights

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tiny_models as tiny
 
-import larq_dense  # noqa: F401  (before TensorFlow)
+import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 from larq_dense.conversion import convert
 from larq_dense.layers import BinaryAttention, GatedMerge, ParallelConv2D
 from larq_dense.models import binary_layers, build

@@ -19,7 +19,7 @@ from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
-import larq_dense  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 
 # isort: split
 import larq as lq

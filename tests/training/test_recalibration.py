@@ -2,7 +2,7 @@
 
 import numpy as np
 
-import larq_dense  # noqa: F401  (before TensorFlow)
+import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 from larq_dense.training.recalibration import Recalibration
 
 # isort: split
