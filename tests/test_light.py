@@ -146,6 +146,7 @@ for name in sys.argv[1:]:
             "experiments",
             "layers",
             "models",
+            "publishing",
             "quantization",
             "tasks",
             "training",

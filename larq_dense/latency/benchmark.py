@@ -227,6 +227,9 @@ def _quantized_run(file: bytes, threads: int) -> Run:
 
 
 def _tflite_run(file: bytes, threads: int) -> Run:
+    import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
+
+    # isort: split
     import tensorflow as tf
 
     with warnings.catch_warnings():

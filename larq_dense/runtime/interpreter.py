@@ -1,5 +1,6 @@
 """Runs a converted file: one small interface over whatever executes it."""
 
+import importlib
 import platform
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -169,6 +170,8 @@ def load(model: str | Path | bytes, num_threads: int = 1, runtime: Runtime = "au
 
 
 def _lce() -> Any:
+    # It imports TensorFlow.
+    importlib.import_module("larq_dense.common.keras2")
     try:
         from larq_compute_engine.tflite.python.interpreter import Interpreter as Lce
     except ImportError as error:

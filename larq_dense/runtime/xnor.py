@@ -83,6 +83,8 @@ def limit_macs(instruction_set: str, iterations: int) -> int:
 def _interpreter_module() -> ModuleType:
     for name in _INTERPRETERS:
         if is_installed(name):
+            if name.startswith("tensorflow"):
+                importlib.import_module("larq_dense.common.keras2")
             return importlib.import_module(name)
     raise LarqDenseError(str(why_unavailable()))
 
