@@ -40,18 +40,21 @@ FLAGS = (
 )
 
 # Only the kernels of an instruction set are compiled for it; the rest runs on any processor.
+_AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512vl")
 KERNEL_FLAGS: dict[str, dict[str, tuple[str, ...]]] = {
     "x86_64": {
-        "kernel_avx512.cc": (
-            "-mavx512f",
-            "-mavx512bw",
-            "-mavx512vl",
-            "-mavx512vnni",
-            "-mavx512vpopcntdq",
-        ),
+        "kernel_avx512.cc": (*_AVX512, "-mavx512vnni", "-mavx512vpopcntdq"),
+        "kernel_avx512vnni.cc": (*_AVX512, "-mavx512vnni"),
+        "kernel_avx512bw.cc": _AVX512,
+        "kernel_avxvnni.cc": ("-mavx2", "-mavxvnni"),
         "kernel_avx2.cc": ("-mavx2",),
     },
-    "aarch64": {"kernel_neon.cc": ()},
+    "aarch64": {
+        "kernel_i8mm.cc": ("-march=armv8.2-a+dotprod+i8mm",),
+        "kernel_dotprod.cc": ("-march=armv8.2-a+dotprod",),
+        "kernel_neon.cc": (),
+    },
+    "wasm32": {"kernel_wasm.cc": ("-msimd128",)},
 }
 _ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
 

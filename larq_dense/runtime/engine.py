@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError, LarqDenseError
-from larq_dense.runtime.library import load_library
+from larq_dense.runtime.library import check_options, load_library
 
 _DTYPES: dict[int, type[np.generic]] = {1: np.float32, 2: np.int32, 3: np.bool_, 4: np.int8}
 _DAMAGED, _UNSUPPORTED, _NO_MEMORY = 1, 2, 3
 _MAX_RANK = 6
-_MAX_THREADS = 64
 
 
 class UnsupportedError(DataError):
@@ -85,8 +84,7 @@ class Engine:
         *,
         instruction_set: str | None = None,
     ) -> None:
-        if not 1 <= num_threads <= _MAX_THREADS:
-            raise LarqDenseError(f"num_threads must be 1 to {_MAX_THREADS}, not {num_threads}.")
+        check_options(num_threads, instruction_set)
         self._handle = ctypes.c_void_p()
         self._native = _native()
         self._threads = num_threads

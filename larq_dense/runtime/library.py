@@ -10,6 +10,9 @@ from larq_dense.common.errors import LarqDenseError
 
 _ENDINGS = {"darwin": "dylib", "win32": "dll"}
 _LIBRARY = f"liblarq_dense_xnor.{_ENDINGS.get(sys.platform, 'so')}"
+_INSTRUCTION_SET = "LARQ_DENSE_XNOR_ISA"
+
+MAX_THREADS = 64  # as in native/src/thread_pool.h
 
 
 def library_path() -> Path:
@@ -66,3 +69,28 @@ def instruction_sets() -> list[str]:
     while (name := native.larq_dense_xnor_instruction_set(len(names))) is not None:
         names.append(name.decode())
     return names
+
+
+def check_options(num_threads: int, instruction_set: str | None) -> None:
+    """Refuse a number of threads or an instruction set that is not to be had here.
+
+    Args:
+        num_threads: Threads of the computation.
+        instruction_set: One of `instruction_sets()`, or `None` for the fastest. What the
+            environment variable `LARQ_DENSE_XNOR_ISA` names is looked at, too.
+
+    Raises:
+        LarqDenseError: One of them is wrong, or the library is not there.
+    """
+    if not 1 <= num_threads <= MAX_THREADS:
+        raise LarqDenseError(f"num_threads must be 1 to {MAX_THREADS}, not {num_threads}.")
+    named = {
+        "instruction_set": instruction_set,
+        _INSTRUCTION_SET: os.environ.get(_INSTRUCTION_SET),
+    }
+    for source, name in named.items():
+        if name and name not in instruction_sets():
+            raise LarqDenseError(
+                f"{source}={name} names no instruction set of this processor; it has "
+                f"{', '.join(instruction_sets())}."
+            )

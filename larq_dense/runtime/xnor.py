@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from larq_dense.common.errors import DataError, LarqDenseError
 from larq_dense.common.extra import is_installed
 from larq_dense.runtime.library import (
+    check_options,
     instruction_sets,
     library_path,
     load_library,
@@ -144,7 +145,7 @@ def load(
 
     Args:
         model: The `.tflite` file's path, or its bytes.
-        num_threads: How many threads the interpreter and the delegate use.
+        num_threads: How many threads the interpreter and the delegate use, 1 to 64.
         instruction_set: One of `instruction_sets()`; the fastest where it is not given. The
             environment variable `LARQ_DENSE_XNOR_ISA` says the same for a whole process.
         fuse: Whether float and int8 operators next to LCE's are computed together with them.
@@ -155,14 +156,13 @@ def load(
         `input_shape` and `output_shape`.
 
     Raises:
-        LarqDenseError: The runtime is not available here.
+        LarqDenseError: The runtime is not available here, or an option is wrong.
         DataError: It cannot run this model.
     """
     reason = why_unavailable()
     if reason is not None:
         raise LarqDenseError(reason)
-    if num_threads < 1:
-        raise LarqDenseError(f"num_threads must be at least 1, not {num_threads}.")
+    check_options(num_threads, instruction_set)
     module = _interpreter_module()
     options = {"fuse": str(int(fuse)), "num_threads": str(num_threads)}
     if instruction_set is not None:

@@ -71,16 +71,17 @@ const char* Conv2d::configure(const Kernels* kernels, const Conv2dOptions& optio
   input_zero_point_ = constants.input_zero_point;
   output_zero_point_ = constants.output_zero_point;
   const size_t block = static_cast<size_t>(kernels->block);
-  const size_t quads = (constants.row_size() + 3) / 4;
-  const size_t in_row = options.depthwise ? constants.row_size() : 4 * quads;
+  const size_t group = static_cast<size_t>(kernels->group);
+  const size_t groups = (constants.row_size() + group - 1) / group;
+  const size_t in_row = options.depthwise ? constants.row_size() : group * groups;
   size_t channels, weights;
   if (!checked_round_up(static_cast<size_t>(channels_out_), block, &channels) ||
-      channels > INT32_MAX || quads > INT32_MAX / 4 ||
+      channels > INT32_MAX || groups > INT32_MAX / group ||
       !checked_mul(in_row, static_cast<size_t>(filter.dims[1]), &weights) ||
       !checked_mul(weights, channels, &weights)) {
     return "Conv2D: the filter's size overflows";
   }
-  quads_ = static_cast<int32_t>(quads);
+  groups_ = static_cast<int32_t>(groups);
   if (!(options.depthwise ? wide_quarters_.allocate(weights) : quarters_.allocate(weights)) ||
       !offset_.allocate(channels) || !multiplier_.allocate(channels) ||
       !bias_.allocate(channels)) {
@@ -90,11 +91,12 @@ const char* Conv2d::configure(const Kernels* kernels, const Conv2dOptions& optio
   return nullptr;
 }
 
-// For each block of channels and row of the window, a quarter of each weight: four of each channel
-// after the other, of a depthwise one single ones.
+// For each block of channels and row of the window, a quarter of each weight: a group of each
+// channel after the other, of a depthwise one single ones.
 void Conv2d::pack(const Conv2dConstants& constants) {
   const size_t block = static_cast<size_t>(kernels_->block);
-  const size_t row = constants.row_size(), quads = static_cast<size_t>(quads_);
+  const size_t row = constants.row_size(), groups = static_cast<size_t>(groups_);
+  const size_t group = static_cast<size_t>(kernels_->group);
   const size_t rows = static_cast<size_t>(options_.vertical.kernel);
   for (size_t c = 0; c < static_cast<size_t>(channels_out_); ++c) {
     const size_t first = c / block * rows, lane = c % block;
@@ -106,13 +108,13 @@ void Conv2d::pack(const Conv2dConstants& constants) {
         if (options_.depthwise) {
           wide_quarters_[((first + y) * row + i) * block + lane] = weight / 4;
         } else {
-          quarters_[(((first + y) * quads + i / 4) * block + lane) * 4 + i % 4] =
+          quarters_[(((first + y) * groups + i / group) * block + lane) * group + i % group] =
               static_cast<int8_t>(weight / 4);
         }
       }
     }
-    // What the zero point stands for is to be taken away. Bytes are 128 more than int8s.
-    offset_[c] = constants.bias[c] - sum * (input_zero_point_ + (options_.depthwise ? 0 : 128));
+    // What the zero point stands for is to be taken away.
+    offset_[c] = constants.bias[c] - sum * (input_zero_point_ + byte_offset());
     multiplier_[c] = constants.multiplier(static_cast<int32_t>(c));
     bias_[c] = static_cast<float>(output_zero_point_);
   }
@@ -159,8 +161,7 @@ void Conv2d::prepare_row(int64_t row, const int8_t* input, uint8_t* window) cons
                           options_.horizontal.kernel;
   const int64_t left = pad_left_ < columns ? pad_left_ : columns;
   const int64_t rest = columns - left < width ? columns - left : width;
-  const uint8_t zero =
-      static_cast<uint8_t>(input_zero_point_ + (options_.depthwise ? 0 : 128));
+  const uint8_t zero = static_cast<uint8_t>(input_zero_point_ + byte_offset());
   for (int64_t y = 0; y < options_.vertical.kernel; ++y, window += row_bytes_) {
     if (top + y < 0 || top + y >= height) {
       memset(window, zero, row_bytes_);
@@ -203,8 +204,8 @@ void Conv2d::run_block(int32_t first, const uint8_t* window, const Int8Output& o
     tile.pixel = pixel;
     tile.row = static_cast<ptrdiff_t>(row_bytes_);
     tile.rows = rows;
-    tile.quads = quads_;
-    tile.w = quarters_.data() + ptrdiff_t{4} * first * quads_ * rows;
+    tile.groups = groups_;
+    tile.w = quarters_.data() + ptrdiff_t{kernels_->group} * first * groups_ * rows;
     tile.offset = offset_.data() + first;
     tile.pixels = output_.dims[2];
     tile.channels = channels;

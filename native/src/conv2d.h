@@ -61,13 +61,15 @@ class Conv2d {
 
  private:
   void pack(const Conv2dConstants& constants);
+  // What a byte of the window is more than the int8.
+  int32_t byte_offset() const { return options_.depthwise ? 0 : kernels_->byte_offset; }
   void prepare_row(int64_t row, const int8_t* input, uint8_t* window) const;
   void run_block(int32_t first, const uint8_t* window, const Int8Output& output) const;
 
   const Kernels* kernels_ = nullptr;
   Conv2dOptions options_;
   int32_t channels_in_ = 0, channels_out_ = 0;
-  int32_t quads_ = 0;  // of four bytes, in a row of a pixel's window
+  int32_t groups_ = 0;  // of bytes, in a row of a pixel's window
   int32_t input_zero_point_ = 0, output_zero_point_ = 0;
   Array<int8_t> quarters_;        // of the weights
   Array<int16_t> wide_quarters_;  // of a depthwise one's

@@ -400,10 +400,13 @@ bool set_option(Delegate* delegate, const char* key, const char* value, char* te
   if (strcmp(key, "num_threads") == 0) {
     char* end;
     const long threads = strtol(value, &end, 10);
-    if (*value != '\0' && *end == '\0' && threads >= 0 && threads <= 64) {
+    if (*value != '\0' && *end == '\0' && threads >= 0 && threads <= ThreadPool::kMaxThreads) {
       delegate->threads = static_cast<int>(threads);
       return true;
     }
+    snprintf(text, size, "larq_dense: num_threads must be 0 to %d, not %.40s",
+             ThreadPool::kMaxThreads, value);
+    return false;
   } else if (strcmp(key, "instruction_set") == 0) {
     delegate->kernels = select_kernels(value);
     if (delegate->kernels != nullptr) return true;

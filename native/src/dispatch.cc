@@ -1,6 +1,7 @@
 // The one place where an instruction set is chosen.
 #include <string.h>
 
+#include "features.h"
 #include "kernels.h"
 
 namespace larq_dense {
@@ -8,29 +9,53 @@ namespace larq_dense {
 extern const Kernels kPortableKernels;
 #if defined(__x86_64__)
 extern const Kernels kAvx512Kernels;
+extern const Kernels kAvx512VnniKernels;
+extern const Kernels kAvx512BwKernels;
+extern const Kernels kAvxVnniKernels;
 extern const Kernels kAvx2Kernels;
 #elif defined(__aarch64__)
+extern const Kernels kI8mmKernels;
+extern const Kernels kDotProdKernels;
 extern const Kernels kNeonKernels;
+#elif defined(__wasm_simd128__)
+extern const Kernels kWasmKernels;
 #endif
 
-const Kernels* usable_kernels(int i) {
-  const Kernels* usable[4] = {};
-  int count = 0;
+namespace {
+
+struct Tier {
+  const Kernels* kernels;
+  Features needs;
+};
+
+// Best first.
+const Tier kTiers[] = {
 #if defined(__x86_64__)
-  // These builtins also ask whether the operating system saves the registers.
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
-      __builtin_cpu_supports("avx512vpopcntdq")) {
-    usable[count++] = &kAvx512Kernels;
-  }
-  if (__builtin_cpu_supports("avx2")) usable[count++] = &kAvx2Kernels;
+    {&kAvx512Kernels, kAvx512 | kAvx512Vnni | kAvx512Vpopcntdq},
+    {&kAvx512VnniKernels, kAvx512 | kAvx512Vnni},
+    {&kAvx512BwKernels, kAvx512},
+    {&kAvxVnniKernels, kAvx2 | kAvxVnni},
+    {&kAvx2Kernels, kAvx2},
 #elif defined(__aarch64__)
-  usable[count++] = &kNeonKernels;  // part of every 64-bit Arm processor
+    {&kI8mmKernels, kDotProd | kI8mm},
+    {&kDotProdKernels, kDotProd},
+    {&kNeonKernels, 0},  // part of every 64-bit Arm processor
+#elif defined(__wasm_simd128__)
+    {&kWasmKernels, 0},
 #endif
-  usable[count++] = &kPortableKernels;
-  return i >= 0 && i < count ? usable[i] : nullptr;
+    {&kPortableKernels, 0},
+};
+
+}  // namespace
+
+const Kernels* kernels_for(Features features, int i) {
+  for (const Tier& tier : kTiers) {
+    if ((tier.needs & ~features) == 0 && i-- == 0) return tier.kernels;
+  }
+  return nullptr;
 }
+
+const Kernels* usable_kernels(int i) { return kernels_for(processor_features(), i); }
 
 const Kernels* select_kernels(const char* name) {
   if (name == nullptr || *name == '\0') return usable_kernels(0);

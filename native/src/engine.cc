@@ -11,7 +11,6 @@
 namespace larq_dense {
 namespace {
 
-constexpr int kMaxThreads = 64;
 constexpr size_t kFileAlignment = 16;
 
 // An input or an output.
@@ -304,7 +303,7 @@ int larq_dense_engine_run(larq_dense_engine* engine, const void* const* inputs,
     return data != nullptr && reinterpret_cast<uintptr_t>(data) % each == 0;
   };
   bool fine = engine != nullptr && (inputs != nullptr || engine->inputs.size() == 0) &&
-              outputs != nullptr && threads >= 1 && threads <= kMaxThreads;
+              outputs != nullptr && threads >= 1 && threads <= ThreadPool::kMaxThreads;
   for (size_t i = 0; fine && i < engine->inputs.size(); ++i) {
     fine = lies_well(inputs[i], engine->inputs[i]);
   }

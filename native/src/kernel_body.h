@@ -88,7 +88,7 @@ void conv_few(const ConvTile& tile, const BitOutput& output) {
 LARQ_DENSE_TILES(tile_elements, ConvTile, kPixels)
 LARQ_DENSE_TILES(tile_bits, ConvTile, kPixels)
 LARQ_DENSE_TILES(tile_bytes, ByteTile, kBytePixels)
-LARQ_DENSE_TILES(tile_few_bytes, ByteTile, kBytePixels * Isa::kVectors)
+LARQ_DENSE_TILES(tile_few_bytes, ByteTile, kFewBytePixels)
 LARQ_DENSE_TILES(tile_depth, DepthTile, kBytePixels)
 
 #undef LARQ_DENSE_TILES
@@ -158,9 +158,11 @@ constexpr Kernels make_kernels(const char* name) {
                  tile_bits_all<Isa, BitOutput>,
                  tile_elements_all<Isa, Int8Output>,
                  conv_few<Isa>,
-                 Isa::kByteCounts ? kWidenEvery<Isa> * Isa::kLanes : INT32_MAX,
+                 Isa::kByteCounts ? kFewWidenEvery<Isa> * Isa::kLanes : INT32_MAX,
                  byte_kernel<Isa>(),
                  depth_kernel<Isa>(),
+                 Isa::kGroup,
+                 Isa::kSignedBytes ? 0 : 128,
                  prepare_triples<Isa>,
                  to_bytes<Isa>,
                  quantize_float<Isa>,

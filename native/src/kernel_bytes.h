@@ -10,29 +10,33 @@ namespace {
 template <class Isa, int P, int C>
 LARQ_DENSE_INLINE void sum_bytes(const ByteTile& tile, int first,
                                  typename Isa::Ints (&quarters)[P][C]) {
-  LARQ_DENSE_EACH(P, p)
-    LARQ_DENSE_EACH(C, c)
-      quarters[p][c] = Isa::splat_int(0);
-    LARQ_DENSE_END;
-  LARQ_DENSE_END;
-  const ptrdiff_t pixel = tile.pixel;
-  const uint8_t* row = tile.x + first * pixel;
-  const int8_t* w = tile.w;
-  for (int y = 0; y < tile.rows; ++y, row += tile.row) {
-    const uint8_t* x = row;
-    for (int i = 0; i < tile.quads; ++i, x += 4, w += 4 * kBlock<Isa>) {
-      typename Isa::Quads weights[C];
+  if constexpr (Isa::kSumsBytes) {
+    Isa::sum_bytes(tile, first, quarters);
+  } else {
+    LARQ_DENSE_EACH(P, p)
       LARQ_DENSE_EACH(C, c)
-        weights[c] = Isa::load_quads(w + 4 * c * Isa::kLanes);
+        quarters[p][c] = Isa::splat_int(0);
       LARQ_DENSE_END;
-      LARQ_DENSE_EACH(P, p)
-        int32_t four;
-        memcpy(&four, x + p * pixel, sizeof four);
-        const typename Isa::Quads quad = Isa::splat_int(four);
+    LARQ_DENSE_END;
+    const ptrdiff_t pixel = tile.pixel;
+    const uint8_t* row = tile.x + first * pixel;
+    const int8_t* w = tile.w;
+    for (int y = 0; y < tile.rows; ++y, row += tile.row) {
+      const uint8_t* x = row;
+      for (int i = 0; i < tile.groups; ++i, x += 4, w += 4 * kBlock<Isa>) {
+        typename Isa::Quads weights[C];
         LARQ_DENSE_EACH(C, c)
-          quarters[p][c] = Isa::add_dots(quarters[p][c], quad, weights[c]);
+          weights[c] = Isa::load_quads(w + 4 * c * Isa::kLanes);
         LARQ_DENSE_END;
-      LARQ_DENSE_END;
+        LARQ_DENSE_EACH(P, p)
+          int32_t four;
+          memcpy(&four, x + p * pixel, sizeof four);
+          const typename Isa::Quads quad = Isa::splat_int(four);
+          LARQ_DENSE_EACH(C, c)
+            quarters[p][c] = Isa::add_dots(quarters[p][c], quad, weights[c]);
+          LARQ_DENSE_END;
+        LARQ_DENSE_END;
+      }
     }
   }
 }

@@ -17,9 +17,9 @@ constexpr int kBlock = Isa::kLanes * Isa::kVectors;
 
 #define LARQ_DENSE_INLINE __attribute__((always_inline)) inline
 
-// Makes the compiler forget what memory holds, so that it does not keep the input words of one
-// vector of channels in registers for the next: the sums need them all, and a broadcast load costs
-// nothing.
+// Makes the compiler forget what memory holds, so that it neither keeps the input words of one
+// vector of channels in registers for the next nor loads the next one's weights early: the counts
+// need the registers, and a load costs nothing.
 LARQ_DENSE_INLINE void forget_memory() { asm volatile("" : : : "memory"); }
 
 // A number that is a constant even where it is passed on.

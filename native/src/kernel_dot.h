@@ -9,20 +9,34 @@ namespace {
 // Byte counters must be widened before they overflow: a triple adds at most 8 to each byte, 24 where
 // both counts share it, and up to two single words, at most 8 each, may follow the last triple.
 template <class Isa>
-constexpr int kWidenEvery = Isa::kOneCount ? 9 : 29;
+constexpr int kFewWidenEvery = Isa::kOneCount ? 9 : 29;
+// Where carries are saved, all that is counted adds at most 8; an even number leaves no odd triple.
+template <class Isa>
+constexpr int kWidenEvery = Isa::kSavesCarries ? 28 : kFewWidenEvery<Isa>;
+
+struct NoDigits {};
+template <class Isa>
+constexpr auto zero_digits() {
+  if constexpr (Isa::kSavesCarries) {
+    return Isa::zero_digits();
+  } else {
+    return NoDigits{};
+  }
+}
 
 template <class Isa, int P>
 struct Tile {
   static constexpr int C = Isa::kVectors;
   // Where a broadcast is an instruction of its own, a pointer for each pixel moves on with it;
   // else distances between pixels are part of the operands' addresses.
-  static constexpr int kPointers = Isa::kHoldsWeights ? P : 1;
+  static constexpr int kPointers = Isa::kHoldsInputs ? P : 1;
   using Words = typename Isa::Words;
   using Counts = typename Isa::Counts;
   using Ints = typename Isa::Ints;
 
-  Counts sums[P][C];
+  Counts sums[P][C];  // of eights, where carries are saved
   Counts majorities[P][C];
+  decltype(zero_digits<Isa>()) digits[P][C];
   Ints dot[P][C];
 
   LARQ_DENSE_INLINE void clear() {
@@ -43,6 +57,7 @@ struct Tile {
         offset = Isa::add_int(offset, Isa::splat_int(-64 * tile.triples.count * tile.taps));
       }
       LARQ_DENSE_EACH(P, p)
+        if constexpr (Isa::kSavesCarries) digits[p][c] = Isa::zero_digits();
         if constexpr (Isa::kByteCounts) {
           dot[p][c] = offset;
         } else {
@@ -56,7 +71,9 @@ struct Tile {
   LARQ_DENSE_INLINE void widen() {
     LARQ_DENSE_EACH(P, p)
       LARQ_DENSE_EACH(C, c)
-        if constexpr (Isa::kByteCounts) {
+        if constexpr (Isa::kSavesCarries) {
+          dot[p][c] = Isa::widen_eights(dot[p][c], sums[p][c]);
+        } else if constexpr (Isa::kByteCounts) {
           dot[p][c] = Isa::widen(dot[p][c], sums[p][c], majorities[p][c]);
         } else {
           dot[p][c] = Isa::widen(sums[p][c], Isa::zero_counts(), majorities[p][c]);
@@ -112,33 +129,34 @@ struct Tile {
   // Moves the pointers to the three words on.
   LARQ_DENSE_INLINE void count_triple(const uint32_t* (&x)[3][kPointers], ptrdiff_t pixel,
                                       const uint32_t* w) {
-    if constexpr (Isa::kHoldsWeights) {
-      Words weights[3][C];
-      LARQ_DENSE_EACH(C, c)
+    if constexpr (Isa::kHoldsInputs) {
+      Words inputs[3][P];
+      LARQ_DENSE_EACH(P, p)
         LARQ_DENSE_EACH(3, i)
-          weights[i][c] = Isa::load(w + i * kBlock<Isa> + c * Isa::kLanes);
+          inputs[i][p] = Isa::splat_next(x[i][p]);
         LARQ_DENSE_END;
       LARQ_DENSE_END;
-      // Step by step over all vectors, for cores that run instructions in order.
-      LARQ_DENSE_EACH(P, p)
-        const Words first = Isa::splat_next(x[0][p]);
-        const Words two = Isa::splat_next(x[1][p]);
-        const Words three = Isa::splat_next(x[2][p]);
-        Words a[C], parity[C], s[C];
-        LARQ_DENSE_EACH(C, c)
-          s[c] = Isa::bit_xor(weights[2][c], three);
-          a[c] = Isa::bit_xor(weights[0][c], first);
-          parity[c] = Isa::bit_xor(weights[1][c], two);
+      // Step by step over all pixels, for cores that run instructions in order.
+      LARQ_DENSE_EACH(C, c)
+        Words weights[3], a[P], parity[P], s[P];
+        LARQ_DENSE_EACH(3, i)
+          weights[i] = Isa::load(w + i * kBlock<Isa> + c * Isa::kLanes);
         LARQ_DENSE_END;
-        LARQ_DENSE_EACH(C, c)
-          a[c] = Isa::select(parity[c], s[c], a[c]);
+        LARQ_DENSE_EACH(P, p)
+          a[p] = Isa::bit_xor(weights[0], inputs[0][p]);
+          parity[p] = Isa::bit_xor(weights[1], inputs[1][p]);
+          s[p] = Isa::bit_xor(weights[2], inputs[2][p]);
         LARQ_DENSE_END;
-        LARQ_DENSE_EACH(C, c)
-          sums[p][c] = Isa::count(sums[p][c], s[c]);
+        LARQ_DENSE_EACH(P, p)
+          a[p] = Isa::select(parity[p], s[p], a[p]);
         LARQ_DENSE_END;
-        LARQ_DENSE_EACH(C, c)
-          majorities[p][c] = Isa::count(majorities[p][c], a[c]);
+        LARQ_DENSE_EACH(P, p)
+          sums[p][c] = Isa::count(sums[p][c], s[p]);
         LARQ_DENSE_END;
+        LARQ_DENSE_EACH(P, p)
+          majorities[p][c] = Isa::count(majorities[p][c], a[p]);
+        LARQ_DENSE_END;
+        forget_memory();
       LARQ_DENSE_END;
     } else {
       LARQ_DENSE_EACH(C, c)
@@ -163,12 +181,57 @@ struct Tile {
     }
   }
 
+  // Where carries are saved: `N` triples, one or two.
+  template <int N>
+  LARQ_DENSE_INLINE void save_triples(const uint32_t* (&x)[3][kPointers], ptrdiff_t pixel,
+                                      const uint32_t* w) {
+    LARQ_DENSE_EACH(C, c)
+      Words weights[3 * N];
+      LARQ_DENSE_EACH(3 * N, i)
+        weights[i] = Isa::load(w + i * kBlock<Isa> + c * Isa::kLanes);
+      LARQ_DENSE_END;
+      LARQ_DENSE_EACH(P, p)
+        Words s[2], others[2];  // what is counted once, and what twice: majorities, complemented
+        LARQ_DENSE_EACH(2, t)
+          if constexpr (t < N) {
+            const ptrdiff_t at = t + p * pixel;
+            const Words a = Isa::bit_xor(weights[3 * t], Isa::splat(x[0][0] + at));
+            const Words parity = Isa::bit_xor(weights[3 * t + 1], Isa::splat(x[1][0] + at));
+            s[t] = Isa::bit_xor(weights[3 * t + 2], Isa::splat(x[2][0] + at));
+            others[t] = Isa::select_not(parity, s[t], a);
+          } else {
+            s[t] = others[t] = Isa::zero_counts();
+          }
+        LARQ_DENSE_END;
+        sums[p][c] =
+            Isa::add_digits(digits[p][c], sums[p][c], s[0], others[0], s[1], others[1]);
+      LARQ_DENSE_END;
+      forget_memory();
+    LARQ_DENSE_END;
+    for (auto& plane : x) plane[0] += N;
+  }
+
+  LARQ_DENSE_INLINE void count_triples(int count, const uint32_t* (&x)[3][kPointers],
+                                       ptrdiff_t pixel, const uint32_t* w) {
+    if constexpr (Isa::kSavesCarries) {
+      for (; count >= 2; count -= 2, w += 6 * kBlock<Isa>) save_triples<2>(x, pixel, w);
+      if (count != 0) save_triples<1>(x, pixel, w);
+    } else {
+      for (; count > 0; --count, w += 3 * kBlock<Isa>) count_triple(x, pixel, w);
+    }
+  }
+
   LARQ_DENSE_INLINE void count_single(const uint32_t* x, ptrdiff_t pixel, const uint32_t* w) {
     LARQ_DENSE_EACH(C, c)
       const Words weights = Isa::load(w + c * Isa::kLanes);
       LARQ_DENSE_EACH(P, p)
         const Words v = Isa::bit_xor(weights, Isa::splat(x + p * pixel));
-        sums[p][c] = Isa::count(sums[p][c], v);
+        if constexpr (Isa::kSavesCarries) {
+          const Words zero = Isa::zero_counts();
+          sums[p][c] = Isa::add_digits(digits[p][c], sums[p][c], v, zero, zero, zero);
+        } else {
+          sums[p][c] = Isa::count(sums[p][c], v);
+        }
       LARQ_DENSE_END;
     LARQ_DENSE_END;
   }
@@ -193,10 +256,8 @@ struct Tile {
       while (triples > 0) {
         int chunk = triples;
         if (Isa::kByteCounts && chunk > until_widen) chunk = until_widen;
-        for (int i = 0; i < chunk; ++i) {
-          count_triple(words, in_threes.pixel, w);
-          w += 3 * kBlock<Isa>;
-        }
+        count_triples(chunk, words, in_threes.pixel, w);
+        w += 3 * chunk * kBlock<Isa>;
         triples -= chunk;
         if (Isa::kByteCounts) {
           until_widen -= chunk;
@@ -222,6 +283,13 @@ struct Tile {
       }
     }
     widen();
+    if constexpr (Isa::kSavesCarries) {
+      LARQ_DENSE_EACH(P, p)
+        LARQ_DENSE_EACH(C, c)
+          dot[p][c] = Isa::widen_digits(dot[p][c], digits[p][c]);
+        LARQ_DENSE_END;
+      LARQ_DENSE_END;
+    }
   }
 };
 

@@ -31,7 +31,8 @@ void prepare_triples(const uint32_t* a, const uint32_t* b, const uint32_t* c, si
 
 template <class Isa>
 void to_bytes(const int8_t* __restrict x, size_t count, uint8_t* __restrict out) {
-  for (size_t i = 0; i < count; ++i) out[i] = static_cast<uint8_t>(x[i]) ^ 0x80;
+  constexpr uint8_t sign = Isa::kSignedBytes ? 0 : 0x80;
+  for (size_t i = 0; i < count; ++i) out[i] = static_cast<uint8_t>(x[i]) ^ sign;
 }
 
 template <class Isa>

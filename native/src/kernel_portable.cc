@@ -9,11 +9,16 @@ struct Portable {
   static constexpr int kVectors = 4;
   static constexpr int kPixels = 1;
   static constexpr int kLimitChains = 4;
-  static constexpr bool kHoldsWeights = false;
+  static constexpr bool kHoldsInputs = false;
   static constexpr bool kByteCounts = true;
   static constexpr bool kOneCount = false;
+  static constexpr bool kSavesCarries = false;
   static constexpr bool kMasksBytes = false;
   static constexpr int kBytePixels = 1;
+  static constexpr int kFewBytePixels = 4;
+  static constexpr int kGroup = 4;
+  static constexpr bool kSignedBytes = false;
+  static constexpr bool kSumsBytes = false;
   using Words = uint64_t;
   using Counts = uint64_t;  // a count in each byte
   struct Ints {
@@ -101,10 +106,11 @@ struct Portable {
   // From 2^23 on every float is whole; below, an add of 2^23 rounds the fraction away.
   static float round_even_one(float v) {
     const float whole = 8388608.0f;
-    const float size = v < 0 ? -v : v;
+    const bool negative = __builtin_signbit(v);  // of -0, too
+    const float size = negative ? -v : v;
     if (!(size < whole)) return v;
     const float rounded = (size + whole) - whole;
-    return v < 0 ? -rounded : rounded;
+    return negative ? -rounded : rounded;
   }
   static Floats round_even(Floats v) {
     return {{round_even_one(v.v[0]), round_even_one(v.v[1])}};

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "features.h"
+
 namespace larq_dense {
 
 // Prepared words of the columns of a row.
@@ -93,15 +95,15 @@ struct BitOutput {
 
 // A run of output pixels of one row, for one block of output channels, of an ordinary convolution of
 // bytes. A sum is the offset and 4 times that of bytes times quarters of weights, two products of
-// which fit 16 bits. Each row of a pixel's window is one run of bytes; what its last quad has too
-// much meets weights of 0.
+// which fit 16 bits. Each row of a pixel's window is one run of bytes, taken in groups of
+// `Kernels::group`; what the last group has too much meets weights of 0.
 struct ByteTile {
-  const uint8_t* x;  // the first pixel's window; the bytes are int8 plus 128
+  const uint8_t* x;  // the first pixel's window; the bytes are int8 plus `Kernels::byte_offset`
   ptrdiff_t pixel;   // bytes from one output pixel's window to the next
   ptrdiff_t row;     // bytes from one row of the window to the next
   int rows;
-  int quads;         // four bytes each, in a row of the window
-  const int8_t* w;   // quarters: rows x quads x block x 4
+  int groups;        // in a row of the window
+  const int8_t* w;   // quarters: rows x groups x block x group
   const int32_t* offset;  // for each channel
   int pixels;
   int channels;      // of the block that exist
@@ -160,11 +162,13 @@ struct Kernels {
   // Null where the interpreter's own convolutions are as good.
   void (*conv_bytes)(const ByteTile&, const Int8Output&);
   void (*conv_depth)(const DepthTile&, const Int8Output&);
+  int group;        // bytes of a window whose weights of one channel lie side by side: 4 or 8
+  int byte_offset;  // what to_bytes adds: 128, or 0 where bytes are multiplied with their sign
   // Prepares triples of a word of each of three rows, of which a null one is all zeros: the words of
   // each plane lie side by side.
   void (*prepare_triples)(const uint32_t* a, const uint32_t* b, const uint32_t* c, size_t count,
                           uint32_t* out, size_t plane);
-  // int8s plus 128.
+  // int8s plus `byte_offset`.
   void (*to_bytes)(const int8_t* x, size_t count, uint8_t* out);
   // Packs `count` floats into words: bit i is x[i] < limit[i], or x[i] < 0 where limit is null.
   void (*quantize_float)(const float* x, const float* limit, size_t count, uint32_t* bits);
@@ -184,11 +188,14 @@ struct Kernels {
   uint64_t limit_macs;  // binary multiply-adds of one iteration of limit_loop
 };
 
-// The kernels for this processor, or those that LARQ_DENSE_XNOR_ISA names (avx512, avx2, neon,
-// portable). Null where the name is unknown or the processor lacks the instructions.
-const Kernels* select_kernels(const char* name);
+// The i-th kernels of this build that a processor with these features can run, best first; null
+// after the last.
+const Kernels* kernels_for(Features features, int i);
 
-// The i-th kernels of this build that the processor can run, best first; null after the last.
+// The same of this processor.
 const Kernels* usable_kernels(int i);
+
+// The best of them or, where `name` is not empty, those that it names; null where it names none.
+const Kernels* select_kernels(const char* name);
 
 }  // namespace larq_dense

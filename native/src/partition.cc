@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "float_mode.h"
+
 namespace larq_dense {
 const char* Partition::init(const Graph& graph, const Kernels* kernels, const Array<int>& outputs) {
   kernels_ = kernels;
@@ -163,6 +165,7 @@ void Partition::run_step(const Step& step, ThreadPool* pool) const {
 }
 
 const char* Partition::run_steps(ThreadPool* pool) {
+  const DefaultFloatMode mode;
   const char* error = nullptr;
   const bool shared = pool->begin();
   if (reserve_workspaces(shared ? pool->threads() : 1)) {

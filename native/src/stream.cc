@@ -19,8 +19,6 @@ constexpr size_t kMaxSteps = 4;
 constexpr size_t kMaxTurns = size_t{1} << 20;
 // Rows that a step stays behind more than it must, so that a turn hardly ever waits.
 constexpr int64_t kSlack = 1;
-// Before a thread that waits for a row lets others have the processor.
-constexpr int kSpins = 2000;
 
 bool can_stream(const Step& step) {
   return step.kind == StepKind::kConv || step.kind == StepKind::kChain ||
@@ -35,11 +33,9 @@ bool writes(const Step& step, int value) {
   return false;
 }
 
+// A thread that waits long for a row lets others have the processor.
 void wait_for(const uint8_t* done) {
-  for (int i = 0; !__atomic_load_n(done, __ATOMIC_ACQUIRE); ++i) {
-    if (i >= kSpins) sched_yield();
-    pause_between_looks();
-  }
+  while (!spin_until([&] { return __atomic_load_n(done, __ATOMIC_ACQUIRE) != 0; })) sched_yield();
 }
 
 }  // namespace

@@ -2,7 +2,10 @@
 #include "thread_pool.h"
 
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "float_mode.h"
 
 namespace larq_dense {
 namespace {
@@ -10,8 +13,6 @@ namespace {
 constexpr uint64_t kOpen = uint64_t{1} << 16;
 constexpr uint64_t kAdmitted = kOpen - 1;
 constexpr int kJobShift = 17;
-// About 30 microseconds: longer than the gap between two operators, too short to matter to others.
-constexpr int kSpins = 1000;
 
 template <class T>
 T load(const T& value) {
@@ -40,6 +41,12 @@ class BlockSignals {
 };
 
 }  // namespace
+
+int64_t nanoseconds() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
+}
 
 void ThreadPool::resize(int threads) {
   if (threads < 1) threads = 1;
@@ -86,6 +93,7 @@ void ThreadPool::forget_parent() {
 
 void* ThreadPool::entry(void* argument) {
   const Start* start = static_cast<Start*>(argument);
+  const DefaultFloatMode mode;
   start->pool->work(start->worker);
   return nullptr;
 }
@@ -98,7 +106,7 @@ bool ThreadPool::has_work(uint64_t seen) const {
 void ThreadPool::work(int worker) {
   uint64_t seen = 0;
   for (;;) {
-    for (int i = 0; i < kSpins && load(in_call_) && !has_work(seen); ++i) pause_between_looks();
+    spin_until([&] { return has_work(seen) || !load(in_call_); });
     if (!has_work(seen)) {
       pthread_mutex_lock(&mutex_);
       store(sleepers_, sleepers_ + 1);
@@ -165,8 +173,7 @@ void ThreadPool::run(int64_t tasks, Function function, void* argument) {
   do_tasks(0);
   const uint64_t closed = __atomic_fetch_and(&state_, ~kOpen, __ATOMIC_SEQ_CST);
   const uint32_t admitted = static_cast<uint32_t>(closed & kAdmitted);
-  for (int i = 0; i < kSpins && load(finished_) != admitted; ++i) pause_between_looks();
-  if (load(finished_) == admitted) return;
+  if (spin_until([&] { return load(finished_) == admitted; })) return;
   pthread_mutex_lock(&mutex_);
   store(caller_waits_, true);
   while (load(finished_) != admitted) pthread_cond_wait(&done_, &mutex_);

@@ -8,19 +8,16 @@
 
 namespace larq_dense {
 
-// Between two looks at what another thread is about to write.
-inline void pause_between_looks() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("isb" ::: "memory");
-#endif
-}
-
 #if defined(__wasm__)
 // WebAssembly has one thread: the caller does all tasks.
+template <class Condition>
+bool spin_until(const Condition& holds) {
+  return holds();
+}
+
 class ThreadPool {
  public:
+  static constexpr int kMaxThreads = 64;
   using Function = void (*)(void* argument, int64_t task, int worker);
 
   void resize(int) {}
@@ -32,8 +29,33 @@ class ThreadPool {
   }
 };
 #else
+int64_t nanoseconds();  // of a clock that only goes on
+
+// Looks again and again, for some 30 microseconds, whether a condition holds: longer than the gap
+// between two operators, too short to matter to others. The clock bounds it, since the length of a
+// pause differs severalfold between processors.
+template <class Condition>
+bool spin_until(const Condition& holds) {
+  constexpr int64_t kLongest = 30000;  // nanoseconds
+  constexpr int kLooks = 8;            // before the next look at the clock
+  const int64_t start = nanoseconds();
+  do {
+    for (int i = 0; i < kLooks; ++i) {
+      if (holds()) return true;
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
+#elif defined(__aarch64__)
+      asm volatile("isb" ::: "memory");
+#endif
+    }
+  } while (nanoseconds() - start < kLongest);
+  return false;
+}
+
 class ThreadPool {
  public:
+  static constexpr int kMaxThreads = 64;
+
   // `task` is the number of the piece of work, `worker` that of the thread that does it, from 0.
   using Function = void (*)(void* argument, int64_t task, int worker);
 
@@ -71,7 +93,6 @@ class ThreadPool {
     int worker;
   };
 
-  static constexpr int kMaxThreads = 64;
   pthread_t handles_[kMaxThreads];
   Start starts_[kMaxThreads];
   int threads_ = 1;

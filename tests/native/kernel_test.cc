@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 
+#include "../../native/src/float_mode.h"
 #include "../../native/src/kernels.h"
 #include "mock_interpreter.h"
 
@@ -89,13 +90,15 @@ void run(const Case& c, const char* isa, Random& random) {
   std::vector<float> multiplier(static_cast<size_t>(c.channels_out)), bias = multiplier;
   std::vector<int32_t> threshold(multiplier.size());
   const int depth = c.kh * c.kw * group_in;
-  // Halves, which int8 rounds away from zero; values that are no int32; all the others.
+  // Halves, which int8 rounds away from zero; values that are no int32; denormal floats; all the
+  // others.
   const int range = pick(random, 0, 5);
-  const float size = range == 0 ? 0.75f : (range == 1 ? 1e9f : 1.0f / 7.0f);
+  const float sizes[] = {0.75f, 1e9f, 1e-41f, 1.0f / 7.0f};
+  const float size = sizes[std::min(range, 3)];
   for (size_t i = 0; i < multiplier.size(); ++i) {
     multiplier[i] = static_cast<float>(pick(random, -99, 99)) * size;
-    bias[i] = range == 0 ? static_cast<float>(pick(random, -99, 99)) * size
-                         : static_cast<float>(pick(random, -999, 999)) / 3.0f;
+    bias[i] = range == 0 || range == 2 ? static_cast<float>(pick(random, -99, 99)) * size
+                                       : static_cast<float>(pick(random, -999, 999)) / 3.0f;
     threshold[i] = depth / 2 + pick(random, -5, 5);
   }
 
@@ -128,7 +131,7 @@ void run(const Case& c, const char* isa, Random& random) {
   const std::vector<int> out_dims = {c.batch, oh, ow, c.channels_out};
   const int other = mock.tensor(kTfLiteInt8, out_dims, nullptr, 0, scale, zero_point);
   const int sum = c.adds ? mock.tensor(kTfLiteInt8, out_dims, nullptr, 0, scale, zero_point) : out;
-  if (c.adds) mock.builtin(kTfLiteBuiltinAdd, {out, other}, sum, 0);
+  if (c.adds) mock.builtin(larq_dense::kBuiltinAdd, {out, other}, sum, 0);
   const TfLiteStatus status = mock.allocate({in, other}, {sum}, isa, c.threads);
   if (oh == 0 || ow == 0) {
     check(status == kTfLiteError && !mock.error.empty(), c, isa, "an empty output was accepted");
@@ -141,7 +144,15 @@ void run(const Case& c, const char* isa, Random& random) {
   memcpy(mock[in].data, x.data(), x.size() * 4);
   int8_t* others = static_cast<int8_t*>(mock[other].data);
   for (size_t i = 0; i < mock[other].bytes; ++i) others[i] = static_cast<int8_t>(random());
-  check(mock.invoke() == kTfLiteOk, c, isa, "invoke failed");
+  // A caller that flushes denormal floats to zero gets the same, and goes on flushing.
+  using larq_dense::DefaultFloatMode;
+  const bool flushes = pick(random, 0, 1);
+  if (flushes) DefaultFloatMode::set(DefaultFloatMode::kFlush);
+  const auto mode = DefaultFloatMode::get();
+  const TfLiteStatus invoked = mock.invoke();
+  check(DefaultFloatMode::get() == mode, c, isa, "the caller's float mode changed");
+  DefaultFloatMode::set(DefaultFloatMode::kDefault);
+  check(invoked == kTfLiteOk, c, isa, "invoke failed");
 
   for (int n = 0; n < c.batch; ++n) {
     for (int y = 0; y < oh; ++y) {
@@ -244,8 +255,8 @@ void run_conv2d(const larq_dense::Kernels& kernels, Random& random) {
   std::vector<int> options = {c.same ? kTfLitePaddingSame : kTfLitePaddingValid, c.sw, c.sh};
   if (depthwise) options.push_back(1);  // outputs of a channel
   options.insert(options.end(), {activation, 1, 1});
-  mock.builtin(depthwise ? kTfLiteBuiltinDepthwiseConv2d : kTfLiteBuiltinConv2d, {in, weights, b},
-               out, options);
+  const int code = depthwise ? larq_dense::kBuiltinDepthwiseConv2d : larq_dense::kBuiltinConv2d;
+  mock.builtin(code, {in, weights, b}, out, options);
   mock.custom("LceQuantize", {out}, bits, {});
   const bool wanted = pick(random, 0, 3) != 0;  // or its bits alone
   const std::vector<int> outputs = wanted ? std::vector<int>{out, bits} : std::vector<int>{bits};
@@ -283,6 +294,47 @@ void run_conv2d(const larq_dense::Kernels& kernels, Random& random) {
         check(word >> (o % 32 + 1) == 0, c, kernels.name, "the padding of its word");
       }
       if (failures > 5) return;
+    }
+  }
+}
+
+// What else the kernels do with floats, infinite ones and those that are no numbers among them.
+void run_floats(const larq_dense::Kernels& kernels, Random& random) {
+  using larq_dense::Broadcast;
+  using larq_dense::Combination;
+  const size_t count = static_cast<size_t>(pick(random, 1, 70));
+  const auto fill = [&] {
+    std::vector<float> floats(count);
+    for (float& v : floats) {
+      const float odd[] = {NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 1e-41f, -1e-41f};
+      const int kind = pick(random, 0, 19);
+      v = kind < 7 ? odd[kind] : static_cast<float>(pick(random, -99, 99)) / 2.0f;
+    }
+    return floats;
+  };
+  const std::vector<float> x = fill(), y = fill();
+  const Combination ops[] = {Combination::kAdd, Combination::kMultiply, Combination::kFirst,
+                             Combination::kRound};
+  const Combination op = ops[pick(random, 0, 3)];
+  const float low = pick(random, 0, 1) ? -INFINITY : -3.0f, high = pick(random, 0, 1) ? 6.0f : 0.0f;
+  std::vector<float> out(count);
+  kernels.combine({op, x.data(), y.data(), Broadcast::kNone, nullptr, low, high, 0, out.data(), 1,
+                   count});
+  std::vector<uint32_t> bits((count + 31) / 32);
+  kernels.quantize_float(x.data(), y.data(), count, bits.data());
+  for (size_t i = 0; i < count; ++i) {
+    float v = x[i];
+    if (op == Combination::kAdd) v = x[i] + y[i];
+    if (op == Combination::kMultiply) v = x[i] * y[i];
+    if (op == Combination::kRound) v = nearbyintf(x[i]);
+    v = v > low ? v : low;  // no number becomes the lower limit
+    v = v < high ? v : high;
+    if (memcmp(&out[i], &v, sizeof v) != 0 || (bits[i / 32] >> (i % 32) & 1) != (x[i] < y[i])) {
+      ++failures;
+      printf("FAILED %s: a float: %g and %g by %d give %g, not %g\n", kernels.name,
+             static_cast<double>(x[i]), static_cast<double>(y[i]), static_cast<int>(op),
+             static_cast<double>(out[i]), static_cast<double>(v));
+      return;
     }
   }
 }
@@ -372,6 +424,7 @@ int main(int argc, char** argv) {
     for (int i = 0; i < cases && failures <= 5; ++i) {
       run(random_case(random), isa, random);
       run_bytes(kernels, random);
+      run_floats(kernels, random);
       if (kernels.conv_bytes != nullptr) run_conv2d(kernels, random);
     }
     printf("%s: %d cases\n", isa, cases);

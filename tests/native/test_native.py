@@ -6,8 +6,10 @@
 
 import ctypes
 import importlib.util
+import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -89,7 +91,13 @@ def test_all_programs_under_sanitizers(
     compiler: list[str], checked: list[Path], tmp_path: Path
 ) -> None:
     """One test, for compiling what they share takes two minutes, and each worker would do it."""
-    programs = {"kernel_test": CASES, "pool_test": "", "fuzz_test": RUNS, "stream_test": "5"}
+    programs = {
+        "kernel_test": CASES,
+        "pool_test": "",
+        "fuzz_test": RUNS,
+        "stream_test": "5",
+        "dispatch_test": "",
+    }
     for name, argument in programs.items():
         run(compile_test(compiler, checked, name, tmp_path, MEMORY), *argument.split())
 
@@ -114,6 +122,77 @@ def test_the_library_needs_only_libc() -> None:
     needed = [line.split("[")[1].split("]")[0] for line in shown.splitlines() if "(NEEDED)" in line]
     allowed = ("libc.so", "libpthread.so", "ld-linux")
     assert [name for name in needed if not name.startswith(allowed)] == []
+
+
+# As QEMU knows them: it emulates AVX2, but not AVX-512.
+EMULATED = {
+    "Nehalem": ["portable"],
+    "Haswell": ["avx2", "portable"],
+    "Skylake-Server": ["avx2", "portable"],
+}
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="emulates x86-64 on x86-64")
+def test_older_processors_get_what_they_can_run(compiler: list[str], tmp_path: Path) -> None:
+    emulator = next(filter(None, map(shutil.which, ("qemu-x86_64", "qemu-x86_64-static"))), None)
+    if emulator is None:
+        pytest.skip("qemu-x86_64 is not installed (Debian: qemu-user)")
+    objects = build.compile_objects(compiler, tmp_path, ("-O1",))
+    program = compile_test(compiler, objects, "kernel_test", tmp_path, ("-O1",))
+    for processor, expected in EMULATED.items():
+        result = subprocess.run(
+            [emulator, "-cpu", processor, str(program), "10"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        # An instruction that the processor lacks would have killed the program.
+        assert result.returncode == 0, f"{processor}: {result.stdout}\n{result.stderr}"
+        assert [line.split(":")[0] for line in result.stdout.splitlines()] == expected
+
+
+def fused_multiply_adds(library: Path) -> list[str]:
+    """Return the instructions of a library that round once where C++ would round twice."""
+    if shutil.which("objdump") is None:
+        pytest.skip("objdump is not installed")
+    command = ["objdump", "-d", "--no-show-raw-insn", str(library)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    names = r"\t(vfn?m(?:add|sub)\w*|fn?m(?:add|sub)|fml[as])\b"
+    return [line for line in text.splitlines() if re.search(names, line)]
+
+
+def test_no_multiply_add_is_fused(compiler: list[str], tmp_path: Path) -> None:
+    if not xnor.available():
+        pytest.skip(str(xnor.why_unavailable()))
+    assert fused_multiply_adds(xnor.library_path()) == []
+    # Where they are allowed they are found.
+    allowed = ("-O2", "-ffp-contract=fast", *(("-mfma",) if platform.machine() == "x86_64" else ()))
+    command = [*compiler, *allowed, "-x", "c++", "-c", "-", "-o", str(tmp_path / "fused.o")]
+    program = b"float f(float a, float b, float c) { return a * b + c; }"
+    subprocess.run(command, input=program, check=True)
+    assert len(fused_multiply_adds(tmp_path / "fused.o")) == 1
+
+
+def test_cmake_compiles_with_the_same_flags(tmp_path: Path) -> None:
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+    command = [
+        "cmake",
+        "-S",
+        str(NATIVE),
+        "-B",
+        str(tmp_path),
+        "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON",
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    entries = json.loads((tmp_path / "compile_commands.json").read_text())
+    flags = {Path(entry["file"]): set(entry["command"].split()) for entry in entries}
+    sources = build.sources(platform.machine())
+    assert set(flags) == set(sources)
+    machine = {flag for own in sources.values() for flag in own}
+    for source, own in sources.items():
+        assert set(build.FLAGS) <= flags[source], source
+        assert flags[source] & machine == set(own), source
 
 
 def test_cmake_builds_it_too(compiler: list[str], tmp_path: Path) -> None:

@@ -161,11 +161,19 @@ def test_an_input_of_another_shape_or_type_is_refused(content: bytes) -> None:
         engine.run([picture(), picture()])
 
 
+def test_the_environment_chooses_the_instruction_set(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in instruction_sets():
+        monkeypatch.setenv("LARQ_DENSE_XNOR_ISA", name)
+        assert Engine(content).instruction_set == name
+
+
 def test_arguments_out_of_range_are_refused(content: bytes) -> None:
     for threads in (0, -1, 65):
         with pytest.raises(LarqDenseError, match="num_threads must be 1 to 64"):
             Engine(content, threads)
-    with pytest.raises(LarqDenseError, match="no instruction set mmx"):
+    with pytest.raises(LarqDenseError, match="instruction_set=mmx names no instruction set"):
         Engine(content, instruction_set="mmx")
 
 
