@@ -19,8 +19,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 SOURCES = Path(__file__).resolve().parent / "src"
 
@@ -83,8 +83,7 @@ def find_compiler() -> list[str] | None:
     return None
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """What a compiler builds for.
 
     Attributes:
