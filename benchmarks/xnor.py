@@ -1,6 +1,7 @@
 """Times the XNOR runtime beside everything else that a user could run, in one process.
 
     python benchmarks/xnor.py                           # single layers
+    python benchmarks/xnor.py --sets                    # the processor's instruction sets only
     python benchmarks/xnor.py --threads 2               # the first layer on one and two threads
     python benchmarks/xnor.py --entry name=net.tflite,float.tflite,int8.tflite
 
@@ -36,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "native")
 
 from larq_dense.common.machine import processor
 from larq_dense.runtime import xnor
+from larq_dense.runtime.engine import Engine
 
 Call = Callable[[], Any]
 
@@ -121,6 +123,22 @@ class Layer:
         result: bytes = graph.build(x)
         return result
 
+    def rounded_safely(self) -> bytes:
+        """Return the layer in int8 with such weights and scales as `convert --int8` writes."""
+        import lce_graph
+
+        rng = np.random.default_rng(0)
+        graph = lce_graph.Graph()
+        channels = self.channels_out
+        x = graph.input((1, self.height, self.width, self.channels_in), np.int8, scale=0.5)
+        weights = 4 * rng.integers(-8, 8, self._filter_shape)
+        filters = graph.constant(weights.astype(np.int8), scale=[2.0**-9] * channels)
+        bias = graph.constant(np.full(channels, 2, np.int32), scale=[2.0**-10] * channels)
+        size = (-(-self.height // self.stride), -(-self.width // self.stride))
+        y = graph.tensor((1, *size, channels), np.int8, scale=0.5)
+        result: bytes = graph.build(graph.convolution([x, filters, bias], y, self.stride))
+        return result
+
     def _scale_by_channel(self, graph: Any, tensor: int, scale: float) -> None:
         import lce_graph
 
@@ -136,6 +154,12 @@ LAYERS = (
     Layer(32, 32, 512, 512, 1),
     Layer(64, 64, 128, 256, 3, stride=2),
     Layer(64, 64, 256, 256, 3, blocks=4),
+)
+
+INT8_LAYERS = (
+    Layer(64, 64, 64, 64, 3),
+    Layer(32, 32, 256, 256, 1),
+    Layer(256, 256, 3, 32, 3, stride=2),
 )
 
 
@@ -300,6 +324,39 @@ def bench_threads(layer: Layer, threads: int, repeats: int) -> dict[str, Any]:
     return {"layer": layer.name, "threads": threads, "gain": gain}
 
 
+def bench_sets(repeats: int, sets: list[str]) -> list[dict[str, Any]]:
+    """Time layers in each instruction set and print minima, with those of AVX2 or NEON beside."""
+    base = next((name for name in ("avx2", "neon") if name in sets), sets[-1])
+    rows, results = [], []
+    for layer, kind in (
+        *((layer, "binary, float32 tensors") for layer in LAYERS),
+        *((layer, "binary, int8 tensors") for layer in LAYERS),
+        *((layer, "int8") for layer in INT8_LAYERS),
+    ):
+        contest = Contest(threads=1)
+        for name in sets:
+            if kind == "int8":
+                engine = Engine(layer.rounded_safely(), instruction_set=name)
+                x = picture_for({"shape": engine.inputs[0].shape, "dtype": np.int8})
+                contest.add(name, lambda engine=engine, x=x: engine.run([x]))
+            else:
+                model = layer.binary(int8=kind == "binary, int8 tensors")
+                interpreter = xnor.load(model, instruction_set=name)
+                contest.add(name, stock_call(interpreter)[1])
+        contest.run(repeats)
+        least = {name: 1e3 * contest.least(name) for name in sets}
+        rows.append(
+            [
+                f"{layer.name}, {kind}",
+                *(f"{least[name]:.2f} ({least[base] / least[name]:.2f})" for name in sets),
+            ]
+        )
+        results.append({"layer": layer.name, "kind": kind, "minimum_ms": least})
+    print(f"\nms, minimum (times as fast as {base}), 1 thread\n")
+    show(["layer", *sets], rows)
+    return results
+
+
 def bench_entry(text: str, threads: int, repeats: int) -> dict[str, Any]:
     """Time a whole network beside LCE and its twins; `text` is `name=binary[,float[,int8]]`."""
     name, _, files = text.partition("=")
@@ -336,6 +393,7 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--entry", action="append", default=[], metavar="NAME=FILE[,FLOAT[,INT8]]")
+    parser.add_argument("--sets", action="store_true", help="compare the instruction sets only")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--layers", type=int, nargs="*", default=None, help="which, from 0")
@@ -349,7 +407,9 @@ def main() -> int:
     cpu, _ = processor()
     print(f"{cpu}; instruction sets {', '.join(xnor.instruction_sets())}")
     results: list[dict[str, Any]] = []
-    if given.entry:
+    if given.sets:
+        results += bench_sets(given.repeats, sets)
+    elif given.entry:
         results += [bench_entry(entry, given.threads, given.repeats) for entry in given.entry]
     elif given.threads > 1:
         results.append(bench_threads(LAYERS[0], given.threads, 5 * given.repeats))

@@ -27,6 +27,15 @@ EXPORTS = {
     "tflite_plugin_destroy_delegate",
     "larq_dense_xnor_instruction_set",
     "larq_dense_xnor_limit",
+    "larq_dense_engine_close",
+    "larq_dense_engine_input",
+    "larq_dense_engine_input_count",
+    "larq_dense_engine_instruction_set",
+    "larq_dense_engine_metadata",
+    "larq_dense_engine_open",
+    "larq_dense_engine_output",
+    "larq_dense_engine_output_count",
+    "larq_dense_engine_run",
 }
 JNI_EXPORTS = {f"Java_larqdense_xnor_XnorDelegate_{name}" for name in ("create", "destroy")}
 BIONIC = set(re.findall(r"^SINCE\(\d+, (\w+)\)", (NATIVE / "android/libc.c").read_text(), re.M))

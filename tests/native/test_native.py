@@ -34,6 +34,7 @@ def load_build() -> ModuleType:
     spec = importlib.util.spec_from_file_location("larq_dense_native_build", NATIVE / "build.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look themselves up
     spec.loader.exec_module(module)
     return module
 
