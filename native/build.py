@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,6 +57,8 @@ KERNEL_FLAGS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "wasm32": {"kernel_wasm.cc": ("-msimd128",)},
 }
+# Their flags are newer than some compilers (GCC 11 and 10, Clang 12), which leave them out.
+_OPTIONAL = ("kernel_avxvnni.cc", "kernel_i8mm.cc")
 _ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 # What a compiler's target or `sys.platform` calls a system → its name here.
@@ -123,6 +126,17 @@ def sources(machine: str) -> dict[Path, tuple[str, ...]]:
     return chosen
 
 
+def left_out(compiler: Sequence[str]) -> list[str]:
+    """Return the kernels whose flags a compiler does not know."""
+    own = KERNEL_FLAGS.get(find_target(compiler).machine, {})
+
+    def knows(flags: Sequence[str]) -> bool:
+        command = [*compiler, *flags, "-fsyntax-only", "-x", "c++", os.devnull]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    return [name for name in _OPTIONAL if name in own and not knows(own[name])]
+
+
 def compile_objects(
     compiler: Sequence[str], folder: Path, extra_flags: Sequence[str] = ()
 ) -> list[Path]:
@@ -136,11 +150,18 @@ def compile_objects(
     Raises:
         BuildError: The compiler failed.
     """
-    objects = []
+    missing = left_out(compiler)
+    defines = [f"-DLARQ_DENSE_WITHOUT_{Path(name).stem.upper()}" for name in missing]
+    commands, objects = [], []
     for path, flags in sources(find_target(compiler).machine).items():
+        if path.name in missing:
+            continue
         target = folder / f"{path.stem}.o"
-        _run([*compiler, *FLAGS, *flags, *extra_flags, "-c", str(path), "-o", str(target)])
+        own = [*FLAGS, *flags, *defines, *extra_flags]
+        commands.append([*compiler, *own, "-c", str(path), "-o", str(target)])
         objects.append(target)
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        list(workers.map(_run, commands))
     return objects
 
 

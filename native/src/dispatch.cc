@@ -28,16 +28,20 @@ struct Tier {
   Features needs;
 };
 
-// Best first.
+// Best first. Those that the compiler is too old for are left out.
 const Tier kTiers[] = {
 #if defined(__x86_64__)
     {&kAvx512Kernels, kAvx512 | kAvx512Vnni | kAvx512Vpopcntdq},
     {&kAvx512VnniKernels, kAvx512 | kAvx512Vnni},
     {&kAvx512BwKernels, kAvx512},
+#if !defined(LARQ_DENSE_WITHOUT_KERNEL_AVXVNNI)
     {&kAvxVnniKernels, kAvx2 | kAvxVnni},
+#endif
     {&kAvx2Kernels, kAvx2},
 #elif defined(__aarch64__)
+#if !defined(LARQ_DENSE_WITHOUT_KERNEL_I8MM)
     {&kI8mmKernels, kDotProd | kI8mm},
+#endif
     {&kDotProdKernels, kDotProd},
     {&kNeonKernels, 0},  // part of every 64-bit Arm processor
 #elif defined(__wasm_simd128__)

@@ -174,6 +174,24 @@ def test_no_multiply_add_is_fused(compiler: list[str], tmp_path: Path) -> None:
     assert len(fused_multiply_adds(tmp_path / "fused.o")) == 1
 
 
+def test_an_older_compiler_leaves_kernels_out(compiler: list[str], tmp_path: Path) -> None:
+    if build.find_target(compiler).machine != "x86_64":
+        pytest.skip("the compiler does not build for x86-64")
+    older = tmp_path / "older"
+    older.write_text(
+        f'#!/bin/sh\ncase "$*" in *-mavxvnni*) exit 1;; esac\nexec {compiler[0]} "$@"\n'
+    )
+    older.chmod(0o755)
+    assert build.left_out(compiler) == []
+    assert build.left_out([str(older)]) == ["kernel_avxvnni.cc"]
+    preprocess = [*compiler, "-E", str(NATIVE / "src" / "dispatch.cc")]
+    for define, found in (([], True), (["-DLARQ_DENSE_WITHOUT_KERNEL_AVXVNNI"], False)):
+        text = subprocess.run(
+            [*preprocess, *define], capture_output=True, text=True, check=True
+        ).stdout
+        assert ("{&kAvxVnniKernels" in text) == found
+
+
 def test_cmake_compiles_with_the_same_flags(tmp_path: Path) -> None:
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")
