@@ -19,6 +19,7 @@ _COMMANDS = {
     "demo": "Predict, convert and compare two entries on real pictures.",
     "diagnose": "Check on a model why its method should work.",
     "evaluate": "Measure a model on labelled pictures.",
+    "frontier": "Hold networks against each other: accuracy over milliseconds.",
     "predict": "Label pictures: overlays, masks or JSON.",
     "train": "Train a model by a recipe.",
     "zoo": "List, describe and publish the zoo's entries.",

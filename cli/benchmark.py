@@ -95,7 +95,8 @@ def command(
     MODEL is an entry's name, a run's folder or a .tflite file. A .tflite file is timed in the
     native XNOR runtime and in Larq Compute Engine with each of its kernels, as far as they are
     installed; an entry or a run also in Keras, and beside its full-precision twin in TensorFlow
-    Lite (XNNPACK) as float32 and as int8. The engines take turns in one process; a run is from
+    Lite (XNNPACK) as float32 and as int8. A full-precision run is timed in Keras and, in both
+    forms, in TensorFlow Lite. The engines take turns in one process; a run is from
     the normalized picture to logits. The twins have random weights: they tell latency, not
     accuracy.
 
@@ -149,7 +150,7 @@ class _Forms(NamedTuple):
 
     spec: "ModelSpec"
     complexity: dict[str, dict[str, Any]]
-    binary_file: bytes
+    binary_file: bytes | None
     float_file: bytes | None = None
     int8_file: bytes | None = None
     quantized_file: bytes | None = None
@@ -202,6 +203,11 @@ def _measure_on_phone(
     with tempfile.TemporaryDirectory() as folder:
         kit = build_kit(phone, litert, Path(folder))
         forms = _forms(model)
+        if forms.binary_file is None:
+            raise LarqDenseError(
+                f"{model} is a full-precision network; name its binary counterpart, beside which "
+                "it is timed."
+            )
         if parse(forms.binary_file).inputs[0].dtype == "int8":
             raise LarqDenseError(
                 f"{model} takes int8 pictures, which the program on the phone does not have; name "
@@ -223,7 +229,7 @@ def _measure_on_phone(
 
 def _forms(model: str) -> _Forms:
     if is_file(model):
-        return _Forms(open_predictor(model).spec, {}, Path(model).read_bytes())
+        return _file_forms(Path(model))
     from larq_dense.conversion import convert
     from larq_dense.conversion.baseline import float_tflite, int8_tflite
     from larq_dense.evaluation import complexity
@@ -231,8 +237,11 @@ def _forms(model: str) -> _Forms:
     from larq_dense.quantization import is_quantized
 
     keras, _ = open_keras(model)
+    pictures = _random_pictures(keras.spec, _PICTURES)
     if not binary_layers(keras):
-        raise LarqDenseError(f"{model} is a full-precision network; name its binary counterpart.")
+        cost = {"float": complexity(keras).totals()}
+        files = float_tflite(keras), int8_tflite(keras, pictures)
+        return _Forms(keras.spec, cost, None, *files, keras=keras)
     twin, file = open_twin(model), convert(keras).content
     quantized_file = file if is_quantized(keras) else None
     if quantized_file is None and (variant := open_int8(model)) is not None:
@@ -242,10 +251,22 @@ def _forms(model: str) -> _Forms:
         {"binary": complexity(keras).totals(), "float": complexity(twin).totals()},
         file,
         float_tflite(twin),
-        int8_tflite(twin, _random_pictures(keras.spec, _PICTURES)),
+        int8_tflite(twin, pictures),
         quantized_file,
         keras,
     )
+
+
+def _file_forms(path: Path) -> _Forms:
+    """Return a file as what it is: for the binary engines, or for TensorFlow Lite alone."""
+    from larq_dense.runtime.metadata import parse
+
+    spec, content = open_predictor(str(path)).spec, path.read_bytes()
+    file = parse(content)
+    if any(each.custom_name for each in file.operators):
+        return _Forms(spec, {}, content)
+    int8 = file.inputs[0].dtype == "int8"
+    return _Forms(spec, {}, None, **{"int8_file" if int8 else "float_file": content})
 
 
 def _random_pictures(spec: "ModelSpec", count: int) -> "list[NDArray[np.float32]]":

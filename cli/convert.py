@@ -11,8 +11,6 @@ from larq_dense.common.errors import DataError
 from larq_dense.common.files import write_bytes
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from larq_dense.conversion import ConversionResult
     from larq_dense.runtime import ModelSpec
 
@@ -65,6 +63,9 @@ def command(
     pictures of the kind that the network is for. The file is compared with a Keras model that
     rounds in the same places.
 
+    A full-precision run goes through TensorFlow Lite's own converter, with --int8 by its
+    post-training quantization.
+
     With --android the folder receives NAME.tflite and NAME.int8.tflite, the full-precision twin
     with random weights, which the app in android/ times beside it.
 
@@ -77,22 +78,16 @@ def command(
     """
     from larq_dense.cli.output import print_json
     from larq_dense.cli.pictures import expand
-    from larq_dense.zoo.opening import is_file, open_keras
+    from larq_dense.zoo.opening import is_file
 
     if is_file(model):
         raise DataError(f"{model} is a file already; name a zoo entry or a run's folder.")
     if output and android:
         raise DataError("--output and --android both say where to write; give one of them.")
     pictures = expand(images) if images else _bundled()
-    keras = _open_int8(model, pictures if images else []) if int8 else open_keras(model)[0]
-    from larq_dense.conversion import convert
-    from larq_dense.quantization import is_quantized
-
-    # A run in eight bits is so without the option, too.
-    quantized = is_quantized(keras)
+    result, quantized = _convert(model, int8, pictures, ranges=bool(images))
     if android and quantized:
         raise DataError("--android takes float files only so far; leave out --int8.")
-    result = convert(keras, images=pictures)
     suffix = f"{'_int8' * quantized}{FILE_SUFFIX}"
     path = output or (android or Path()) / f"{result.spec.name}{suffix}"
     files = {path: result.content}
@@ -106,22 +101,37 @@ def command(
         _print(result, files)
 
 
-def _open_int8(model: str, pictures: list[Path]) -> "tf.keras.Model":
-    """Return a network's int8 form: the published one, or with ranges from pictures."""
+def _convert(
+    model: str, int8: bool, pictures: list[Path], ranges: bool
+) -> "tuple[ConversionResult, bool]":
+    """Convert a model; also say whether it came out in eight bits.
+
+    Args:
+        model: An entry or a run.
+        int8: Whether eight bits are asked for.
+        pictures: What to compare the file with Keras on.
+        ranges: Whether ranges may be taken from them.
+    """
+    from larq_dense.conversion import convert
+    from larq_dense.conversion.baseline import convert_baseline
+    from larq_dense.models import binary_layers
+    from larq_dense.quantization import is_quantized, quantize
     from larq_dense.zoo.opening import open_int8, open_keras
 
-    published = open_int8(model)
-    if published is not None:
-        return published
-    if not pictures:
+    published = open_int8(model) if int8 else None
+    keras = open_keras(model)[0] if published is None else published
+    # A run in eight bits is so without the option, too.
+    missing = int8 and not is_quantized(keras)
+    if missing and not ranges:
         raise DataError(
             f"{model} has no int8 variant, so its ranges are taken from pictures; name some by "
             "--images."
         )
-    from larq_dense.quantization import quantize
-
-    keras, _ = open_keras(model)
-    return quantize(keras, [keras.spec.preprocessing(path) for path in pictures])
+    if not binary_layers(keras):
+        return convert_baseline(keras, images=pictures, calibration=pictures * int8 or None), int8
+    if missing:
+        keras = quantize(keras, [keras.spec.preprocessing(path) for path in pictures])
+    return convert(keras, images=pictures), is_quantized(keras)
 
 
 def _twin(model: str, spec: "ModelSpec", pictures: list[Path]) -> bytes:
@@ -152,10 +162,11 @@ def _print(result: "ConversionResult", files: dict[Path, bytes]) -> None:
     packed = sum(layer.bitpacked for layer in layers)
     for path, content in files.items():
         click.echo(f"wrote {path}: {len(content):,} bytes")
-    click.echo(
-        f"audit: {len(layers)} of {len(layers)} binary layers are LceBconv2d, "
-        f"{packed} of them with bitpacked output"
-    )
+    if layers:
+        click.echo(
+            f"audit: {len(layers)} of {len(layers)} binary layers are LceBconv2d, "
+            f"{packed} of them with bitpacked output"
+        )
     steps = "" if parity.max_steps is None else f", int8 steps: {parity.max_steps}"
     click.echo(
         f"parity with Keras: the same label on {100 * parity.same_labels:.3f} % of the pixels "

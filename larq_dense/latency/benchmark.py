@@ -104,7 +104,8 @@ def candidates(
     """
     found = []
     if keras is not None:
-        found.append(LocalCandidate("Keras", "binary", None, None, _keras_run(keras)))
+        network = "float32" if binary_file is None else "binary"
+        found.append(LocalCandidate("Keras", network, None, None, _keras_run(keras)))
     for count in threads:
         if binary_file is not None:
             found += _binary_candidates(binary_file, count)
@@ -237,11 +238,13 @@ def _tflite_run(file: bytes, threads: int) -> Run:
         warnings.simplefilter("ignore")
         interpreter = tf.lite.Interpreter(model_content=file, num_threads=threads)
     interpreter.allocate_tensors()
-    source = interpreter.get_input_details()[0]["index"]
+    details = interpreter.get_input_details()[0]
+    source, dtype = details["index"], details["dtype"]
     target = interpreter.get_output_details()[0]["index"]
 
     def run(picture: NDArray[np.float32]) -> Any:
-        interpreter.set_tensor(source, picture)
+        # A file of int8 input is handed its own integers; which ones changes no time.
+        interpreter.set_tensor(source, picture.astype(dtype))
         interpreter.invoke()
         return interpreter.get_tensor(target)
 

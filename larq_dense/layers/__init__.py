@@ -1,6 +1,7 @@
 """The layers of arXiv 2405.17776: Keras layers that know nothing of tasks, data or files."""
 
 from larq_dense.layers.attention import BinaryAttention
+from larq_dense.layers.depth_to_space import DepthToSpace
 from larq_dense.layers.fixed_point import FixedPoint
 from larq_dense.layers.gate import GatedMerge, Merge, SoftGate
 from larq_dense.layers.nearest import NearestUpsampling2D
@@ -10,6 +11,7 @@ from larq_dense.layers.threshold import Threshold
 
 __all__ = [
     "BinaryAttention",
+    "DepthToSpace",
     "FixedPoint",
     "GatedMerge",
     "Merge",

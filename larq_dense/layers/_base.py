@@ -22,10 +22,10 @@ def register(cls: type) -> type:
     return tf.keras.utils.register_keras_serializable(package="larq_dense")(cls)
 
 
-def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
     """Raise a ValueError unless `value` is one of `choices`."""
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}.")
 
 
 def check_flag(name: str, value: object) -> None:

@@ -42,6 +42,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         spread: Largest initial threshold of the branches.
         gated: Whether a soft gate stands before the merge.
         shared_threshold: Whether all branches use one threshold, which starts at 0.
+        single_threshold: Whether one branch alone has a threshold, too; it starts at 0.
         activation: `"relu"` or `"prelu"`.
         merge_scale: What the merge begins as, as a multiple of the branches' mean.
         **kwargs: Keras' own.
@@ -66,6 +67,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         spread: float = 0.5,
         gated: bool = True,
         shared_threshold: bool = False,
+        single_threshold: bool = False,
         activation: Activation = "relu",
         merge_scale: float = 1.0,
         **kwargs: Any,
@@ -85,6 +87,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
             estimator=estimator,
             spread=spread,
             shared_threshold=shared_threshold,
+            single_threshold=single_threshold,
             activation=activation,
             name="conv",
         )
@@ -115,6 +118,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
             "spread": conv.spread,
             "gated": self.merge.gated,
             "shared_threshold": conv.shared_threshold,
+            "single_threshold": conv.single_threshold,
             "activation": conv.activation,
             "merge_scale": self.merge.initial_scale,
         }

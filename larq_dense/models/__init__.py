@@ -1,7 +1,27 @@
-"""Models: encoders, the FPN decoder, and `build`, which joins them."""
+"""Models: encoders and decoders by name, and `build_model`, which joins two of them."""
 
-from larq_dense.models.builder import build
-from larq_dense.models.encoders import ENCODERS
+# Each of these registers what it holds.
+from larq_dense.models import (  # noqa: F401
+    compact,
+    decoder,
+    efficientnet,
+    light,
+    lraspp,
+    mobilenet,
+    quicknet,
+)
+from larq_dense.models.builder import build, build_model, settings
 from larq_dense.models.inspect import binary_kernels, binary_layers
+from larq_dense.models.registry import DECODERS, ENCODERS, register_decoder, register_encoder
 
-__all__ = ["ENCODERS", "binary_kernels", "binary_layers", "build"]
+__all__ = [
+    "DECODERS",
+    "ENCODERS",
+    "binary_kernels",
+    "binary_layers",
+    "build",
+    "build_model",
+    "register_decoder",
+    "register_encoder",
+    "settings",
+]

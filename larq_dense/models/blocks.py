@@ -1,4 +1,4 @@
-"""Pieces of encoders and decoders: ordinary convolutions and residual binary ones."""
+"""Pieces of encoders and decoders: convolutions, residual blocks, the last enlargement."""
 
 from typing import Any
 
@@ -31,3 +31,25 @@ def residual(x: Tensor, name: str, **settings: Any) -> Tensor:
     filters = x.shape[-1]
     (branch,) = ParallelConv2D(filters, branches=1, name=name, **settings)(x)
     return tf.keras.layers.Add(name=f"{name}_add")([x, branch])
+
+
+def enlarged(x: Tensor, factor: int) -> Tensor:
+    """Enlarge logits bilinearly to the picture's size, in float32."""
+    layer = tf.keras.layers.UpSampling2D(
+        factor, interpolation="bilinear", name="logits", dtype="float32"
+    )
+    return layer(x)
+
+
+def check_levels(decoder: str, features: list[Tensor], least: int) -> None:
+    """Refuse features of too few sizes.
+
+    Raises:
+        ValueError: There are fewer than `least`.
+    """
+    if len(features) < least:
+        raise ValueError(
+            f"the decoder {decoder} joins features down to 1/{2**least} of the picture's size, but "
+            f"the encoder ends at 1/{2 ** len(features)}; give it the option output_stride: "
+            f"{2**least}, or choose another decoder."
+        )

@@ -1,15 +1,24 @@
 """Encoder and decoder joined into a Keras model."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import tensorflow as tf
 
-from larq_dense.layers._base import PRECISIONS, Activation, Precision, check_choice, check_flag
-from larq_dense.layers.attention import PARTS
-from larq_dense.models import encoders
-from larq_dense.models.decoder import fpn_decoder
+from larq_dense.layers._base import PRECISIONS, Precision, check_choice
+from larq_dense.models import registry
 
 InputShape = tuple[int | None, int | None, int]
+Options = Mapping[str, Any]
+
+IGNORE = 255
+"""The label of pixels that count for nothing, as in Cityscapes."""
+
+# Recipes may write options of the decoder without grouping them; two have other names there.
+_FLAT = {"decoder_filters": "filters", "decoder_blocks": "blocks"}
+# What a flat option sets in the encoder, too, where it has it.
+_SHARED = ("estimator", "activation")
+_OWN = ("encoder", "decoder", "precision", "encoder_options", "decoder_options")
 
 
 class HasOutputs(Protocol):
@@ -23,87 +32,125 @@ class HasOutputs(Protocol):
 
 # Autograph would rewrite every layer's call, to no effect, for much of the time.
 @tf.autograph.experimental.do_not_convert
-def build(
-    task: HasOutputs,
+def build_model(
+    num_classes: int,
     encoder: str = "light",
-    branches: int = 3,
-    attention: str = "both",
-    precision: Precision = "binary",
-    input_shape: InputShape = (224, 320, 3),
+    decoder: str = "fpn",
     *,
-    upsampling: str = "subpixel",
-    decoder_filters: int = 64,
-    head_filters: int = 16,
-    decoder_blocks: int = 0,
-    estimator: str = "approx_sign",
-    gated: bool = True,
-    shared_threshold: bool = False,
-    attention_per_branch: bool = False,
-    activation: Activation = "relu",
-    merge_scale: float = 1.0,
-    encoder_options: dict[str, Any] | None = None,
+    input_shape: InputShape = (256, 256, 3),
+    precision: Precision = "binary",
+    encoder_options: Options | None = None,
+    decoder_options: Options | None = None,
+    compile: bool = True,
 ) -> tf.keras.Model:
-    """Build a network that labels every pixel.
+    """Build a network that labels every pixel, ready for `model.fit`.
 
     Args:
-        task: What gives `num_outputs`.
+        num_classes: Classes; 1 for an object before a background, with one logit a pixel.
         encoder: A name in `larq_dense.models.ENCODERS`.
-        branches: K, the parallel branches of every decoder layer.
-        attention: `"none"`, `"spatial"`, `"channel"` or `"both"`.
-        precision: `"binary"`; `"float"` for the full-precision twin; `"activations"` for binary
-            activations with real kernels, whose weights a binary network can begin with.
+        decoder: A name in `larq_dense.models.DECODERS`.
         input_shape: `(height, width, 3)`, multiples of 32; None, None for any such size, which
             trains but does not convert.
-        upsampling: `"subpixel"` or `"nearest"`.
-        decoder_filters: Channels of the decoder's stages.
-        head_filters: Channels at half resolution.
-        decoder_blocks: Residual binary convolutions at the head of each stage of the decoder.
-        estimator: Larq quantizer of the binary layers.
-        gated: Whether soft gates stand between the branches and their merge.
-        shared_threshold: Whether the branches of a layer use one threshold, not each its own.
-        attention_per_branch: Whether each branch has an attention of its own, computed on it
-            alone, instead of one for all.
-        activation: What follows the binary convolutions of the decoder and of the light encoder:
-            `"relu"`; or `"prelu"`, which converts, but not to eight bits, and costs time.
-        merge_scale: What the merges of branches begin as, as a multiple of the branches' mean.
-        encoder_options: Further arguments of the encoder.
+        precision: `"binary"`; `"float"` for the same in full precision; `"activations"` for binary
+            activations with real kernels, whose weights a binary network can begin with.
+        encoder_options: Arguments of the encoder, such as `{"filters": (32, 64, 128, 256)}`.
+        decoder_options: Arguments of the decoder, such as `{"branches": 1}`.
+        compile: Whether to compile it: Adam at 0.001; cross-entropy of the logits, in which pixels
+            labelled 255 count for nothing (for one class binary cross-entropy, of all pixels);
+            mean IoU.
 
     Returns:
-        A model from float32 `[batch, height, width, 3]`, normalized, to float32 logits
-        `[batch, height, width, task.num_outputs]`.
+        A model from float32 `[batch, height, width, 3]`, from -1 to 1, to float32 logits
+        `[batch, height, width, num_classes]`. It learns from integer labels
+        `[batch, height, width]`.
+
+    Example:
+        >>> model = build_model(3, encoder="compact_s", decoder="compact_s")  # doctest: +SKIP
+        >>> model.fit(pictures_and_labels.batch(8), epochs=10)                # doctest: +SKIP
 
     Raises:
-        UnknownNameError: There is no such encoder.
-        TypeError: A switch is neither true nor false.
-        ValueError: A choice is unknown or a size is no multiple of 32.
+        UnknownNameError: There is no such encoder or decoder.
+        TypeError: One of them has no such option, or a switch is neither true nor false.
+        ValueError: A choice is unknown, a size is no multiple of 32, or encoder and decoder do
+            not fit together.
     """
     check_choice("precision", precision, PRECISIONS)
-    check_choice("attention", attention, ("none", *PARTS))
-    check_flag("attention_per_branch", attention_per_branch)
     for side in input_shape[:2]:
         if side is not None and (side < 32 or side % 32):
             raise ValueError(f"the input's sides must be multiples of 32, not {input_shape[:2]}.")
-    options = dict(encoder_options or {})
-    if encoder == "light":
-        options = {"estimator": estimator, "activation": activation, **options}
+    encode, decode = registry.get_encoder(encoder), registry.get_decoder(decoder)
+    registry.check_options("encoder", encoder, encode, encoder_options or {})
+    registry.check_options("decoder", decoder, decode, decoder_options or {})
     inputs = tf.keras.Input(input_shape, name="image")
-    features = encoders.get(encoder)(inputs, precision=precision, **options)
-    x = fpn_decoder(
-        features,
-        filters=decoder_filters,
-        head_filters=head_filters,
-        blocks=decoder_blocks,
-        branches=branches,
-        attention=attention,
-        upsampling=upsampling,
+    features = encode(inputs, precision=precision, **(encoder_options or {}))
+    logits = decode(features, outputs=num_classes, precision=precision, **(decoder_options or {}))
+    model = tf.keras.Model(inputs, logits, name=f"{encoder}_{precision}")
+    if compile:
+        _compile(model, num_classes)
+    return model
+
+
+def build(
+    task: HasOutputs,
+    encoder: str = "light",
+    decoder: str = "fpn",
+    *,
+    precision: Precision = "binary",
+    input_shape: InputShape = (224, 320, 3),
+    encoder_options: Options | None = None,
+    decoder_options: Options | None = None,
+    **flat: Any,
+) -> tf.keras.Model:
+    """Build the network that a recipe's `model` describes, not compiled.
+
+    Args:
+        task: What gives `num_outputs`.
+        encoder: See `build_model`, as for what follows.
+        decoder: Likewise.
+        precision: Likewise.
+        input_shape: Likewise.
+        encoder_options: Likewise.
+        decoder_options: Likewise.
+        **flat: More of the decoder's options, with `filters` and `blocks` as `decoder_filters` and
+            `decoder_blocks`. `estimator` and `activation` are the encoder's as well, where it has
+            them and `encoder_options` does not say otherwise.
+
+    Raises:
+        See `build_model`.
+    """
+    encode = registry.get_encoder(encoder)
+    shared = {key: flat[key] for key in _SHARED if key in flat}
+    shared = {key: value for key, value in shared.items() if key in registry.options_of(encode)}
+    named = {_FLAT.get(key, key): value for key, value in flat.items()}
+    return build_model(
+        task.num_outputs,
+        encoder,
+        decoder,
+        input_shape=input_shape,
         precision=precision,
-        estimator=estimator,
-        gated=gated,
-        shared_threshold=shared_threshold,
-        attention_per_branch=attention_per_branch,
-        activation=activation,
-        merge_scale=merge_scale,
+        encoder_options={**shared, **(encoder_options or {})},
+        decoder_options={**named, **(decoder_options or {})},
+        compile=False,
     )
-    x = tf.keras.layers.Conv2D(task.num_outputs, 1, name="head")(x)
-    x = tf.keras.layers.UpSampling2D(2, interpolation="bilinear", name="logits", dtype="float32")(x)
-    return tf.keras.Model(inputs, x, name=f"{encoder}_{precision}")
+
+
+def settings(decoder: str = "fpn") -> list[str]:
+    """Return what a recipe's `model` may hold, with the options of its decoder.
+
+    Raises:
+        UnknownNameError: There is no such decoder.
+    """
+    flat = {new: old for old, new in _FLAT.items()}
+    options = registry.options_of(registry.get_decoder(decoder))
+    return sorted([*_OWN, *(flat.get(name, name) for name in options)])
+
+
+def _compile(model: tf.keras.Model, num_classes: int) -> None:
+    losses, metrics = tf.keras.losses, tf.keras.metrics
+    if num_classes == 1:
+        loss: Any = losses.BinaryCrossentropy(from_logits=True)
+        iou: Any = metrics.BinaryIoU(threshold=0.0, name="iou")
+    else:
+        loss = losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORE)
+        iou = metrics.MeanIoU(num_classes, ignore_class=IGNORE, sparse_y_pred=False, name="iou")
+    model.compile(tf.keras.optimizers.Adam(1e-3), loss, metrics=[iou])

@@ -11,28 +11,32 @@ from larq_dense.layers import (
     ParallelConv2D,
     ParallelUpsampling2D,
 )
-from larq_dense.layers._base import Activation, Precision
-from larq_dense.models.blocks import conv_norm, residual
+from larq_dense.layers._base import Activation, Precision, check_choice, check_flag
+from larq_dense.layers.attention import PARTS
+from larq_dense.models.blocks import check_levels, conv_norm, enlarged, residual
+from larq_dense.models.registry import register_decoder
 
 Tensor = Any
 
 
-def fpn_decoder(
+@register_decoder("fpn")
+def fpn(
     features: list[Tensor],
     *,
-    filters: int,
-    head_filters: int,
-    blocks: int,
-    branches: int,
-    attention: str,
-    upsampling: str,
-    precision: Precision,
-    estimator: str,
-    gated: bool,
-    shared_threshold: bool,
-    attention_per_branch: bool,
-    activation: Activation,
-    merge_scale: float,
+    outputs: int,
+    precision: Precision = "binary",
+    filters: int = 64,
+    head_filters: int = 16,
+    blocks: int = 0,
+    branches: int = 3,
+    attention: str = "both",
+    upsampling: str = "subpixel",
+    estimator: str = "approx_sign",
+    gated: bool = True,
+    shared_threshold: bool = False,
+    attention_per_branch: bool = False,
+    activation: Activation = "relu",
+    merge_scale: float = 1.0,
 ) -> Tensor:
     """Join an encoder's features from the coarsest to the finest, each stage at twice the size.
 
@@ -44,6 +48,8 @@ def fpn_decoder(
 
     Args:
         features: Maps at 1/2, 1/4, 1/8, 1/16 and 1/32.
+        outputs: Logits of a pixel.
+        precision: `"binary"`, `"activations"` or `"float"`.
         filters: Channels of the stages; a multiple of `head_filters`.
         head_filters: Channels at 1/2.
         blocks: Residual convolutions at the head of each stage. They begin as the identity, so that
@@ -51,17 +57,23 @@ def fpn_decoder(
         branches: K.
         attention: `"none"`, `"spatial"`, `"channel"` or `"both"`.
         upsampling: `"subpixel"` or `"nearest"`.
-        precision: `"binary"`, `"activations"` or `"float"`.
         estimator: Larq quantizer of the binary convolutions.
-        gated: Whether soft gates stand before the merges.
-        shared_threshold: Whether the branches of a layer use one threshold.
+        gated: Whether soft gates stand between the branches and their merge.
+        shared_threshold: Whether the branches of a layer use one threshold, not each its own.
         attention_per_branch: See `attended_branches`.
         activation: `"relu"` or `"prelu"`.
         merge_scale: See `attended_branches`.
 
     Returns:
-        Features `[batch, height / 2, width / 2, head_filters]`.
+        Logits `[batch, height, width, outputs]`, twice enlarged bilinearly.
+
+    Raises:
+        TypeError: A switch is neither true nor false.
+        ValueError: A choice is unknown, or there are not five maps.
     """
+    check_choice("attention", attention, ("none", *PARTS))
+    check_flag("attention_per_branch", attention_per_branch)
+    check_levels("fpn", features, 5)
     binary: dict[str, Any] = {
         "precision": precision,
         "estimator": estimator,
@@ -95,7 +107,8 @@ def fpn_decoder(
         if width == filters:
             terms.append(NearestUpsampling2D(name=f"decoder{stage}_shortcut")(x))
         x = tf.keras.layers.Add(name=f"decoder{stage}_join")(terms)
-    return x
+    x = tf.keras.layers.Conv2D(outputs, 1, name="head")(x)
+    return enlarged(x, 2)
 
 
 def attended_branches(

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import WeightsError
 from larq_dense.common.files import DAMAGED_ZIP
-from larq_dense.layers._base import Precision
+from larq_dense.layers._base import Precision, check_choice
+from larq_dense.models.registry import register_encoder
 
 Tensor = Any
 
@@ -38,9 +39,14 @@ _STAGES = (
 )
 # The last stages at 1/2, 1/4, 1/8, 1/16 and 1/32.
 _TAPS = (0, 1, 2, 4, 6)
+# The stage whose first block goes from 1/16 to 1/32.
+_LAST_STRIDE = 5
 
 
-def efficientnet_lite0(inputs: Tensor, *, precision: Precision) -> list[Tensor]:
+@register_encoder("efficientnet_lite0")
+def efficientnet_lite0(
+    inputs: Tensor, *, precision: Precision = "float", output_stride: int = 32
+) -> list[Tensor]:
     """Build EfficientNet-Lite0 (arXiv 1905.11946, without squeeze-excite, ReLU6) with no head.
 
     It expects pictures normalized by mean 127 and standard deviation 128, if it is to begin with
@@ -49,23 +55,31 @@ def efficientnet_lite0(inputs: Tensor, *, precision: Precision) -> list[Tensor]:
     Args:
         inputs: The picture, float `[batch, height, width, 3]`.
         precision: `"float"`; it has no binary form.
+        output_stride: 32, or 16 to end with the last layer at 1/16 (the expansion of the 12th
+            block, 672 channels).
 
     Returns:
-        Features at 1/2 (16 channels), 1/4 (24), 1/8 (40), 1/16 (112) and 1/32 (320).
+        Features at 1/2 (16 channels), 1/4 (24), 1/8 (40), 1/16 (112) and 1/32 (320); or, ending at
+        1/16, 672 channels there.
 
     Raises:
-        ValueError: Another precision.
+        ValueError: Another precision or stride.
     """
     if precision != "float":
         raise ValueError(
             "the encoder efficientnet_lite0 has no binary form; choose precision: float."
         )
+    check_choice("output_stride", output_stride, (16, 32))
     conv = tf.keras.layers.Conv2D(
         32, 3, 2, padding="same", use_bias=False, name=f"{_PREFIX}stem_conv"
     )
     x = _relu6(_norm(conv(inputs), "stem"), "stem")
-    stages, number = [], 0
-    for stage in _STAGES:
+    stages: list[Tensor] = []
+    number = 0
+    for index, stage in enumerate(_STAGES):
+        if output_stride == 16 and index == _LAST_STRIDE:
+            expanded = _expanded(x, stage, f"block{number}")
+            return [*(stages[k] for k in _TAPS[:3]), expanded]
         for repeat in range(stage.repeats):
             x = _inverted_residual(x, stage, stage.strides if repeat == 0 else 1, f"block{number}")
             number += 1
@@ -77,8 +91,7 @@ def _inverted_residual(inputs: Tensor, stage: _Stage, strides: int, name: str) -
     channels = inputs.shape[-1]
     x = inputs
     if stage.expansion > 1:
-        x = _pointwise(x, channels * stage.expansion, f"{name}_expand")
-        x = _relu6(x, f"{name}_expand")
+        x = _expanded(x, stage, name)
     x = tf.keras.layers.DepthwiseConv2D(
         stage.kernel_size,
         strides,
@@ -91,6 +104,11 @@ def _inverted_residual(inputs: Tensor, stage: _Stage, strides: int, name: str) -
     if strides > 1 or channels != stage.filters:
         return x
     return tf.keras.layers.Add(name=f"{_PREFIX}{name}_add")([inputs, x])
+
+
+def _expanded(x: Tensor, stage: _Stage, name: str) -> Tensor:
+    x = _pointwise(x, x.shape[-1] * stage.expansion, f"{name}_expand")
+    return _relu6(x, f"{name}_expand")
 
 
 def _pointwise(x: Tensor, filters: int, name: str) -> Tensor:

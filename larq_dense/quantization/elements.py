@@ -52,15 +52,3 @@ class OpenGate(tf.keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         """Return 0 for -1 and 1 for +1."""
         return open_below_zero(inputs)
-
-
-class DepthToSpace(tf.keras.layers.Layer):
-    """Moves channels to positions."""
-
-    def __init__(self, factor: int = 2, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.factor = factor
-
-    def call(self, inputs: Tensor) -> Tensor:
-        """Return `[batch, factor · height, factor · width, channels / factor²]`."""
-        return tf.nn.depth_to_space(inputs, self.factor)

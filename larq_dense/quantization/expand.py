@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from larq_dense import layers
 from larq_dense.common.errors import ConversionError
 from larq_dense.layers._base import Tensor, as_branches
-from larq_dense.quantization.elements import DepthToSpace, OpenGate, Scale, Sign
+from larq_dense.quantization.elements import OpenGate, Scale, Sign
 
 keras = tf.keras.layers
 Layer = Any
@@ -242,7 +242,7 @@ def _upsampling(layer: layers.ParallelUpsampling2D, inputs: Any) -> Tensor:
     maps = _parallel_conv(layer.conv, sources, f"{name}/conv")
     x = _gated_merge(layer.merge, maps, f"{name}/merge")
     if subpixel and layer.factor > 1:
-        x = DepthToSpace(layer.factor, name=f"{name}/depth_to_space")(x)
+        x = layers.DepthToSpace(layer.factor, name=f"{name}/depth_to_space")(x)
     return x
 
 
@@ -258,6 +258,7 @@ _FORMS: dict[type, Call] = {
     keras.ReLU: _copy,
     keras.UpSampling2D: _copy,
     layers.BinaryAttention: _attention,
+    layers.DepthToSpace: _copy,
     layers.FixedPoint: _vanish,
     layers.GatedMerge: _gated_merge,
     layers.NearestUpsampling2D: _copy,

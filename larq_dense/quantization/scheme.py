@@ -9,7 +9,7 @@ from tensorflow_model_optimization.quantization import keras as tfmot
 
 from larq_dense import layers
 from larq_dense.layers._base import Tensor
-from larq_dense.quantization.elements import DepthToSpace, OpenGate, Scale, Sign
+from larq_dense.quantization.elements import OpenGate, Scale, Sign
 from larq_dense.quantization.quantizers import (
     KERNEL_GRID,
     FactorQuantizer,
@@ -29,7 +29,7 @@ _SAME_RANGE = (
     keras.MaxPooling2D,
     keras.Multiply,
     keras.UpSampling2D,
-    DepthToSpace,
+    layers.DepthToSpace,
     layers.NearestUpsampling2D,
     layers.Threshold,
 )

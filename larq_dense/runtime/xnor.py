@@ -134,6 +134,29 @@ def _interpreter_class(module: ModuleType) -> type[Any]:
     return XnorInterpreter
 
 
+def stock(model: bytes, num_threads: int = 1) -> Any:
+    """Open a file in the stock interpreter without the delegate, as it runs without this package.
+
+    Args:
+        model: The `.tflite` file's bytes.
+        num_threads: Threads of the computation.
+
+    Returns:
+        An interpreter with its tensors allocated.
+
+    Raises:
+        LarqDenseError: There is no stock interpreter.
+        DataError: It cannot run this model.
+    """
+    module = _interpreter_module()
+    try:
+        interpreter = module.Interpreter(model_content=bytes(model), num_threads=num_threads)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise DataError(f"the stock interpreter cannot run this model: {error}") from error
+    return interpreter
+
+
 def load(
     model: str | os.PathLike[str] | bytes,
     num_threads: int = 1,

@@ -39,7 +39,8 @@ class ClassOffsets:
         """Prepare.
 
         Args:
-            bias: Of the layer that gives the logits, float32 `[classes]`.
+            bias: Of the layer that gives the logits, float32 `[classes]`, or as often as it gives
+                neighbouring pixels' logits at one position.
             infer: Gives a picture's logits, `[height, width, classes]` at its label's size.
             pictures: What the constants are chosen on.
         """
@@ -48,7 +49,8 @@ class ClassOffsets:
     def __call__(self) -> None:
         """Choose the constants for the weights as they are, and add them."""
         scores, labels = zip(*map(self._labelled_pixels, self._pictures), strict=True)
-        self._bias.assign_add(best_offsets(np.concatenate(scores), np.concatenate(labels)))
+        offsets = best_offsets(np.concatenate(scores), np.concatenate(labels))
+        self._bias.assign_add(np.tile(offsets, self._bias.shape[0] // len(offsets)))
 
     def _labelled_pixels(self, picture: Picture) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         # All pixels of hundreds of pictures would take gigabytes, and neighbours are alike.

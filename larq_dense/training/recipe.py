@@ -66,8 +66,8 @@ class Recipe(Section):
             variables stay float32. Signs are exact in it, sums near a threshold are not.
         init: A zoo entry's name, a run's folder or a weights file, whose layers of equal name and
             shape to begin with.
-        encoder_weights: ImageNet weights for the encoder to begin with, an `.npz` file below the
-            data root; for `efficientnet_lite0`.
+        encoder_weights: ImageNet weights for the encoder to begin with, a file below the data root:
+            `.npz` for `efficientnet_lite0`, a quantized classifier's `.tflite` for `mobilenet_v2`.
         recalibrate: Before each validation, set the normalizations' statistics to those of this
             many batches of training crops; 0 for the moving ones.
         class_offsets: Before each validation, add to the logits of the classes the constants that
@@ -275,15 +275,13 @@ class Recipe(Section):
             RecipeError: `model` holds an unknown or wrong setting.
             WeightsError: The ImageNet weights cannot be downloaded.
         """
-        import inspect
-
         from larq_dense import models
 
         task = task or self.get_task()
         settings = dict(self.model)
         if precision is not None:
             settings["precision"] = precision
-        known = sorted({*inspect.signature(models.build).parameters} - {"task", "input_shape"})
+        known = models.settings(settings.get("decoder", "fpn"))
         for key in settings:
             if key not in known:
                 raise RecipeError(f"model.{key} is not a setting; known: {', '.join(known)}.")

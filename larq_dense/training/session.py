@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from larq_dense.models.efficientnet import load_imagenet
+from larq_dense.models.pretrained import load_pretrained
 from larq_dense.quantization import quantize
 from larq_dense.training.average import MovingAverage
 from larq_dense.training.checkpoint import restore_state, save_state
@@ -187,16 +187,20 @@ class Session:
             return initialize(self.model, source, self._find)
         real = self._recipe.replace(quantize=False).build_model(SHAPE, task=self._task)
         sentence = initialize(real, source, self._find)
-        pictures = self._data.training
-        chosen = pictures[:: math.ceil(len(pictures) / CALIBRATION_PICTURES)]
-        calibration = (self._recipe.preprocessing(each.pixels) for each in chosen)
+        calibration = self._calibration()
         self.model.set_weights(quantize(real, calibration).get_weights())
-        return f"{sentence}; its ranges are those of {len(chosen)} training pictures"
+        return f"{sentence}; its ranges are those of {len(calibration)} training pictures"
 
     def initialize_encoder(self, path: Path) -> str:
         """Load the encoder's ImageNet weights; returns a sentence about it."""
-        count = load_imagenet(self.model, path)
+        count = load_pretrained(self.model, path, self._calibration())
         return f"the encoder begins with {count} variables from {path}"
+
+    def _calibration(self) -> list[NDArray[np.float32]]:
+        """Return some training pictures, normalized, evenly spread over all."""
+        pictures = self._data.training
+        chosen = pictures[:: math.ceil(len(pictures) / CALIBRATION_PICTURES)] if pictures else []
+        return [self._recipe.preprocessing(each.pixels) for each in chosen]
 
     def take_up(self, values: Mapping[str, NDArray[Any]], step: int) -> None:
         """Go on from a network that was trained elsewhere; optimizers begin with empty slots.

@@ -128,14 +128,21 @@ def test_numbers_of_threads_follow_the_option(
     assert list(dict.fromkeys(threads)) == expected
 
 
-def test_a_full_precision_run_is_one_sentence(tiny_run: Path, tmp_path: Path) -> None:
+def test_a_full_precision_run_is_timed_as_a_whole_and_in_int8(
+    tiny_run: Path, tmp_path: Path
+) -> None:
     from larq_dense.models.weights import save_weights
 
     recipe = yaml.safe_load((tiny_run / "recipe.yaml").read_text())
     recipe["model"]["precision"] = "float"
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     save_weights(open_twin(str(tiny_run)), tmp_path / "best.safetensors")
-    assert_one_sentence(benchmark(tmp_path), "full-precision network")
+    result = benchmark(tmp_path, "--repeats", 1, "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    engines = [(row["engine"], row["network"]) for row in document["timings"]]
+    assert engines == [("Keras", "float32"), ("TFLite float32", "float32"), ("TFLite int8", "int8")]
+    assert document["complexity"]["float"]["binary_macs"] == 0
 
 
 def test_bad_names_and_places_are_one_sentence(tiny_file: Path, tmp_path: Path) -> None:

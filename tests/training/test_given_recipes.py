@@ -1,0 +1,43 @@
+"""The recipes in recipes/: as their script writes them, and each builds a network."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from larq_dense.models import binary_layers
+from larq_dense.training.recipe import Recipe
+
+SHORT = ("compact_s", "mobilenet_v3_small")
+
+
+@pytest.fixture(scope="module")
+def script(checkout: Path) -> ModuleType:
+    """Return the script that writes them."""
+    spec = importlib.util.spec_from_file_location("make", checkout / "recipes" / "make.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_they_are_as_the_script_writes_them(script: ModuleType) -> None:
+    written = {path: path.read_text() for path in script.HERE.rglob("*.yaml")}
+    assert written == {path: script.dump(recipe) for path, recipe in script.recipes().items()}
+
+
+def test_only_network_start_and_rates_differ(script: ModuleType) -> None:
+    own = {"name", "model", "optimizer", "encoder_weights", "input"}
+    for task in script.TASKS:
+        read = [Recipe.load(path) for path in (script.HERE / task).iterdir()]
+        shared = [{k: v for k, v in each.to_dict().items() if k not in own} for each in read]
+        assert all(each == shared[0] for each in shared) and len(shared) == len(script.NETWORKS)
+
+
+@pytest.mark.parametrize("network", SHORT)
+def test_they_build(script: ModuleType, network: str) -> None:
+    recipe = Recipe.load(script.HERE / "camvid" / f"{network}.yaml")
+    model = recipe.build_model()
+    assert model.output_shape == (None, 352, 480, 11)
+    assert bool(binary_layers(model)) == ("compact" in network)
