@@ -79,8 +79,8 @@ LOOPS = (
         flags=("-march=armv8.2-a+dotprod+i8mm",),
         function="tile_bytes",
         instructions=("smmla",),
-        count=2 * 8,  # pairs of pixels, pairs of channels
-        macs=4 * 16 * 8,
+        count=3 * 8,  # pairs of pixels, pairs of channels
+        macs=6 * 16 * 8,
         limits={"smmla alone": (32 * 24, [f"smmla v{i}.4s, v30.16b, v31.16b" for i in range(24)])},
     ),
 )

@@ -6,6 +6,7 @@ namespace larq_dense {
 namespace {
 
 struct I8mm : NeonBase {
+  static constexpr int kBytePixels = 6;  // 24 of the 32 registers hold sums
   static constexpr int kGroup = 8;
   static constexpr bool kSumsBytes = true;
 
@@ -20,12 +21,14 @@ struct I8mm : NeonBase {
         sums[k][c] = vdupq_n_s32(0);
       LARQ_DENSE_END;
     LARQ_DENSE_END;
+    // Copies, since memory is forgotten below.
     const ptrdiff_t pixel = tile.pixel;
+    const int groups = tile.groups;
     const int8_t* row = reinterpret_cast<const int8_t*>(tile.x) + first * pixel;
     const int8_t* w = tile.w;
     for (int y = 0; y < tile.rows; ++y, row += tile.row) {
       const int8_t* x = row;
-      for (int i = 0; i < tile.groups; ++i, x += 8, w += 8 * kLanes * kVectors) {
+      for (int i = 0; i < groups; ++i, x += 8, w += 8 * kLanes * kVectors) {
         int8x16_t bytes[pairs];
         LARQ_DENSE_EACH(pairs, k)
           constexpr int at = 2 * decltype(k){}, next = at + 1 < P ? at + 1 : at;
@@ -36,6 +39,7 @@ struct I8mm : NeonBase {
           LARQ_DENSE_EACH(pairs, k)
             sums[k][c] = vmmlaq_s32(sums[k][c], bytes[k], weights);
           LARQ_DENSE_END;
+          forget_memory();
         LARQ_DENSE_END;
       }
     }
