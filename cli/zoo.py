@@ -113,6 +113,26 @@ def publish(run: Path, name: str, data: Path, root: Path | None, repeats: int) -
 
 
 @command.command()
+@click.argument("pattern", default="*")
+def files(pattern: str) -> None:
+    """Convert the entries whose names match PATTERN, and keep the files beside their weights.
+
+    `larq-dense zoo publish` does so, too; this is for files that a new converter or a new
+    description makes differ.
+
+    \b
+    Example:
+      larq-dense zoo files ecssd
+    """
+    from larq_dense import zoo
+    from larq_dense.publishing.files import renew_files
+
+    for name in zoo.list_entries(pattern):
+        renew_files(zoo.find(name))
+        click.echo(f"converted {name}")
+
+
+@command.command()
 @click.option("--readme", type=FILE, metavar="FILE", help="Renew the table of entries there, too.")
 def render(readme: Path | None) -> None:
     """Write every card and its pictures anew from the entry's recipe and metrics.

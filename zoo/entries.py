@@ -17,7 +17,8 @@ class Entry(Run):
 
     Attributes:
         folder: Holds a run's `recipe.yaml`, `metrics.json` and `log.csv`, beside `card.md`,
-            `weights.safetensors` and `weights.sha256`.
+            `weights.safetensors`, the converted file `NAME.tflite`, and `weights.sha256` with a
+            line for each of these two, as `sha256sum --check` reads it.
         name: The folder's name.
     """
 
@@ -80,8 +81,8 @@ class Entry(Run):
             WeightsError: The entry has no weights.
         """
         try:
-            return self.checksum_file.read_text(encoding="utf-8").split()[0]
-        except (OSError, ValueError, IndexError) as error:
+            return self._checksums()[self.weights_file.name]
+        except (OSError, ValueError, KeyError) as error:
             raise WeightsError(
                 f"the entry {self.name!r} has no published weights; pass weights=None to start "
                 "from random ones."
@@ -95,17 +96,61 @@ class Entry(Run):
         """
         expected, path = self.expected_sha256(), self.weights_file
         try:
-            found = sha256(path.read_bytes())
+            content = path.read_bytes()
         except OSError as error:
             raise WeightsError(
                 f"cannot read {path}: {error.strerror}; install larq-dense again."
             ) from error
-        if found != expected:
+        return _verified(path, content, expected)
+
+    def tflite(self, int8: bool = False) -> Path:
+        """Return the entry's converted file, verified. This needs no TensorFlow.
+
+        `larq-dense convert NAME` makes the same bytes from the weights.
+
+        Args:
+            int8: The file of the variant that computes in int8 what is not binary.
+
+        Raises:
+            WeightsError: The entry has no such file, or the file has another SHA-256.
+        """
+        entry = self.int8() if int8 else self
+        path = entry.folder / file_name(self.name, int8)
+        try:
+            expected, content = entry._checksums()[path.name], path.read_bytes()
+        except (OSError, ValueError, KeyError) as error:
+            kind = "int8 variant" if int8 and not entry.is_published else "converted file"
             raise WeightsError(
-                f"{path} is damaged or not the published file: its SHA-256 is {found[:12]}…, not "
-                f"{expected[:12]}…; install larq-dense again."
-            )
-        return path
+                f"the entry {self.name!r} ships no {kind}; make one by `larq-dense convert "
+                f"{self.name}{' --int8' * int8}`."
+            ) from error
+        return _verified(path, content, expected)
+
+    def _checksums(self) -> dict[str, str]:
+        """Return the SHA-256 of each file that has one.
+
+        Raises:
+            OSError: There is no such list.
+            ValueError: It is damaged.
+        """
+        lines = self.checksum_file.read_text(encoding="utf-8").splitlines()
+        pairs = [line.split() for line in lines]
+        return {name: digest for digest, name in pairs}
+
+
+def _verified(path: Path, content: bytes, expected: str) -> Path:
+    found = sha256(content)
+    if found != expected:
+        raise WeightsError(
+            f"{path} is damaged or not the published file: its SHA-256 is {found[:12]}…, not "
+            f"{expected[:12]}…; install larq-dense again."
+        )
+    return path
+
+
+def file_name(name: str, int8: bool = False) -> str:
+    """Return what the converted file of the entry `name` is called, as `convert` calls it."""
+    return f"{name}_int8.tflite" if int8 else f"{name}.tflite"
 
 
 def find(name: str | Path) -> Entry:

@@ -34,8 +34,14 @@ def load(
     input_shape: InputShape | None = None,
     num_classes: int | None = None,
     precision: Literal["binary", "float", "int8"] = "binary",
+    training: bool | None = None,
 ) -> "tf.keras.Model":
-    """Return the network of an entry or a run, ready to predict, to fine-tune and to convert.
+    """Return the network of an entry or a run, ready to predict and convert, or to train further.
+
+    A network that predicts has constants where one that trains has batch normalizations and gates
+    (`models.exact.inference_form`), so that it gives the same labels on every machine; its
+    constants are trainable, too, but batch normalization trains better. `larq-dense convert` and
+    `conversion.convert` take either.
 
     The model carries `spec` (a `larq_dense.runtime.ModelSpec`), `preprocess(image)`, which gives
     float32 `[1, height, width, 3]` for any picture, and `postprocess(logits, size)`, which gives
@@ -49,6 +55,8 @@ def load(
         num_classes: A new head, with random weights, for so many classes.
         precision: `"int8"` is the entry's variant that computes in int8 what is not binary;
             `"float"` is the full-precision twin, which has no published weights.
+        training: Whether to keep batch normalizations, to fine-tune the network. Left out, it is
+            so for a network that has yet to be trained: with `num_classes` or random weights.
 
     Example:
         >>> model = load("ecssd")                                             # doctest: +SKIP
@@ -71,6 +79,8 @@ def load(
         raise WeightsError(
             f"{name} has no full-precision weights; pass weights=None to start from random ones."
         )
+    if training is None:
+        training = num_classes is not None or weights is None
     # The published weights are checked before the model, which takes seconds, is built.
     path = run.weights() if weights == "pretrained" else weights
     built: Precision | None = "float" if precision == "float" else None
@@ -89,6 +99,10 @@ def load(
         renewed = recipe.build_model(input_shape, built, outputs)
         _copy_all_but_head(model, renewed)
         model, spec = renewed, _with_classes(spec, num_classes)
+    if not training:
+        from larq_dense.models.exact import inference_form
+
+        model = inference_form(model)
     return _equipped(model, spec)
 
 

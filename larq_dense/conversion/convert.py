@@ -10,10 +10,14 @@ import tensorflow as tf
 from larq_dense.common.files import write_bytes
 from larq_dense.common.images import ImageLike
 from larq_dense.conversion.audit import AuditReport, audit
+from larq_dense.conversion.difference import refuse_disagreement
+from larq_dense.conversion.exactness import refuse_inexact_file
 from larq_dense.conversion.flatbuffer import to_flatbuffer
 from larq_dense.conversion.metadata import add_metadata
 from larq_dense.conversion.parity import Parity, parity
+from larq_dense.models.exact import inference_form, is_exact
 from larq_dense.quantization import is_quantized
+from larq_dense.runtime.metadata import parse
 from larq_dense.runtime.predictor import Predictor
 from larq_dense.runtime.spec import ModelSpec
 
@@ -56,8 +60,11 @@ def convert(
 ) -> ConversionResult:
     """Convert a model with Larq Compute Engine, audit the file and describe it.
 
-    One from `larq_dense.quantization` gives a file of int8 input and output, and the audit refuses
-    any float tensor between them.
+    A model with `layers.FixedPoint` is brought to its inference form first. If it promises
+    exactness (`models.exact.is_exact`), operations that differ from processor to processor are
+    refused, and so is a file that labels the pictures otherwise than Keras does. One from
+    `larq_dense.quantization` gives a file of int8 input and output, and the audit refuses any
+    float tensor between them.
 
     Args:
         model: A model of pictures to logits. It is converted at the input size that its
@@ -69,14 +76,22 @@ def convert(
         The file and what is known of it; nothing is written.
 
     Raises:
-        ConversionError: LCE cannot convert the model, or the file fails its audit.
+        ConversionError: LCE cannot convert the model; the file fails its audit; or it does not
+            agree with the model as promised, and the sentence names the first layer that differs.
         DataError: The description is missing or does not fit the model.
     """
+    model = inference_form(model)
     int8 = is_quantized(model)
     reference = Predictor.from_keras(model, spec)
-    flatbuffer = to_flatbuffer(model, reference.input_shape, int8)
+    exact = is_exact(model)
+    flatbuffer = to_flatbuffer(model, reference.input_shape, int8, exact=exact)
     content = add_metadata(flatbuffer, reference.spec)
     report = audit(content, model, int8)
+    if exact or int8:
+        refuse_inexact_file(parse(content))
     pictures = list(images)
     agreement = parity(model, content, pictures, reference.spec) if pictures else None
+    if agreement and (exact or int8):
+        inputs = map(reference.spec.preprocessing, pictures)
+        refuse_disagreement(agreement, model, inputs)
     return ConversionResult(content, reference.spec, report, agreement)

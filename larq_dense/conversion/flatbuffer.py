@@ -5,9 +5,16 @@ import tempfile
 import tensorflow as tf
 
 from larq_dense.common.errors import ConversionError, LarqDenseError
+from larq_dense.conversion.exactness import refuse_inexact_graph
 
 
-def to_flatbuffer(model: tf.keras.Model, input_shape: tuple[int, ...], int8: bool = False) -> bytes:
+def to_flatbuffer(
+    model: tf.keras.Model,
+    input_shape: tuple[int, ...],
+    int8: bool = False,
+    *,
+    exact: bool = False,
+) -> bytes:
     """Convert a model with Larq Compute Engine, without checks on the outcome.
 
     The graph is traced at one fixed shape, also for a model that takes any: with an open height
@@ -17,13 +24,14 @@ def to_flatbuffer(model: tf.keras.Model, input_shape: tuple[int, ...], int8: boo
         model: A model with one picture as input and logits as output.
         input_shape: `(1, height, width, 3)`.
         int8: Input and output are int8, for a model from `larq_dense.quantization`.
+        exact: Refuse operations before the last sign that differ from processor to processor.
 
     Returns:
         A `.tflite` file with the input `image` and the output `logits`.
 
     Raises:
-        ConversionError: The model computes in another type than float32, or the converter
-            refuses it.
+        ConversionError: The model computes in another type than float32, it is not `exact`, or
+            the converter refuses it.
         LarqDenseError: The folder of temporary files is full or not writable.
     """
     if model.dtype_policy.name != "float32":
@@ -34,6 +42,8 @@ def to_flatbuffer(model: tf.keras.Model, input_shape: tuple[int, ...], int8: boo
     module.weights = model.variables
     serve = tf.function(lambda x: {"logits": model(x, training=False)}, autograph=False)
     signature = serve.get_concrete_function(tf.TensorSpec(input_shape, tf.float32, "image"))
+    if exact:
+        refuse_inexact_graph(signature.graph)
     # Without this option, saving traces the gradient of every quantizer, which takes a minute.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     with tempfile.TemporaryDirectory() as folder:

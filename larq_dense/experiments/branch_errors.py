@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from larq_dense.experiments.verdict import Verdict
 from larq_dense.layers import GatedMerge, ParallelConv2D, ParallelUpsampling2D
 from larq_dense.layers.nearest import enlarge
+from larq_dense.models.exact import read_norm
 
 Tensor = Any
 Picture = NDArray[np.float32]
@@ -172,9 +173,8 @@ def _errors(
     coefficients = site.merge.coefficients().numpy()
     errors = []
     for k, norm in enumerate(site.conv.norms):
-        gamma = norm.gamma / tf.sqrt(norm.moving_variance + norm.epsilon)
         # The offset of the normalization is the same in both and cancels.
-        scale = coefficients[k] * gamma.numpy()
+        scale = coefficients[k] * read_norm(norm)[0]
         activation = site.conv.activations[k]
         handed_on = [_activate(activation, each[k]) for each in (rounded, fitted)]
         errors.append(scale * (handed_on[0] - handed_on[1]))

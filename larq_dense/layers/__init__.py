@@ -1,5 +1,6 @@
 """The layers of arXiv 2405.17776: Keras layers that know nothing of tasks, data or files."""
 
+from larq_dense.layers.affine import Affine
 from larq_dense.layers.attention import BinaryAttention
 from larq_dense.layers.depth_to_space import DepthToSpace
 from larq_dense.layers.fixed_point import FixedPoint
@@ -10,6 +11,7 @@ from larq_dense.layers.parallel_upsampling import ParallelUpsampling2D
 from larq_dense.layers.threshold import Threshold
 
 __all__ = [
+    "Affine",
     "BinaryAttention",
     "DepthToSpace",
     "FixedPoint",

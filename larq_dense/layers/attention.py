@@ -11,9 +11,11 @@ from larq_dense.layers._base import (
     as_branches,
     check_choice,
     check_estimator,
+    check_flag,
     convolution,
     register,
 )
+from larq_dense.layers.affine import normalization
 from larq_dense.layers.estimator import quantizer
 
 PARTS = ("spatial", "channel", "both")
@@ -42,6 +44,7 @@ class BinaryAttention(tf.keras.layers.Layer):
         parts: `"spatial"`, `"channel"` or `"both"`.
         precision: `"binary"`, `"activations"` (of inputs and mask) or `"float"`.
         estimator: Larq quantizer for weights, inputs and the mask.
+        folded: Whether scales and offsets (`Affine`) take the place of batch normalizations.
         **kwargs: Keras' own.
 
     Input: a list of K tensors `[batch, height, width, channels]`, or one such tensor. Output: the
@@ -55,15 +58,18 @@ class BinaryAttention(tf.keras.layers.Layer):
         parts: str = "both",
         precision: Precision = "binary",
         estimator: str = "approx_sign",
+        folded: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         check_choice("parts", parts, PARTS)
         check_choice("precision", precision, PRECISIONS)
         check_estimator(estimator)
+        check_flag("folded", folded)
         self.parts = parts
         self.precision = precision
         self.estimator = estimator
+        self.folded = folded
 
     def build(self, input_shape: Any) -> None:
         """Make the convolutions and normalizations of the parts in use."""
@@ -81,12 +87,11 @@ class BinaryAttention(tf.keras.layers.Layer):
             for part, (filters, kernel_size) in self.used.items()
         }
         self.norms = {
-            part: tf.keras.layers.BatchNormalization(
-                momentum=0.9,
-                epsilon=1e-5,
+            part: normalization(
+                f"{part}_norm",
+                self.folded,
                 # Most gates start open.
                 beta_initializer=tf.keras.initializers.Constant(0.5),
-                name=f"{part}_norm",
             )
             for part in self.used
         }
@@ -127,4 +132,5 @@ class BinaryAttention(tf.keras.layers.Layer):
             "parts": self.parts,
             "precision": self.precision,
             "estimator": self.estimator,
+            "folded": self.folded,
         }

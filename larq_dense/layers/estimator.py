@@ -34,6 +34,17 @@ class ApproxSign(lq.quantizers.Quantizer):
         return _approx_sign(inputs)
 
 
+_LAYERS = {
+    "approx_sign": ApproxSign,
+    "ste_sign": lq.quantizers.SteSign,
+    "swish_sign": lq.quantizers.SwishSign,
+}
+
+
 def quantizer(estimator: str) -> lq.quantizers.Quantizer:
-    """Return the quantizer of that name of Larq's, as a layer."""
-    return ApproxSign() if estimator == "approx_sign" else lq.quantizers.get(estimator)
+    """Return the quantizer of that name of Larq's, as a layer.
+
+    Its own name is the estimator's: Keras would number it through the whole process, and converted
+    files, in which names stand, would differ by what was built before.
+    """
+    return _LAYERS[estimator](name=estimator)

@@ -12,8 +12,8 @@ def to_grid(x: Tensor, fraction_bits: int) -> Tensor:
 
     @tf.custom_gradient
     def snap(x: Tensor) -> tuple[Tensor, Any]:
-        unit = 2.0**-fraction_bits
-        return tf.round(x / unit) * unit, lambda upstream: upstream
+        steps = 2.0**fraction_bits
+        return tf.round(x * steps) * (1 / steps), lambda upstream: upstream
 
     return snap(x)
 
@@ -23,8 +23,8 @@ class FixedPoint(tf.keras.layers.Layer):
     """Rounds to multiples of `2**-fraction_bits`, `y = round(x · 2^f) / 2^f`, gradient 1.
 
     A float32 sum of products of short factors has no rounding error, whatever its order. In front
-    of an ordinary convolution with a short kernel (`models.exact.snap`) this layer makes the
-    convolution, and so the signs taken of it, equal on every machine (Ours).
+    of an ordinary convolution with a short kernel (`models.exact.inference_form`) this layer makes
+    the convolution, and so the signs taken of it, equal on every machine (Ours).
 
     Args:
         fraction_bits: Binary places.

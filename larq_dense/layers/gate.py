@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from larq_dense.layers._base import Tensor, check_flag, register
+from larq_dense.layers._base import Tensor, as_branches, check_flag, register
 from larq_dense.layers.fixed_point import to_grid
 
 # Short coefficients keep products of short values exact in float32 (see `FixedPoint`).
@@ -102,12 +102,15 @@ class GatedMerge(tf.keras.layers.Layer):
         initial_theta: What every `theta` of the gate starts at.
         gated: Whether there is a gate; without it every `alpha_k` is 1 and `c_k = lambda_k`.
         initial_scale: What the merge begins as, as a multiple of the branches' mean.
+        folded: Whether the coefficients are variables themselves, which take the place of gate and
+            merge (`models.exact.inference_form`).
         **kwargs: Keras' own.
 
-    Input: a list of K tensors `[..., channels]`. Output: one such tensor.
+    Input: a list of K tensors `[..., channels]`, or one such tensor, which Keras makes of a list
+    of one when it copies a model. Output: one such tensor.
 
     Raises:
-        TypeError: `gated` is neither true nor false.
+        TypeError: `gated` or `folded` is neither true nor false.
     """
 
     def __init__(
@@ -115,22 +118,33 @@ class GatedMerge(tf.keras.layers.Layer):
         initial_theta: float = 0.0,
         gated: bool = True,
         initial_scale: float = 1.0,
+        folded: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         check_flag("gated", gated)
+        check_flag("folded", folded)
         self.gated = gated
         self.initial_scale = float(initial_scale)
+        self.folded = folded
         self.gate = SoftGate(initial_theta, name="gate")
         self.merge = Merge(name="merge")
 
     def build(self, input_shape: Any) -> None:
-        """Make the gate's `theta` and the merge's `lambda` for more than one branch."""
-        self.channels = input_shape[0][-1]
-        count = len(input_shape)
+        """Make the gate's `theta` and the merge's `lambda`, or the coefficients themselves.
+
+        One branch needs none of them.
+        """
+        shapes = input_shape if isinstance(input_shape, list) else [input_shape]
+        self.channels, count = shapes[0][-1], len(shapes)
         alpha = 1 / (1 + math.exp(-self.gate.initial_theta)) if self.gated else 1.0
         self.merge.initial_sum = self.initial_scale / (alpha + count * (1 - alpha))
-        if count > 1:
+        if count > 1 and self.folded:
+            mean = tf.keras.initializers.Constant(self.initial_scale / count)
+            self.folded_coefficients = self.add_weight(
+                "coefficients", (count, self.channels), initializer=mean
+            )
+        elif count > 1:
             # The parts are never called, so nobody else gives their weights a scope; and Keras,
             # reading a saved model, builds this layer outside of its own.
             scope = tf.get_current_name_scope() or self.name
@@ -141,16 +155,19 @@ class GatedMerge(tf.keras.layers.Layer):
 
     def coefficients(self) -> Tensor:
         """Return `c`, `[K, channels]`, rounded to multiples of 1/64 (Ours)."""
+        if self.folded:
+            return to_grid(self.folded_coefficients, COEFFICIENT_BITS)
         alpha = tf.sigmoid(self.gate.theta) if self.gated else tf.ones((1, self.channels))
         weight = self.merge.weight[:, None]
         exact = weight * alpha + tf.reduce_sum(weight * (1 - alpha), axis=0)
         return to_grid(exact, COEFFICIENT_BITS)
 
-    def call(self, inputs: list[Tensor]) -> Tensor:
+    def call(self, inputs: Tensor) -> Tensor:
         """Return the gated, weighted sum."""
-        if len(inputs) == 1:
-            return inputs[0]
-        scaled = [c * x for c, x in zip(tf.unstack(self.coefficients()), inputs, strict=True)]
+        branches = as_branches(inputs)
+        if len(branches) == 1:
+            return branches[0]
+        scaled = [c * x for c, x in zip(tf.unstack(self.coefficients()), branches, strict=True)]
         return tf.add_n(scaled)
 
     def get_config(self) -> dict[str, Any]:
@@ -160,4 +177,5 @@ class GatedMerge(tf.keras.layers.Layer):
             "initial_theta": self.gate.initial_theta,
             "gated": self.gated,
             "initial_scale": self.initial_scale,
+            "folded": self.folded,
         }

@@ -19,6 +19,7 @@ from larq_dense.layers._base import (
     convolution,
     register,
 )
+from larq_dense.layers.affine import normalization
 from larq_dense.layers.threshold import Threshold
 
 
@@ -44,6 +45,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         single_threshold: Whether one branch alone has a threshold, too; it starts at 0.
         initial_scale: What the scales of the normalizations start at.
         activation: `"relu"`, or `"prelu"` with one learned slope a channel (arXiv 1502.01852).
+        folded: Whether scales and offsets (`Affine`) take the place of batch normalizations.
         **kwargs: Keras' own.
 
     Input: one tensor `[batch, height, width, channels]` for all branches, or a list of K.
@@ -67,6 +69,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         single_threshold: bool = False,
         initial_scale: float = 1.0,
         activation: Activation = "relu",
+        folded: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -82,6 +85,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         check_flag("shared_threshold", shared_threshold)
         check_flag("single_threshold", single_threshold)
         check_choice("activation", activation, ACTIVATIONS)
+        check_flag("folded", folded)
         self.filters = filters
         self.kernel_size = kernel_size
         self.branches = branches
@@ -93,6 +97,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         self.single_threshold = single_threshold
         self.initial_scale = float(initial_scale)
         self.activation = activation
+        self.folded = folded
         self._make_branches()
 
     def _make_branches(self) -> None:
@@ -111,12 +116,9 @@ class ParallelConv2D(tf.keras.layers.Layer):
         ]
         scale = tf.keras.initializers.Constant(self.initial_scale)
         self.norms = [
-            tf.keras.layers.BatchNormalization(
-                momentum=0.9, epsilon=1e-5, gamma_initializer=scale, name=f"norm_{k}"
-            )
+            normalization(f"norm_{k}", self.folded, gamma_initializer=scale)
             for k in range(self.branches)
         ]
-
         self.activations = [
             activate(self.activation, name=f"{self.activation}_{k}") for k in range(self.branches)
         ]
@@ -161,4 +163,5 @@ class ParallelConv2D(tf.keras.layers.Layer):
             "single_threshold": self.single_threshold,
             "initial_scale": self.initial_scale,
             "activation": self.activation,
+            "folded": self.folded,
         }

@@ -45,6 +45,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         single_threshold: Whether one branch alone has a threshold, too; it starts at 0.
         activation: `"relu"` or `"prelu"`.
         merge_scale: What the merge begins as, as a multiple of the branches' mean.
+        folded: Whether constants take the place of batch normalizations and gates.
         **kwargs: Keras' own.
 
     Input: one tensor `[batch, height, width, channels]`, or a list of K. Output:
@@ -70,6 +71,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         single_threshold: bool = False,
         activation: Activation = "relu",
         merge_scale: float = 1.0,
+        folded: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -89,9 +91,10 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
             shared_threshold=shared_threshold,
             single_threshold=single_threshold,
             activation=activation,
+            folded=folded,
             name="conv",
         )
-        self.merge = GatedMerge(gated=gated, initial_scale=merge_scale, name="merge")
+        self.merge = GatedMerge(gated=gated, initial_scale=merge_scale, folded=folded, name="merge")
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Return the enlarged, merged branches."""
@@ -121,4 +124,5 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
             "single_threshold": conv.single_threshold,
             "activation": conv.activation,
             "merge_scale": self.merge.initial_scale,
+            "folded": conv.folded,
         }

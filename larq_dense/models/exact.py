@@ -1,20 +1,22 @@
-"""Constants on a grid, so that a trained network gives the same bits on every machine.
+"""The form of a trained network that gives the same bits on every machine.
 
 A binary convolution is exact, but its neighbours are float32: a sum in another order differs in
 the last bit, now and then that flips a sign near 0, and one flipped sign spreads over the picture.
-Float32 adds and multiplies without rounding where few bits are in play, though. `snap` brings every
-constant of a trained network to so few bits (Ours):
+A reciprocal square root differs from processor to processor even without a sum. Float32 adds and
+multiplies without rounding where few bits are in play, though. So `inference_form` turns
+normalizations and gates into constants, computed once in float64, and rounds every constant to a
+grid (Ours):
 
 | value | multiple of |
 | --- | --- |
 | input of an ordinary convolution (`layers.FixedPoint`) | 2^-6; the picture 2^-8 |
 | kernel of an ordinary convolution, normalization folded in | 2^-12; the stem 2^-10 |
-| scale and offset after a binary convolution, thresholds | 2^-12 |
+| scale and offset (`layers.Affine`), threshold | 2^-12 |
 | coefficient of a branch (`layers.GatedMerge`) | 2^-6 |
 
 All that a sign is taken of is then a multiple of 2^-18, exact while it and the partial sums that
 lead to it stay below 2^6 = 64 in magnitude, as trained networks do by far. The exception is PReLU,
-whose slopes are left as they are.
+whose slopes are left as they are. docs/exactness.md says what follows from this.
 """
 
 from collections.abc import Iterator
@@ -23,7 +25,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from larq_dense.layers import BinaryAttention, FixedPoint, ParallelConv2D, Threshold
+from larq_dense.common.errors import WeightsError
+from larq_dense.layers import Affine, FixedPoint, GatedMerge, Threshold
+from larq_dense.layers.gate import COEFFICIENT_BITS
 
 Floats = NDArray[np.float64]
 
@@ -32,37 +36,141 @@ PRODUCT_BITS = 18
 CONSTANT_BITS = 12
 
 
-def snap(model: tf.keras.Model) -> None:
-    """Round a trained model's constants in place, as this module says.
+def is_exact(model: tf.keras.Model) -> bool:
+    """Whether a model promises the same signs on every machine.
 
-    Normalizations keep statistics close to their own, so that the model can be trained further.
-    Only `layers` and what `models.blocks` builds are treated; the last convolution, of which no
-    sign is taken, stays. A model without `layers.FixedPoint` is left alone.
+    It does if its ordinary convolutions read values on the grid and nothing learns slopes (PReLU).
+    """
+    return _has_grid(model) and not any(
+        isinstance(layer, tf.keras.layers.PReLU) for layer in model.submodules
+    )
+
+
+def _has_grid(model: tf.keras.Model) -> bool:
+    return any(isinstance(layer, FixedPoint) for layer in model.layers)
+
+
+# Autograph would rewrite every layer that is copied, to no effect, for most of the time.
+@tf.autograph.experimental.do_not_convert
+def inference_form(model: tf.keras.Model) -> tf.keras.Model:
+    """Return the form of a trained model that predicts and converts, with constants on the grid.
+
+    Batch normalizations become `layers.Affine`, and gates the coefficients of their merge. The
+    form of a form is the form itself, also after it was trained further.
 
     Args:
-        model: From `models.build`.
+        model: A functional model; it is left as it is. Only `layers` and what `models.blocks`
+            builds are treated; the last convolution, of which no sign is taken, stays.
+
+    Returns:
+        A new model of the same input, output and layers' names; or `model` itself, if it is in
+        this form already or has no `layers.FixedPoint`.
+
+    Raises:
+        WeightsError: A weight is infinite or no number.
     """
-    if not any(isinstance(layer, FixedPoint) for layer in model.layers):
-        return
-    for convolution, norm, bits in _normalized_convolutions(model):
-        _snap_real(convolution.kernel, norm, bits)
-    for norm in _norms_of_binary(model):
-        _snap_after_binary(norm)
-    for variable in _short_as_they_are(model):
+    if not _has_grid(model) or not off_grid(model):
+        return model
+    form = tf.keras.models.clone_model(model, clone_function=_folded)
+    values = {variable.name: variable for variable in model.variables}
+    for variable in form.variables:
+        if variable.name in values:
+            variable.assign(values[variable.name])
+    convolutions = dict(_normalized_convolutions(form))
+    for old, new in zip(_norms(model), _norms(form), strict=True):
+        _round_norm(old, new, convolutions.get(new.name))
+    for old, new in zip(_merges(model), _merges(form), strict=True):
+        new.folded_coefficients.assign(coefficients(old))
+    for variable in _short_as_they_are(form):
         variable.assign(_grid(variable.numpy(), CONSTANT_BITS))
+    _refuse_nan(form)
+    if hasattr(model, "spec"):
+        form.spec = model.spec
+    return form
+
+
+def _refuse_nan(form: tf.keras.Model) -> None:
+    for variable in form.variables:
+        if not np.isfinite(variable.numpy()).all():
+            raise WeightsError(
+                f"{variable.name} holds values that are no finite numbers; train again from a "
+                "checkpoint before they arose."
+            )
+
+
+def off_grid(model: tf.keras.Model) -> list[str]:
+    """Return the names of what `inference_form` would change: layers or constants, in order."""
+    found = [norm.name for norm in _norms(model) if not isinstance(norm, Affine)]
+    found += [merge.name for merge in _merges(model) if not merge.folded]
+    if found:
+        return found
+    constants = [(variable, CONSTANT_BITS) for variable in _short_as_they_are(model)]
+    constants += [(each, CONSTANT_BITS) for norm in _norms(model) for each in norm.weights]
+    constants += [(merge.folded_coefficients, COEFFICIENT_BITS) for merge in _merges(model)]
+    constants += [kernel for _, kernel in _normalized_convolutions(model)]
+    return [
+        variable.name
+        for variable, bits in constants
+        if not np.array_equal(variable, _grid(variable.numpy(), bits))
+    ]
+
+
+def coefficients(merge: GatedMerge) -> Floats:
+    """Return a merge's coefficients, `[K, channels]`, as float64 gives them, on the grid."""
+    if merge.folded:
+        return _grid(merge.folded_coefficients.numpy(), COEFFICIENT_BITS)
+    weight = merge.merge.weight.numpy()
+    if not merge.gated:
+        return _grid(np.repeat(weight[:, None], merge.channels, axis=1), COEFFICIENT_BITS)
+    return gated_coefficients(merge.gate.theta.numpy(), weight)
+
+
+def gated_coefficients(theta: NDArray[np.floating], weight: NDArray[np.floating]) -> Floats:
+    """Return the coefficients of gate and merge, `[K, channels]`, on the grid.
+
+    Args:
+        theta: The gate's, `[K, channels]`.
+        weight: The merge's, `[K]`.
+    """
+    alpha = 1 / (1 + np.exp(-theta.astype(np.float64)))
+    weight = weight.astype(np.float64)[:, None]
+    return _grid(weight * alpha + np.sum(weight * (1 - alpha), axis=0), COEFFICIENT_BITS)
+
+
+def _folded(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
+    """Return a new layer like `layer`, with constants for what only training needs."""
+    if isinstance(layer, tf.keras.layers.BatchNormalization):
+        return Affine(name=layer.name)
+    config = layer.get_config()
+    if "folded" in config:
+        config["folded"] = True
+    return type(layer).from_config(config)
+
+
+def _norms(model: tf.keras.Model) -> Iterator[tf.keras.layers.Layer]:
+    kinds = (Affine, tf.keras.layers.BatchNormalization)
+    yield from (layer for layer in model.submodules if isinstance(layer, kinds))
+
+
+def _merges(model: tf.keras.Model) -> Iterator[GatedMerge]:
+    """Yield the merges of more than one branch."""
+    for layer in model.submodules:
+        if isinstance(layer, GatedMerge) and layer.weights:
+            yield layer
 
 
 def _normalized_convolutions(
     model: tf.keras.Model,
-) -> Iterator[tuple[tf.keras.layers.Conv2D, tf.keras.layers.BatchNormalization, int]]:
-    """Yield ordinary convolutions, with what normalizes them and their kernel's bits."""
+) -> Iterator[tuple[str, tuple[tf.Variable, int]]]:
+    """Yield the names of what normalizes ordinary convolutions, with their kernel and its bits."""
     layers = {layer.name: layer for layer in model.layers}
     for name, layer in layers.items():
         norm = layers.get(name.removesuffix("_conv") + "_norm")
         if isinstance(layer, tf.keras.layers.Conv2D) and norm is not None:
             source = layer.input.node.layer
             on_grid = isinstance(source, FixedPoint)
-            yield layer, norm, PRODUCT_BITS - source.fraction_bits if on_grid else CONSTANT_BITS
+            bits = PRODUCT_BITS - source.fraction_bits if on_grid else CONSTANT_BITS
+            yield norm.name, (layer.kernel, bits)
 
 
 def _short_as_they_are(model: tf.keras.Model) -> Iterator[tf.Variable]:
@@ -74,63 +182,37 @@ def _short_as_they_are(model: tf.keras.Model) -> Iterator[tf.Variable]:
             yield layer.tau
 
 
-def _norms_of_binary(model: tf.keras.Model) -> Iterator[tf.keras.layers.BatchNormalization]:
-    for layer in model.submodules:
-        if isinstance(layer, ParallelConv2D):
-            yield from layer.norms
-        elif isinstance(layer, BinaryAttention):
-            yield from layer.norms.values()
-
-
 def _grid(values: NDArray[np.floating], bits: int) -> Floats:
     return np.round(np.asarray(values, np.float64) * 2.0**bits) / 2.0**bits
 
 
-def _power_of_two(values: Floats) -> Floats:
-    """Return the nearest powers of two, by ratio, kept within 2^-8 and 2^8."""
-    return 2.0 ** np.clip(np.round(np.log2(np.maximum(np.abs(values), 1e-12))), -8, 8)
+def read_norm(norm: tf.keras.layers.Layer) -> tuple[Floats, Floats, Floats]:
+    """Return scale, mean and offset of `scale · (x - mean) + offset`, one of each a channel.
+
+    Args:
+        norm: A batch normalization or an `Affine`, whose mean is 0.
+    """
+    if isinstance(norm, Affine):
+        scale, offset = (each.numpy().astype(np.float64) for each in (norm.scale, norm.offset))
+        return scale, np.zeros_like(scale), offset
+    mean, variance = (
+        each.numpy().astype(np.float64) for each in (norm.moving_mean, norm.moving_variance)
+    )
+    gamma = norm.gamma.numpy().astype(np.float64) if norm.scale else np.ones_like(mean)
+    beta = norm.beta.numpy().astype(np.float64) if norm.center else np.zeros_like(mean)
+    return gamma / np.sqrt(variance + norm.epsilon), mean, beta
 
 
-def _read(norm: tf.keras.layers.BatchNormalization) -> list[Floats]:
-    variables = (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
-    return [variable.numpy().astype(np.float64) for variable in variables]
-
-
-def _snap_after_binary(norm: tf.keras.layers.BatchNormalization) -> None:
-    """Round `scale · (n - mean) + offset`, n an integer."""
-    gamma, beta, mean, variance = _read(norm)
-    deviation = np.sqrt(variance + norm.epsilon)
-    scale = _grid(gamma / deviation, CONSTANT_BITS)
-    whole = np.round(mean)
-    offset = _grid(beta + scale * (whole - mean), CONSTANT_BITS)
-    _write(norm, scale, offset, whole, _power_of_two(deviation))
-
-
-def _snap_real(kernel: tf.Variable, norm: tf.keras.layers.BatchNormalization, bits: int) -> None:
-    """Round the product of kernel and scale; the scale itself becomes a power of two."""
-    gamma, beta, mean, variance = _read(norm)
-    deviation = np.sqrt(variance + norm.epsilon)
-    scale = gamma / deviation
-    short = _power_of_two(scale)
-    kernel.assign(_grid(kernel.numpy() * scale, bits) / short)
-    shift = _grid(mean * scale, CONSTANT_BITS)
-    offset = _grid(beta + shift - mean * scale, CONSTANT_BITS)
-    # The kernel took over the difference between the scales, and so did what it sums to.
-    _write(norm, short, offset, shift / short, _power_of_two(deviation * np.abs(scale) / short))
-
-
-def _write(
-    norm: tf.keras.layers.BatchNormalization,
-    scale: Floats,
-    offset: Floats,
-    mean: Floats,
-    deviation: Floats,
+def _round_norm(
+    old: tf.keras.layers.Layer, new: Affine, convolution: tuple[tf.Variable, int] | None
 ) -> None:
-    """Write a normalization whose standard deviation is a power of two to the last bit."""
-    epsilon = np.float32(norm.epsilon)
-    variance = np.square(deviation).astype(np.float32) - epsilon
-    variance += np.square(deviation).astype(np.float32) - (variance + epsilon)
-    norm.gamma.assign(scale * deviation)
-    norm.beta.assign(offset)
-    norm.moving_mean.assign(mean)
-    norm.moving_variance.assign(variance)
+    """Write a normalization's constants; an ordinary convolution's kernel takes up the scale."""
+    scale, mean, offset = read_norm(old)
+    if convolution is None:
+        scale = _grid(scale, CONSTANT_BITS)
+        new.scale.assign(scale)
+    else:
+        kernel, bits = convolution
+        kernel.assign(_grid(kernel.numpy() * scale, bits))
+        new.scale.assign(np.ones_like(scale))
+    new.offset.assign(_grid(offset - scale * mean, CONSTANT_BITS))

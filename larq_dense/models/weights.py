@@ -62,9 +62,21 @@ def save_weights(model: tf.keras.Model, path: str | Path, *, unpacked: bool = Fa
             shapes[variable.name] = list(value.shape)
             value = np.packbits(value.ravel() < 0)
         tensors[variable.name] = np.asarray(value, order="C")
-    content = save(tensors, {"format": FORMAT, "binary": json.dumps(shapes)})
+    content = _in_order(save(tensors, {"format": FORMAT, "binary": json.dumps(shapes)}))
     write_bytes(path, content)
     return sha256(content)
+
+
+def _in_order(content: bytes) -> bytes:
+    """Return a safetensors file with its header's keys sorted, in which equal files are equal.
+
+    The library keeps metadata in a hash table, whose order changes from process to process.
+    """
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:start]), sort_keys=True, separators=(",", ":"))
+    # Spaces keep what follows aligned, as the format asks.
+    padded = header.encode() + b" " * (-len(header.encode()) % 8)
+    return len(padded).to_bytes(8, "little") + padded + content[start:]
 
 
 def read_weights(path: str | Path) -> dict[str, NDArray[Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from larq_dense.common.progress import progress
 from larq_dense.common.quiet import import_tensorflow
 from larq_dense.common.sampling import evenly_spaced
+from larq_dense.publishing.files import keep_file
 from larq_dense.zoo.entries import Entry
 from larq_dense.zoo.opening import open_twin
 
@@ -46,7 +47,7 @@ def measure(run: "Run", data: Path, repeats: int = 50) -> dict[str, Any]:
 
 
 def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any]:
-    """Measure a packed entry: accuracy, complexity, conversion and latency.
+    """Convert a packed entry, keep the file, and measure accuracy, complexity and latency.
 
     Args:
         entry: Holds a recipe and packed weights.
@@ -71,6 +72,7 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
     model, twin = zoo.load(entry.folder), open_twin(str(entry.folder))
     compared = parity_pictures(pictures)
     converted = convert(model, images=compared)
+    keep_file(entry, converted.content)
     calibration = [model.preprocess(path) for path in calibration_pictures(pictures)]
     timings = time_files(
         twin.input_shape[1:],

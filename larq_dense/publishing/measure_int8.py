@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from larq_dense.common.quiet import import_tensorflow
+from larq_dense.publishing.files import keep_file
 from larq_dense.publishing.measure import (
     accuracy,
     calibration_pictures,
@@ -47,6 +48,7 @@ def measure_int8(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any
     glued, _ = open_keras(begun_with)
     compared = parity_pictures(pictures)
     converted = convert(zoo.load(entry.folder), images=compared)
+    keep_file(entry, converted.content)
     files = {"float glue": convert(glued).content, "int8": converted.content}
     calibration = [glued.spec.preprocessing(path) for path in calibration_pictures(pictures)]
     twin = open_twin(begun_with)

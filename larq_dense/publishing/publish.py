@@ -30,14 +30,15 @@ def publish(
 
     Of a full-precision run, the entry's twin, only the figures are kept.
 
-    The weights are brought to a grid (`models.exact.snap`) and packed, loaded again from the packed
-    file and measured; only then does the entry take its place.
+    The weights are packed, loaded again from the packed file and measured in the form that
+    predicts (`models.exact.inference_form`); only then does the entry take its place.
 
     Args:
         run_dir: Holds `recipe.yaml` and `best.safetensors`.
         name: The entry's name; an entry of that name is replaced. A run in eight bits becomes
             the variant of the entry that there is, one in full precision its twin.
-        measure: Measures the packed entry, or the twin's run: what `metrics.json` holds.
+        measure: Measures the packed entry, or the twin's run: what `metrics.json` holds; and
+            keeps the converted file (`publishing.files.keep_file`).
         root: Folder of entries; the zoo's own if left out.
 
     Returns:
@@ -146,13 +147,10 @@ def _origin(name: str) -> dict[str, Any]:
 
 def _pack(run: Run, recipe: "Recipe", entry: Entry) -> Entry:
     """Write recipe and packed weights of a run."""
-    from larq_dense.models.exact import snap
     from larq_dense.models.weights import load_weights, save_weights
 
     model = recipe.build_model(task=run.task())
     load_weights(model, run.weights())
-    if not recipe.quantize:
-        snap(model)
     recipe.save(entry.recipe_file)
     _keep_ancestors(recipe, entry.folder)
     if run.classes_file.exists():

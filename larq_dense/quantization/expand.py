@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from larq_dense import layers
 from larq_dense.common.errors import ConversionError
 from larq_dense.layers._base import Tensor, as_branches
+from larq_dense.models.exact import coefficients, read_norm
 from larq_dense.quantization.elements import OpenGate, Scale, Sign
 
 keras = tf.keras.layers
@@ -45,8 +46,8 @@ def _check_signs(model: tf.keras.Model) -> None:
     if not any(isinstance(layer, layers.BinaryAttention) for layer in model.layers):
         return
     for layer in model.layers:
-        if isinstance(layer, layers.GatedMerge) and layer.merge.built:
-            least = float(layer.coefficients().numpy().min())
+        if isinstance(layer, layers.GatedMerge) and layer.weights:
+            least = float(coefficients(layer).min())
             if least <= 0:
                 raise ConversionError(
                     f"the layer {layer.name} weighs a branch by {least:g}, so that attention would "
@@ -127,10 +128,8 @@ def _real_conv(layer: Layer, inputs: Tensor) -> Tensor:
 
 
 def _norm(layer: Layer, inputs: Tensor, name: str = "") -> Tensor:
-    scale = 1 / np.sqrt(_array(layer.moving_variance) + layer.epsilon)
-    scale = scale * _array(layer.gamma) if layer.scale else scale
-    offset = -scale * _array(layer.moving_mean)
-    offset = offset + _array(layer.beta) if layer.center else offset
+    scale, mean, offset = read_norm(layer)
+    offset = offset - scale * mean
     before = inputs.node.layer
     if type(before) in (keras.Conv2D, keras.DepthwiseConv2D):
         kernel = _kernel(before)
@@ -196,10 +195,11 @@ def _parallel_conv(layer: layers.ParallelConv2D, inputs: Any, name: str = "") ->
     return outputs
 
 
-def _gated_merge(layer: layers.GatedMerge, inputs: list[Tensor], name: str = "") -> Tensor:
+def _gated_merge(layer: layers.GatedMerge, inputs: Any, name: str = "") -> Tensor:
+    inputs = as_branches(inputs)
     if len(inputs) == 1:
         return inputs[0]
-    for coefficient, x in zip(layer.coefficients().numpy(), inputs, strict=True):
+    for coefficient, x in zip(coefficients(layer), inputs, strict=True):
         before = x.node.layer
         if not isinstance(before, Scale):
             _refuse(layer)
@@ -257,6 +257,7 @@ _FORMS: dict[type, Call] = {
     keras.MaxPooling2D: _copy,
     keras.ReLU: _copy,
     keras.UpSampling2D: _copy,
+    layers.Affine: _norm,
     layers.BinaryAttention: _attention,
     layers.DepthToSpace: _copy,
     layers.FixedPoint: _vanish,

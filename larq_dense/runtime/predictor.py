@@ -35,7 +35,14 @@ class _KerasInterpreter:
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         import tensorflow as tf
 
-        outputs: NDArray[np.float32] = self._graph(tf.constant(inputs, tf.float32)).numpy()
+        # On a GPU, products of 10 bits would change signs (docs/exactness.md).
+        settings = tf.config.experimental
+        before = settings.tensor_float_32_execution_enabled()
+        settings.enable_tensor_float_32_execution(False)
+        try:
+            outputs: NDArray[np.float32] = self._graph(tf.constant(inputs, tf.float32)).numpy()
+        finally:
+            settings.enable_tensor_float_32_execution(before)
         return outputs
 
 

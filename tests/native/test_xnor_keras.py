@@ -16,7 +16,7 @@ lce = pytest.importorskip("larq_compute_engine")
 
 from larq_dense.conversion.flatbuffer import to_flatbuffer  # noqa: E402
 from larq_dense.models.builder import build  # noqa: E402
-from larq_dense.models.exact import snap  # noqa: E402
+from larq_dense.models.exact import inference_form  # noqa: E402
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -32,7 +32,7 @@ def test_a_network_gives_what_keras_gives(seed: int) -> None:
             weight.assign(rng.uniform(0.5, 1.5, weight.shape))
         elif kind in ("beta", "moving_mean"):
             weight.assign(rng.normal(size=weight.shape) * 0.3)
-    snap(model)
+    model = inference_form(model)
     interpreter = xnor.load(to_flatbuffer(model, (1, 64, 96, 3)), 2)
     for _ in range(3):
         x = rng.normal(size=interpreter.input_shape).astype(np.float32)

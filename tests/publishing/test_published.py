@@ -10,7 +10,7 @@ from larq_dense import Predictor, evaluation, zoo
 from larq_dense.conversion import convert
 from larq_dense.evaluation import complexity
 from larq_dense.models import binary_layers
-from larq_dense.models.exact import snap
+from larq_dense.models.exact import off_grid
 from larq_dense.models.weights import load_weights, save_weights
 from larq_dense.publishing.card import card
 from larq_dense.publishing.measure import GOLDEN_PICTURE, bundled_picture, golden
@@ -64,8 +64,8 @@ def test_computes_what_it_did_when_it_was_published(name: str, model: tf.keras.M
     then = np.array(zoo.find(name).metrics()["golden"]["logits"])
     now = np.array(golden(model)["logits"])
     assert now.shape == then.shape
-    # No sign depends on the order of a machine's sums; those of the logits themselves do.
-    np.testing.assert_allclose(now, then, atol=1e-5 * np.abs(then).max())
+    # No sign depends on the machine; the last bits of the logits do, which are rounded to 0.001.
+    np.testing.assert_allclose(now, then, atol=1.1e-3)
 
 
 def test_serialization_round_trip(small: tf.keras.Model, tmp_path: Path) -> None:
@@ -76,7 +76,8 @@ def test_serialization_round_trip(small: tf.keras.Model, tmp_path: Path) -> None
     np.testing.assert_allclose(rebuilt(pictures(small)), expected, rtol=1e-4, atol=1e-3)
 
 
-def test_gradients_reach_every_variable(small: tf.keras.Model) -> None:
+def test_gradients_reach_every_variable(name: str) -> None:
+    small = zoo.load(name, input_shape=(64, 96, 3), training=True)
     # Several pictures: normalized over a batch of one, pooled features would be constant.
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(tf.square(small(pictures(small), training=True) - 1.0))
@@ -99,10 +100,7 @@ def test_converts_and_agrees_with_keras(name: str, model: tf.keras.Model) -> Non
 
 
 def test_every_constant_is_on_the_grid(model: tf.keras.Model) -> None:
-    before = [variable.numpy() for variable in model.variables]
-    snap(model)
-    for variable, value in zip(model.variables, before, strict=True):
-        np.testing.assert_allclose(variable, value, rtol=1e-6, atol=1e-7, err_msg=variable.name)
+    assert not off_grid(model)
 
 
 def test_complexity_is_the_published_one(name: str, model: tf.keras.Model) -> None:
