@@ -25,6 +25,7 @@ def test_it_converts_without_a_float_and_every_engine_agrees(entry: Entry) -> No
     converted = convert(model, images=[bundled_picture(GOLDEN_PICTURE)])
     assert converted.parity is not None
     assert converted.parity.max_steps <= 1
+    assert converted.content == entry.tflite(int8=True).read_bytes()
     file = TfliteFile.parse(converted.content)
     computed = [tensor for operator in file.operators for tensor in operator.outputs]
     assert {tensor.dtype for tensor in (*file.inputs, *computed)} == {"int8", "int32"}

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special
+import tensorflow as tf
 import tiny_models as tiny
 from PIL import Image
 
@@ -158,3 +159,23 @@ def test_preprocessing_is_the_descriptions() -> None:
     predictor = Predictor(Fixed(np.zeros((4, 6, 3))), spec)
     predictor.logits(np.full((3, 3, 3), 255, np.uint8))
     np.testing.assert_array_equal(predictor._interpreter.seen, np.ones((1, HEIGHT, WIDTH, 3)))
+
+
+def test_a_keras_model_runs_without_tf32() -> None:
+    seen: list[bool] = []
+    enabled = tf.config.experimental.tensor_float_32_execution_enabled
+
+    def watch(x: tf.Tensor) -> tf.Tensor:
+        seen.append(enabled())
+        return x
+
+    inputs = tf.keras.Input((tiny.HEIGHT, tiny.WIDTH, 3))
+    watched = tf.keras.layers.Lambda(
+        lambda x: tf.ensure_shape(tf.py_function(watch, [x], x.dtype), x.shape)
+    )
+    model = tf.keras.Model(inputs, watched(inputs))
+    assert enabled()
+    Predictor(model, tiny.spec()).labels(picture(8, 12))
+    # Keras called it once to build it, outside of a prediction.
+    assert seen[-1] is False
+    assert enabled()
