@@ -125,7 +125,7 @@ def test_the_form_that_predicts_learns_too(published: Path) -> None:
     model = zoo.load(published / "tiny")
     inputs = model.preprocess(PICTURE)
     target = tf.ones(model(inputs).shape)
-    model.compile("sgd", "mse")
+    model.compile("adam", "mse")
     before = model.evaluate(inputs, target, verbose=0)
     model.fit(inputs, target, epochs=3, verbose=0)
     assert model.evaluate(inputs, target, verbose=0) < before
