@@ -15,7 +15,7 @@ _COMMANDS = {
     "ablate": "Train a recipe with parts of the method changed, and compare.",
     "benchmark": "Time a model: Keras, LCE, float and int8 twins.",
     "convert": "Convert a model with Larq Compute Engine, audited.",
-    "data": "Check a data set.",
+    "data": "Check a data set, or import polygons as one.",
     "demo": "Predict, convert and compare two entries on real pictures.",
     "diagnose": "Check on a model why its method should work.",
     "evaluate": "Measure a model on labelled pictures.",

@@ -106,7 +106,7 @@ def command(
     except KeyboardInterrupt as stop:
         why = str(stop) or "stopped from the keyboard; the same command goes on."
         click.echo(f"Error: {why}", err=True)
-        ctx.exit(INTERRUPTED)
+        ctx.exit(getattr(stop, "exit_code", INTERRUPTED))
     write_json(folder / "ablation.json", document)
     write_text(folder / "ablation.md", markdown(document))
     if plot is not None:

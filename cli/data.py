@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from larq_dense.cli.options import FILE, json_option
+from larq_dense.cli.options import FILE, FOLDER, json_option
 from larq_dense.cli.output import print_json, print_table
 from larq_dense.common.errors import printable
 from larq_dense.common.progress import progress
@@ -22,7 +22,7 @@ _SHOWN = 10
 
 @click.group()
 def command() -> None:
-    """Check a data set."""
+    """Check a data set, or import polygons as one."""
 
 
 @command.command()
@@ -82,6 +82,44 @@ def check(
         _print(report, written)
     if report.problems:
         context.exit(1)
+
+
+@command.command("import")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--output", type=FOLDER, required=True, metavar="DIR", help="Folder to write.")
+@click.option(
+    "--images", type=FOLDER, metavar="DIR", help="Where the pictures lie.  [default: beside SOURCE]"
+)
+@click.option(
+    "--val",
+    "validation",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Share of the pictures for val.txt.",
+)
+@json_option
+def import_command(
+    source: Path, output: Path, images: Path | None, validation: float, as_json: bool
+) -> None:
+    """Draw polygons into masks: a folder to train on.
+
+    SOURCE is a COCO file of instances, or a folder of labelme's .json files. DIR receives images/
+    (copies), masks/, classes.yaml, train.txt and val.txt. Class 0 is the background.
+
+    \b
+    Example:
+      larq-dense data import instances.json --images photos/ --output my_data
+      larq-dense data import labelme/ --output my_data
+    """
+    from larq_dense.tasks.importing import import_polygons
+
+    found = import_polygons(source, output, images, validation, _progress)
+    if as_json:
+        print_json({"folder": found.folder, "classes": found.classes, "splits": found.splits})
+        return
+    splits = ", ".join(f"{name} {count}" for name, count in found.splits.items())
+    click.echo(f"{found.folder}: {splits}; classes: {', '.join(found.classes)}")
 
 
 def _progress(frames: Iterable[Any], count: int) -> Iterable[Any]:

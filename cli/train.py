@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from larq_dense.cli.options import FOLDER, data_option, json_option
-from larq_dense.cli.output import INTERRUPTED, print_json, print_table
+from larq_dense.cli.output import print_json, print_table
 from larq_dense.common.errors import DataError
 from larq_dense.training.run import Run
 from larq_dense.zoo.opening import load_recipe
@@ -101,7 +101,7 @@ def command(
         result = train(chosen, data, run_dir, distribute=distribute, find=find_trained)
     except Interrupted as stop:
         click.echo(f"Error: {stop}", err=True)
-        ctx.exit(INTERRUPTED)
+        ctx.exit(stop.exit_code)
     _print(result, as_json)
 
 

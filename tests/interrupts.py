@@ -10,13 +10,15 @@ from larq_dense.training.checkpoint import Progress
 from larq_dense.training.logs import ProgressLine
 
 
-def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Let training press Ctrl-C itself after a step."""
+def interrupt_at(
+    monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals = signal.SIGINT
+) -> None:
+    """Let training send itself a signal, that of Ctrl-C unless said otherwise, after a step."""
     before = ProgressLine.update
 
     def update(self: ProgressLine, state: Progress, *rest: Any) -> None:
         before(self, state, *rest)
         if state.step == step:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
     monkeypatch.setattr(ProgressLine, "update", update)

@@ -32,6 +32,16 @@ _TOLD = (
 """The instruction sets that kernels for convolutions are written for."""
 
 
+# Limit and use of a container's memory, in the second and the first form of control groups.
+_CONTAINER_MEMORY = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+    ),
+)
+
+
 def describe_machine() -> dict[str, Any]:
     """Return the processor, its instruction sets and the versions that matter to latency.
 
@@ -64,6 +74,29 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def available_memory() -> int:
+    """Return the bytes that this process may still take: the machine's, or its container's."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    for limit, used in _CONTAINER_MEMORY:
+        try:
+            left = int(Path(limit).read_text()) - int(Path(used).read_text())
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+        free = min(free, max(left, 0) + _reclaimable(Path(used).parent / "memory.stat"))
+    return free
+
+
+def _reclaimable(stat: Path) -> int:
+    """Return the bytes of files that a container keeps in memory as long as nobody wants it."""
+    try:
+        values = dict(line.split() for line in stat.read_text().splitlines())
+    except (OSError, ValueError):
+        return 0
+    return int(values.get("inactive_file", 0)) + int(values.get("active_file", 0))
 
 
 def processor() -> tuple[str, set[str]]:

@@ -1,5 +1,6 @@
 """From a trained float network to one that computes in eight bits, and its ranges."""
 
+import logging
 from collections.abc import Iterable
 
 import numpy as np
@@ -12,7 +13,12 @@ from larq_dense.quantization.expand import expand
 from larq_dense.quantization.quantizers import Quantizer, Range
 from larq_dense.quantization.scheme import LayerConfig, layer_configs
 
+logger = logging.getLogger(__name__)
+
 Pictures = Iterable[NDArray[np.float32]]
+
+FEW_PICTURES = 8
+"""From fewer pictures, ranges are taken with a warning."""
 
 
 # Autograph would rewrite every layer that is copied, to no effect, for most of the time.
@@ -59,18 +65,31 @@ def calibrate(model: tf.keras.Model, pictures: Pictures) -> None:
         pictures: Normalized inputs, float32 `[batch, height, width, 3]`.
 
     Raises:
-        DataError: There is no picture.
+        DataError: There is no picture, or none that shows anything.
     """
     quantizers = _quantizers(model)
     for each in quantizers:
         each.observe()
-    count = 0
+    count = varied = 0
     for picture in pictures:
         model(picture, training=False)
         count += 1
+        varied += bool(np.ptp(picture, axis=(0, 1, 2)).any())
     _settle(quantizers)
     if not count:
         raise DataError("ranges are taken from pictures; give at least one.")
+    if not varied:
+        raise DataError(
+            "every picture that the int8 ranges are taken from is of one colour; give real "
+            "pictures of the kind that the network is for."
+        )
+    if varied < FEW_PICTURES:
+        logger.warning(
+            "the int8 ranges are taken from %d picture%s; some twenty of the kind that the network "
+            "is for make them safe.",
+            varied,
+            "s" * (varied != 1),
+        )
 
 
 def is_quantized(model: tf.keras.Model) -> bool:

@@ -145,3 +145,13 @@ def read_classes(root: Path) -> OwnClasses:
         raise DataError(f"{path} is wrong: {problem}.")
     classes = tuple(ClassInfo(entry.name, entry.color) for entry in content.classes)
     return OwnClasses(classes, _encoding(content))
+
+
+def voc_color(index: int) -> tuple[int, int, int]:
+    """Return PASCAL VOC's colour of a class: the index's bits, spread over the channels."""
+    channels = [0, 0, 0]
+    for bit in range(8):
+        for channel in range(3):
+            channels[channel] |= ((index >> channel) & 1) << (7 - bit)
+        index >>= 3
+    return channels[0], channels[1], channels[2]

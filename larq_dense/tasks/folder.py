@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from larq_dense.tasks import data_sets, plain, registry
-from larq_dense.tasks.classes import CLASSES_FILE, ClassInfo
+from larq_dense.tasks.classes import CLASSES_FILE, ClassInfo, voc_color
 from larq_dense.tasks.encodings import Encoding
 from larq_dense.tasks.layouts import Layout, Pair, two_folders
 from larq_dense.tasks.sources import find_encoding, find_layout, layouts_of
@@ -98,18 +98,8 @@ def _task_of(encoding: Encoding) -> Task:
     names = tuple(encoding.values.values())
     tasks = map(registry.get, registry.names())
     own = (
-        ClassInfo(name, (0, 0, 0) if name == "background" else _color(index))
+        ClassInfo(name, (0, 0, 0) if name == "background" else voc_color(index))
         for index, name in enumerate(names, 1)
     )
     same = (task for task in tasks if task.class_names == names)
     return next(same, None) or registry.from_classes(encoding.name, own)
-
-
-def _color(index: int) -> tuple[int, int, int]:
-    """Return PASCAL VOC's colour of a class: the index's bits, spread over the channels."""
-    channels = [0, 0, 0]
-    for bit in range(8):
-        for channel in range(3):
-            channels[channel] |= ((index >> channel) & 1) << (7 - bit)
-        index >>= 3
-    return channels[0], channels[1], channels[2]

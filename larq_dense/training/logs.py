@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -67,19 +68,25 @@ class TensorBoardLog:
         self._writer.flush()
 
 
+LINE_SECONDS = 10.0
+_LINES_AN_EPOCH = 20
+
+
 class ProgressLine:
     """Epoch, bar, time left, loss, images a second and best metric, on standard error.
 
-    Where standard error is no terminal, only a line for each epoch is written.
+    Where standard error is no terminal, lines are written instead: after the first step, then at
+    most every `LINE_SECONDS` and every twentieth of an epoch.
     """
 
-    def __init__(self, total_steps: int, step: int, shown: bool) -> None:
+    def __init__(self, total_steps: int, step: int, shown: bool, per_epoch: int = 1) -> None:
         """Prepare.
 
         Args:
             total_steps: Steps of the whole run.
             step: Steps already done.
             shown: Write anything at all.
+            per_epoch: Steps of an epoch.
         """
         self._console = Console(stderr=True, quiet=not shown, highlight=False, soft_wrap=True)
         self._bar = Bar(
@@ -93,6 +100,9 @@ class ProgressLine:
         self._task = self._bar.add_task("", total=total_steps, completed=step, figures="")
         self._total, self._first = total_steps, step
         self._began = time.perf_counter()
+        self._lines = shown and not self._console.is_terminal
+        self._pause = per_epoch / _LINES_AN_EPOCH
+        self._line_step, self._line_time = -math.inf, -math.inf
 
     def __enter__(self) -> ProgressLine:
         self._bar.start()
@@ -129,6 +139,11 @@ class ProgressLine:
         if state.best is not None:
             figures += f" best {state.best:.4f}"
         self._bar.update(self._task, completed=state.step, description=epoch, figures=figures)
+        now = time.perf_counter()
+        due = state.step - self._line_step >= self._pause and now - self._line_time >= LINE_SECONDS
+        if self._lines and due:
+            self._line_step, self._line_time = state.step, now
+            self.print(f"{epoch}  step {state.step}/{self._total}  {figures}")
 
     def print(self, text: str) -> None:
         """Write a line that stays."""

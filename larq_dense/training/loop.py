@@ -6,10 +6,10 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 
@@ -57,7 +57,24 @@ class Result(TypedDict):
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user pressed Ctrl-C; the message says what is saved and how to go on."""
+    """The user pressed Ctrl-C or a scheduler sent SIGTERM.
+
+    The message says what is saved and how to resume.
+
+    Attributes:
+        exit_code: What a shell reports of a process that the signal ended.
+    """
+
+    def __init__(self, message: str, number: int = signal.SIGINT) -> None:
+        """Make it from its message and the signal's number."""
+        super().__init__(message)
+        self.exit_code = 128 + number
+
+
+class _Stop:
+    """Whether a signal asked the training to stop, and which."""
+
+    number: int | None = None
 
 
 def train(
@@ -91,12 +108,13 @@ def train(
     Raises:
         LarqDenseError: Data, recipe, checkpoint or folder are not what they should be, another
             process trains there, or the loss is no longer a number.
-        Interrupted: The user pressed Ctrl-C.
+        Interrupted: The user pressed Ctrl-C, or a scheduler sent SIGTERM.
     """
     # Workers must find each other before TensorFlow has run anything.
     distribution = Distribution(distribute, recipe.batch_size)
     data_root, run = Path(data_root), Run(Path(run_dir))
-    with alone_in(run.folder) if distribution.is_chief else nullcontext():
+    alone = alone_in(run.folder) if distribution.is_chief else nullcontext()
+    with _handling({signal.SIGTERM: _terminate}), alone:
         state = _open_run(recipe, run, resume, distribution)
         if not state.finished:
             tf.keras.utils.set_random_seed(recipe.seed)
@@ -180,7 +198,7 @@ class _Loop:
         self._total, self._per_epoch = recipe.total_steps(data.positions)
         self._epochs = math.ceil(self._total / self._per_epoch)
         shown = shown and distribution.is_chief
-        self._line = ProgressLine(self._total, state.step, shown)
+        self._line = ProgressLine(self._total, state.step, shown, self._per_epoch)
         self._line.print(recipe.dump_yaml())
         self._line.print(
             f"{len(data.training)} training pictures, {self._total} steps of "
@@ -199,7 +217,7 @@ class _Loop:
         self._tensorboard: TensorBoardLog | None = None
         if distribution.is_chief:
             self._tensorboard = TensorBoardLog(run.tensorboard)
-        self._stop = threading.Event()
+        self._stop = _Stop()
         self._began, self._seconds_before = time.perf_counter(), state.seconds
 
     def _begin(self, data_root: Path) -> None:
@@ -248,7 +266,7 @@ class _Loop:
         state.finished = state.finished or end == self._total
         self._log(row | {"seconds": round(state.seconds, 1)})
         self._session.save(self._run.folder, state)
-        if self._stop.is_set() and not state.finished:
+        if self._stop.number and not state.finished:
             raise self._interrupted()
 
     def _steps(self, losses: Iterator[float], end: int, title: str) -> float:
@@ -266,11 +284,11 @@ class _Loop:
             # Saving needs all workers at once; only the end of an epoch is sure to have them.
             alone = self._distribution.workers == 1
             due = now - saved >= 60 * self._recipe.checkpoint_minutes
-            if alone and (due or self._stop.is_set()):
+            if alone and (due or self._stop.number):
                 state.seconds = self._seconds()
                 self._session.save(self._run.folder, state)
                 saved = time.perf_counter()
-            if self._stop.is_set():
+            if self._stop.number:
                 raise self._interrupted()
 
     def _seconds(self) -> float:
@@ -328,7 +346,8 @@ class _Loop:
         step = saved.step if saved else 0
         return Interrupted(
             f"stopped; {self._run.folder} is saved up to step {step} of {self._total}, and the "
-            "same command goes on from there."
+            "same command goes on from there.",
+            self._stop.number or signal.SIGINT,
         )
 
 
@@ -360,19 +379,29 @@ def _within_memory(recipe: Recipe) -> Iterator[None]:
 
 
 @contextmanager
-def _on_interrupt(stop: threading.Event) -> Iterator[None]:
-    """Let the first Ctrl-C end the step in progress; a second one ends everything at once."""
+def _handling(handlers: Mapping[int, Callable[[int, Any], None]]) -> Iterator[None]:
+    """Handle signals; only the main thread may."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
-
-    def note(*_: object) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _on_interrupt(stop: _Stop) -> AbstractContextManager[None]:
+    """Let the first signal end the step in progress; a second one ends everything at once."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, _: Any) -> None:
+        stop.number = number
+        signal.signal(number, before[signal.Signals(number)])
+
+    return _handling({signal.SIGINT: note, signal.SIGTERM: note})
+
+
+def _terminate(number: int, _: Any) -> None:
+    raise Interrupted("stopped before the next step; nothing is lost, resume as you began.", number)

@@ -63,6 +63,9 @@ class ClassOffsets:
 def best_offsets(scores: NDArray[np.float32], labels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Search, one class at a time, for the constants that give the best mean IoU.
 
+    A class that no label shows stands aside: its pixels are decided among the others, so that
+    nothing is gained by suppressing it, and its constant is the mean of theirs.
+
     Args:
         scores: float32 `[pixels, classes]`.
         labels: uint8 `[pixels]`, class ids.
@@ -70,7 +73,18 @@ def best_offsets(scores: NDArray[np.float32], labels: NDArray[np.uint8]) -> NDAr
     Returns:
         float32 `[classes]`, to be added to the scores.
     """
-    scores = scores.copy()
+    shown, among = np.unique(labels, return_inverse=True)
+    found = np.zeros(scores.shape[1], np.float32)
+    if not labels.size:
+        return found
+    offsets = _search(scores[:, shown].copy(), among.reshape(labels.shape).astype(np.uint8))
+    if len(shown) < len(found):
+        offsets -= offsets.mean()
+    found[shown] = offsets
+    return found
+
+
+def _search(scores: NDArray[np.float32], labels: NDArray[np.uint8]) -> NDArray[np.float32]:
     offsets = np.zeros(scores.shape[1], np.float32)
     best = mean_iou(scores, labels)
     for change in (sign * step for step in STEPS for sign in (-1, 1)):

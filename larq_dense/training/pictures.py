@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -14,6 +16,8 @@ from PIL import Image
 
 from larq_dense.common.errors import DataError
 from larq_dense.common.images import Preprocessing, read_image
+from larq_dense.common.machine import available_memory
+from larq_dense.tasks.task import image_size
 
 if TYPE_CHECKING:
     from larq_dense.tasks import Sample, Task
@@ -24,6 +28,9 @@ T = TypeVar("T")
 IGNORE = 255
 # Beyond the picture's border, where even a teacher has nothing to say.
 OUTSIDE = 254
+
+# Training itself and what else runs need memory, too.
+_SHARE = 0.7
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,10 @@ def load_training(
         logged.
 
     Raises:
-        DataError: A mask is wrong, or no picture is left.
+        DataError: A mask is wrong, no picture is left, or they need more memory than there is.
     """
+    unique = {(sample.image, sample.mask): sample for sample in samples}
+    _check_memory([sample.image for sample in unique.values()], longest_side)
 
     def load(sample: Sample) -> Picture | None:
         try:
@@ -71,7 +80,6 @@ def load_training(
             label = task.read_label(sample)
         return _limit(Picture(pixels, label), longest_side)
 
-    unique = {(sample.image, sample.mask): sample for sample in samples}
     with ThreadPoolExecutor() as pool:
         decoded = dict(zip(unique, pool.map(load, unique.values()), strict=True))
     found = [decoded[sample.image, sample.mask] for sample in samples]
@@ -79,6 +87,39 @@ def load_training(
     if not pictures:
         raise DataError("there is no readable training picture; check the training sources.")
     return pictures
+
+
+def _check_memory(paths: Sequence[Path], longest_side: int | None) -> None:
+    """Raise DataError where pictures would need more memory than there is."""
+    with ThreadPoolExecutor() as pool:
+        sizes = [size for size in pool.map(_size, paths) if size is not None]
+    free, needed = available_memory(), _bytes_in_memory(sizes, longest_side)
+    if needed <= free:
+        return
+    largest = max(max(size) for size in sizes)
+    sides = range(32, min(longest_side or largest, largest), 32)
+    fitting = [side for side in sides if _bytes_in_memory(sizes, side) <= _SHARE * free]
+    smaller = f"set data.longest_side to {fitting[-1]} or less, or " if fitting else ""
+    raise DataError(
+        f"the {len(paths)} training pictures need {needed / 2**30:.1f} GiB of memory, and "
+        f"{free / 2**30:.1f} GiB are free; {smaller}train on fewer pictures."
+    )
+
+
+def _bytes_in_memory(sizes: Sequence[tuple[int, int]], longest_side: int | None) -> int:
+    """Return what pictures of these heights and widths take: three bytes a pixel and a label."""
+    total = 0
+    for height, width in sizes:
+        scale = min(1.0, (longest_side or math.inf) / max(height, width))
+        total += round(4 * height * width * scale**2)
+    return total
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    try:
+        return image_size(path)
+    except DataError:
+        return None
 
 
 def load_validation(
@@ -127,6 +168,41 @@ def class_shares(pictures: Sequence[Picture], num_classes: int) -> NDArray[np.fl
         counts += np.bincount(picture.label.reshape(-1), minlength=256)
     labelled = counts[:num_classes].astype(np.float64)
     return labelled / max(1.0, labelled.sum())
+
+
+def check_teaching(pictures: Sequence[Picture], task: Task, title: str) -> None:
+    """Look whether pictures show what a network is to tell apart.
+
+    A class in no picture is logged as a warning.
+
+    Args:
+        pictures: What is trained on.
+        task: Gives the classes.
+        title: Where they come from, for the message.
+
+    Raises:
+        DataError: Nothing is labelled, or only one class.
+    """
+    shares = class_shares(pictures, len(task.classes))
+    shown = [name for name, share in zip(task.class_names, shares, strict=True) if share > 0]
+    missing = [name for name in task.class_names if name not in shown]
+    if len(shown) < 2:
+        what = f"only {shown[0]!r}" if shown else "no labelled pixel"
+        raise DataError(
+            f"the masks of {title} show {what}, so there is nothing to learn; see what `larq-dense "
+            "data check` says of them."
+        )
+    if missing:
+        logger.warning("no mask of %s shows %s.", title, ", ".join(map(repr, missing)))
+
+
+def check_labelled(pictures: Sequence[Picture], title: str) -> None:
+    """Raise DataError where no pixel of validation pictures is labelled."""
+    if not any((picture.label != IGNORE).any() for picture in pictures):
+        raise DataError(
+            f"the masks of {title} have no labelled pixel to validate on; see what `larq-dense "
+            "data check` says of them."
+        )
 
 
 def _limit(picture: Picture, longest_side: int | None) -> Picture:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from larq_dense.common.errors import DataError
 from larq_dense.models.pretrained import load_pretrained
 from larq_dense.quantization import quantize
 from larq_dense.training.average import MovingAverage
@@ -28,6 +29,8 @@ from larq_dense.training.pictures import (
     IGNORE,
     Picture,
     at_network_size,
+    check_labelled,
+    check_teaching,
     class_shares,
     evenly_spread,
     load_training,
@@ -81,7 +84,17 @@ def load_data(recipe: Recipe, task: Task, root: Path) -> Data:
         title: load_validation(some, task, recipe.preprocessing, settings.validation_limit)
         for title, some in found.items()
     }
-    training = load_training(samples, task, settings.longest_side)
+    for title, pictures in validation.items():
+        check_labelled(pictures, title)
+    try:
+        training = load_training(samples, task, settings.longest_side)
+    except MemoryError as error:
+        raise DataError(
+            f"there is not enough memory for the {len(samples)} training pictures; set "
+            "data.longest_side lower, or train on fewer."
+        ) from error
+    if recipe.distillation is None:
+        check_teaching(training, task, " and ".join(source.title for source in settings.train))
     return Data(training, validation, len(samples))
 
 

@@ -1,5 +1,6 @@
 """The int8 form of each layer against the layer itself."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,23 @@ def test_calibrating_again_forgets_the_ranges_before() -> None:
     calibrate(quantized, [networks.batch()])
     for one, other in zip(before, quantized.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_few_pictures_are_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    quantized = quantize(networks.float_network(networks.pooled))
+    with caplog.at_level(logging.WARNING, "larq_dense"):
+        calibrate(quantized, [networks.batch(), np.zeros_like(networks.batch())])
+    assert "taken from 1 picture;" in caplog.text
+    caplog.clear()
+    calibrate(quantized, [networks.batch()] * 8)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("color", [0, 0.7])
+def test_pictures_of_one_colour_are_refused(color: float) -> None:
+    quantized = quantize(networks.float_network(networks.pooled))
+    with pytest.raises(DataError, match="of one colour; give real pictures"):
+        calibrate(quantized, [np.full_like(networks.batch(), color)] * 20)
 
 
 def test_calibrating_takes_a_picture() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -16,7 +17,13 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from larq_dense import tasks
-from larq_dense.common.errors import LarqDenseError, RecipeError, UnknownNameError, WeightsError
+from larq_dense.common.errors import (
+    DataError,
+    LarqDenseError,
+    RecipeError,
+    UnknownNameError,
+    WeightsError,
+)
 from larq_dense.models.weights import save_weights
 from larq_dense.training import Interrupted, Recipe, exclusive, loop, train
 from larq_dense.training.checkpoint import read_progress
@@ -99,16 +106,22 @@ def test_the_score_is_the_mean_over_sources(make_recipe: Make, data_root: Path) 
     assert validator.score(given) == pytest.approx(0.4)
 
 
-@pytest.mark.parametrize("step", [2, 3])
+@pytest.mark.parametrize(("step", "number"), [(2, signal.SIGTERM), (3, signal.SIGINT)])
 def test_interrupt_saves_and_resume_goes_on(
-    make_recipe: Make, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+    make_recipe: Make,
+    data_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
+    number: signal.Signals,
 ) -> None:
-    handler = signal.getsignal(signal.SIGINT)
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     with monkeypatch.context() as patch:
-        interrupt_at(patch, step)
-        with pytest.raises(Interrupted, match=f"saved up to step {step} of 6, and the same"):
+        interrupt_at(patch, step, number)
+        with pytest.raises(Interrupted, match=f"saved up to step {step} of 6, and") as stopped:
             train(make_recipe(), data_root, tmp_path, progress=False)
-    assert signal.getsignal(signal.SIGINT) is handler
+    assert stopped.value.exit_code == 128 + number
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
     state = read_progress(tmp_path)
     assert state is not None and state.step == step
     # What a session that died after its last checkpoint leaves: a later row, and half a row.
@@ -373,3 +386,45 @@ def test_place_among_the_workers(
 ) -> None:
     config = {"cluster": cluster, "task": {"type": task[0], "index": task[1]}}
     assert place(json.dumps(config)) == expected
+
+
+def test_a_signal_before_the_first_step_is_a_sentence(
+    make_recipe: Make, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("larq_dense.training.loop.load_data", load)
+    with pytest.raises(Interrupted, match="stopped before the next step") as stopped:
+        train(make_recipe(), data_root, tmp_path, progress=False)
+    assert stopped.value.exit_code == 143
+
+
+def test_lines_tell_of_the_steps_where_nobody_watches(
+    make_recipe: Make,
+    data_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("larq_dense.training.logs.LINE_SECONDS", 0)
+    train(make_recipe(), data_root, tmp_path)
+    lines = capfd.readouterr().err.splitlines()
+    steps = [line.split("step ")[1].split("/")[0] for line in lines if "  step " in line]
+    assert steps == list("123456")
+    assert all("loss" in line and "left" in line for line in lines if "  step " in line)
+
+
+@pytest.mark.parametrize(("value", "message"), [(255, "no labelled pixel"), (1, "only 'green'")])
+def test_masks_that_teach_nothing_are_refused_before_the_first_step(
+    make_recipe: Make,
+    data_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    value: int,
+    message: str,
+) -> None:
+    monkeypatch.setattr(tasks.Task, "read_label", lambda *_: np.full((40, 72), value, np.uint8))
+    with pytest.raises(DataError, match=f"{message}.*data check"):
+        train(make_recipe(), data_root, tmp_path, progress=False)
+    assert not (tmp_path / "checkpoint").exists()

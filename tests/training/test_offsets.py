@@ -55,6 +55,26 @@ def test_constants_are_found_again(seed: int, classes: int) -> None:
     assert found == pytest.approx(mean_iou(scores + best, labels), abs=0.03)
 
 
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**16), st.integers(3, 5), st.data())
+def test_nothing_is_gained_by_suppressing_a_class_without_pixels(
+    seed: int, classes: int, data: st.DataObject
+) -> None:
+    scores, labels = _pixels(seed, classes)
+    absent = data.draw(st.integers(0, classes - 1))
+    scores, labels = scores[labels != absent], labels[labels != absent]
+    scores[:, absent] += 1  # The network takes many pixels for it.
+    offsets = best_offsets(scores, labels)
+    others = np.delete(offsets, absent)
+    assert offsets[absent] == 0
+    assert others.mean() == pytest.approx(0, abs=1e-5)
+    # What is chosen among the others is what would be chosen without it.
+    alone = best_offsets(
+        np.delete(scores, absent, 1), np.where(labels > absent, labels - 1, labels)
+    )
+    np.testing.assert_allclose(others, alone - alone.mean(), atol=1e-5)
+
+
 @pytest.mark.usefixtures("tiny_model")
 def test_only_the_last_bias_of_what_is_kept_changes(
     make_recipe: Make, data_root: Path, tmp_path: Path

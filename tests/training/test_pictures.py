@@ -8,8 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from larq_dense import tasks
 from larq_dense.common.errors import DataError
-from larq_dense.training.pictures import Picture, class_shares, load_training, load_validation
+from larq_dense.training import pictures as module
+from larq_dense.training.pictures import (
+    Picture,
+    check_labelled,
+    check_teaching,
+    class_shares,
+    load_training,
+    load_validation,
+)
 from larq_dense.training.recipe import Recipe
 
 Make = Callable[..., Recipe]
@@ -93,3 +102,71 @@ def test_class_shares() -> None:
     label = np.array([[0, 0, 1], [2, 255, 0]], np.uint8)
     picture = Picture(np.zeros((2, 3, 3), np.uint8), label)
     assert class_shares([picture], 3) == pytest.approx([0.6, 0.2, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("free", "longest_side", "said"),
+    [
+        (3 * 4 * 40 * 72, None, None),
+        (3 * 4 * 40 * 72 - 1, None, "set data.longest_side to 32 or less"),
+        (3 * 4 * 40 * 72 // 4, 36, None),
+        (100, None, "are free; train on fewer"),
+    ],
+)
+def test_more_than_memory_holds_is_refused_before_it_is_read(
+    make_recipe: Make,
+    bands: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    free: int,
+    longest_side: int | None,
+    said: str | None,
+) -> None:
+    recipe = make_recipe()
+    task = recipe.get_task(bands)
+    samples = recipe.read_samples(task, bands, recipe.data.train[0])
+    monkeypatch.setattr(module, "available_memory", lambda: free)
+    if said is None:
+        assert len(load_training(samples * 2, task, longest_side)) == 6
+        return
+    monkeypatch.setattr(module, "read_image", None)
+    with pytest.raises(DataError, match=f"the 3 training pictures need .*{said}"):
+        load_training(samples * 2, task, longest_side)
+
+
+def test_what_memory_is_needed_is_what_is_taken(make_recipe: Make, bands: Path) -> None:
+    recipe = make_recipe()
+    task = recipe.get_task(bands)
+    samples = recipe.read_samples(task, bands, recipe.data.train[0])
+    for longest_side in (None, 36):
+        pictures = load_training(samples, task, longest_side)
+        taken = sum(each.pixels.nbytes + each.label.nbytes for each in pictures)
+        assert module._bytes_in_memory([(40, 72)] * 3, longest_side) == taken
+
+
+def _pictures(*labels: int) -> list[Picture]:
+    pixels = np.zeros((1, len(labels), 3), np.uint8)
+    return [Picture(pixels, np.array([labels], np.uint8))]
+
+
+def test_a_class_that_no_mask_shows_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    task = tasks.get("idd_lite")
+    with caplog.at_level(logging.WARNING, "larq_dense"):
+        check_teaching(_pictures(*range(6), 255), task, "mine/train")
+    assert [record.getMessage() for record in caplog.records] == [
+        "no mask of mine/train shows 'sky'."
+    ]
+    caplog.clear()
+    check_teaching(_pictures(*range(7)), task, "mine/train")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("labels", [(255, 255), (0, 0, 255)])
+def test_masks_that_teach_nothing_are_refused(labels: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match="the masks of mine/train show"):
+        check_teaching(_pictures(*labels), tasks.get("ecssd"), "mine/train")
+
+
+def test_validation_needs_a_labelled_pixel() -> None:
+    check_labelled(_pictures(255, 0), "mine/val")
+    with pytest.raises(DataError, match="no labelled pixel to validate on"):
+        check_labelled(_pictures(255, 255), "mine/val")
