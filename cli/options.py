@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
+from larq_dense.common.threads import MAX_THREADS
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
 
@@ -26,7 +28,7 @@ runtime_option = click.option(
 
 threads_option = click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_THREADS),
     default=1,
     show_default=True,
     help="Threads that run a .tflite file.",

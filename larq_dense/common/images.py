@@ -1,8 +1,12 @@
 """Pictures in and label maps out: decoding, and the preprocessing that travels with a model."""
 
+import io
+import logging
+import struct
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,34 +14,120 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from larq_dense.common.errors import DataError
 
-ImageLike = str | Path | Image.Image | NDArray[np.uint8]
+ImageLike = str | Path | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[np.uint8]
+"""What a picture may come as: a path, a file's bytes, an open file, Pillow's or NumPy's."""
+
+logger = logging.getLogger(__name__)
+
+_DAMAGED = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    EOFError,
+    OverflowError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow's readers raise for damaged files, by where the damage is."""
+
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+
+_ORIENTATION = 0x0112
+
+# Bits that cameras and scanners give a grey value, whatever the file's own type.
+_DEPTHS = (8, 10, 12, 14, 16, 32)
+# Pictures of light, 0…1, may shine somewhat brighter than white.
+_BRIGHTEST = 16
 
 
-def open_picture(path: str | Path) -> Image.Image:
+def _content(source: str | Path | BinaryIO) -> bytes:
+    if isinstance(source, str | Path):
+        return Path(source).read_bytes()
+    return source.read()
+
+
+def open_picture(source: Any) -> Image.Image:
     """Decode a picture's file, whatever its mode.
+
+    Args:
+        source: Its path, its bytes, or the file, open for reading in binary.
 
     Raises:
         DataError: The file is missing, truncated, too large or no picture.
     """
+    name = f"the image {source}" if isinstance(source, str | Path) else "the image"
+    if isinstance(source, bytes | bytearray | memoryview):
+        source = io.BytesIO(source)
     try:
-        with Image.open(path) as picture:
+        # Pillow seeks, which a pipe cannot.
+        seeks = Path(source).is_file() if isinstance(source, str | Path) else source.seekable()
+        file = source if seeks else io.BytesIO(_content(source))
+        with Image.open(file) as picture:
             picture.load()
-            copy = picture.copy()
-            copy.format = picture.format
-            return copy
+            if getattr(picture, "is_animated", False):
+                # Counting them may move on to another.
+                first, frames = picture.copy(), getattr(picture, "n_frames", 0)
+                first.format = picture.format
+                # MPO is how phones keep a map of depth or brightness behind a photograph.
+                if picture.format != "MPO":
+                    logger.warning("%s holds %d pictures; only the first is read.", name, frames)
+                return first
+            return picture
     except FileNotFoundError as error:
-        raise DataError(f"no such image: {path}.") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"cannot read the image {path}: {error}; replace or remove it.") from error
+        raise DataError(f"no such image: {source}.") from error
+    except UnidentifiedImageError as error:
+        return _open_otherwise(file, name, error)
     except Image.DecompressionBombError as error:
-        raise DataError(f"the image {path} is too large to decode safely: {error}.") from error
+        raise DataError(f"{name} is too large to decode safely: {error}.") from error
+    except _DAMAGED as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read {name}: {reason}; replace or remove it.") from error
+
+
+def _open_otherwise(source: Any, name: str, error: Exception) -> Image.Image:
+    """Decode what Pillow alone does not know, or say what it is."""
+    if not isinstance(source, str | Path):
+        source.seek(0)
+    head = _content(source)
+    brand = head[8:12] if head[4:8] == b"ftyp" else b""
+    if not head:
+        raise DataError(f"cannot read {name}: it is empty; replace or remove it.") from error
+    if brand in _AVIF_BRANDS:
+        raise DataError(
+            f"cannot read {name}: it is AVIF, which Pillow reads from 11.3 on; run "
+            "`pip install --upgrade pillow`."
+        ) from error
+    if brand not in _HEIF_BRANDS:
+        raise DataError(
+            f"cannot read {name}: it is no picture, or of a kind that Pillow does not know; "
+            "convert it to PNG or JPEG, or remove it."
+        ) from error
+    try:
+        import pillow_heif
+    except ImportError:
+        raise DataError(
+            f"cannot read {name}: it is HEIC; run `pip install pillow-heif` or convert it."
+        ) from error
+    try:
+        decoded: Image.Image = pillow_heif.open_heif(io.BytesIO(head)).to_pillow()
+    except (*_DAMAGED, RuntimeError) as damage:
+        raise DataError(f"cannot read {name}: {damage}; replace or remove it.") from damage
+    return decoded
 
 
 def upright(picture: Image.Image) -> Image.Image:
     """Return a picture turned as its EXIF orientation says."""
     try:
+        if picture.getexif().get(_ORIENTATION, 1) == 1:
+            return picture
         return ImageOps.exif_transpose(picture) or picture
-    except SyntaxError:
+    except _DAMAGED:
         # Damaged EXIF spoils no pixel.
         return picture
 
@@ -45,20 +135,38 @@ def upright(picture: Image.Image) -> Image.Image:
 def _to_rgb(picture: Image.Image) -> Image.Image:
     picture = upright(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
-        # Pillow clips 16-bit grey values to 255 instead of scaling them.
-        values = np.asarray(picture, np.float64)
-        top = 65535.0 if values.max(initial=0) > 255 else 255.0
-        picture = Image.fromarray((values * (255.0 / top)).clip(0, 255).astype(np.uint8))
-    return picture.convert("RGB")
+        # Pillow clips such values to 255 instead of scaling them.
+        picture = Image.fromarray(_to_8_bits(np.asarray(picture)))
+    if picture.mode == "P" and "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+def _to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scale grey values of more bits, or real ones, to 0…255.
+
+    No file says where white is. Real values of 0…1 are taken for such, others for integers of
+    the fewest of the usual bits that hold the largest.
+    """
+    real = np.issubdtype(values.dtype, np.floating)
+    values = np.nan_to_num(values.astype(np.float32), nan=0, posinf=0, neginf=0)
+    highest = float(values.max(initial=0))
+    if real and highest < _BRIGHTEST:
+        white = 1.0
+    else:
+        white = next((2.0**bits - 1 for bits in _DEPTHS if highest < 2.0**bits), highest)
+    return (values * np.float32(255 / white) + np.float32(0.5)).clip(0, 255).astype(np.uint8)
 
 
 def read_image(image: ImageLike) -> NDArray[np.uint8]:
     """Return a picture as RGB, whatever it came as.
 
     Args:
-        image: A path, a Pillow image, or a uint8 array `[height, width]`, `[height, width, 1]`,
-            `[height, width, 3]` or `[height, width, 4]`. Grey-scale is repeated, alpha dropped,
-            16-bit scaled down, EXIF orientation applied.
+        image: A path, a file's bytes, an open file, a Pillow image, or a uint8 array
+            `[height, width]`, `[height, width, 1]`, `[height, width, 3]` or
+            `[height, width, 4]`. Grey-scale is repeated, alpha dropped, values of more than 8
+            bits and real ones scaled to 0…255, EXIF orientation applied. Of an animation or a
+            document the first picture counts, and a warning is logged.
 
     Returns:
         uint8 `[height, width, 3]`.
@@ -67,12 +175,12 @@ def read_image(image: ImageLike) -> NDArray[np.uint8]:
         DataError: The file is missing, truncated or no picture, or the array has a wrong shape
             or type.
     """
-    if isinstance(image, str | Path):
+    if isinstance(image, str | Path | bytes | bytearray | memoryview) or hasattr(image, "read"):
         image = open_picture(image)
     if isinstance(image, Image.Image):
         try:
             image.load()
-        except (OSError, ValueError, SyntaxError) as error:
+        except _DAMAGED as error:
             raise DataError(f"cannot read the image: {error}; replace it.") from error
         return np.asarray(_to_rgb(image))
     array = np.asarray(image)
@@ -135,26 +243,6 @@ class Preprocessing:
             mean=tuple(values["mean"]),
             std=tuple(values["std"]),
         )
-
-
-def resize_scores(scores: NDArray[Any], height: int, width: int) -> NDArray[np.float32]:
-    """Bring logits or probabilities `[h, w, channels]` to another size, bilinearly.
-
-    Returns:
-        float32 `[height, width, channels]`.
-    """
-    scores = np.asarray(scores, np.float32)
-    if scores.shape[:2] == (height, width):
-        return scores
-    planes = [
-        np.asarray(
-            Image.fromarray(np.ascontiguousarray(scores[..., c])).resize(
-                (width, height), Image.Resampling.BILINEAR
-            )
-        )
-        for c in range(scores.shape[-1])
-    ]
-    return np.stack(planes, axis=-1)
 
 
 def overlay(

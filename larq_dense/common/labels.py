@@ -1,13 +1,57 @@
-"""From a network's logits to probabilities and label maps.
+"""From a network's logits to labels and probabilities, at a picture's own size.
 
 A network with one output channel tells an object from its background; one with several gives
-each class a channel. Nothing else decides how logits are read.
+each class a channel. Nothing else decides how logits are read: predictor, evaluation and a
+training's validation go through here.
 """
 
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+
+from larq_dense.common.errors import DataError
+
+Box = tuple[float, float, float, float]
+
+UNSURE = 255
+"""Marks a pixel where no class of a segmentation reaches the threshold that was asked for."""
+
+# Pixels on a side of what is decided at one time. Where a picture is much larger than the logits,
+# most small tiles hold one class and need no more than a look at the logits.
+_TILE, _SMALL_TILE = 512, 128
+_MUCH_LARGER = 4
+
+
+def resize_scores(
+    scores: NDArray[Any], height: int, width: int, box: Box | None = None
+) -> NDArray[np.float32]:
+    """Bring logits or probabilities to another size, bilinearly (antialiased where it shrinks).
+
+    Args:
+        scores: `[h, w, channels]`.
+        height: Rows of the result.
+        width: Columns of the result.
+        box: The part to resize, as left, top, right, bottom in pixels of `scores`; all if left
+            out. Pixels beside it still count at its border, so that parts fit together.
+
+    Returns:
+        float32 `[height, width, channels]`.
+    """
+    scores = np.asarray(scores, np.float32)
+    if box is None and scores.shape[:2] == (height, width):
+        return scores
+    planes = (Image.fromarray(np.ascontiguousarray(each)) for each in np.moveaxis(scores, -1, 0))
+    resized = [np.asarray(_resize(plane, height, width, box)) for plane in planes]
+    return np.stack(resized, axis=-1)
+
+
+def _resize(plane: Image.Image, height: int, width: int, box: Box | None) -> Image.Image:
+    return plane.resize((width, height), Image.Resampling.BILINEAR, box)
 
 
 def probabilities(logits: NDArray[Any]) -> NDArray[np.float32]:
@@ -46,3 +90,146 @@ def label_map(scores: NDArray[Any], threshold: float = 0.0) -> NDArray[np.uint8]
     if scores.shape[-1] == 1:
         return (scores[..., 0] >= threshold).astype(np.uint8)
     return scores.argmax(axis=-1).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A network's logits for one picture, and what follows from them at the picture's size.
+
+    The logits are resized bilinearly, part by part, and only then become labels or
+    probabilities, so that a large picture needs little memory beyond the result.
+
+    Attributes:
+        logits: float32 `[h, w, channels]` at the network's own size.
+        height: Rows of the picture.
+        width: Columns of the picture.
+    """
+
+    logits: NDArray[np.float32]
+    height: int
+    width: int
+
+    @property
+    def is_object(self) -> bool:
+        """Whether one channel tells an object (class 1) from its background (class 0)."""
+        return self.logits.shape[-1] == 1
+
+    def labels(self, threshold: float | None = None) -> NDArray[np.uint8]:
+        """Decide the class of each pixel.
+
+        Args:
+            threshold: Probability that a label needs, 0…1. Saliency: of the object, a half if
+                left out. Segmentation: of the most probable class, none if left out; pixels
+                below it become `UNSURE`.
+
+        Returns:
+            uint8 `[height, width]`.
+
+        Raises:
+            DataError: The threshold is not between 0 and 1.
+        """
+        if threshold is not None and not 0 < threshold < 1:
+            raise DataError(f"a threshold lies between 0 and 1; {threshold} does not.")
+        labels = np.empty((self.height, self.width), np.uint8)
+        if not self.is_object and threshold is not None:
+            for rows, shares in self.stripes():
+                sure = shares.max(axis=-1) >= threshold
+                labels[rows] = np.where(sure, shares.argmax(axis=-1), UNSURE)
+            return labels
+        bias = np.float32(_logit(0.5 if threshold is None else threshold))
+        channels = np.ascontiguousarray(np.moveaxis(self.logits, -1, 0), np.float32)
+        if self.is_object:
+            # What the object competes with.
+            channels = np.stack([np.full_like(channels[0], bias), channels[0]])
+        planes = [Image.fromarray(each) for each in channels]
+        for rows, columns in self._tiles():
+            window = self._support(rows, columns)
+            kept = _contenders(channels[:, window[0], window[1]])
+            labels[rows, columns] = kept[0]
+            if len(kept) > 1:
+                box, (height, width) = self._box(rows, columns), labels[rows, columns].shape
+                scores = {
+                    each: np.asarray(_resize(planes[each], height, width, box)) for each in kept
+                }
+                labels[rows, columns] = _best(scores, self.is_object)
+        return labels
+
+    def probabilities(self) -> NDArray[np.float32]:
+        """Return all probabilities.
+
+        Returns:
+            float32 `[height, width, classes]`, summing to 1 over the classes; for saliency
+            `[height, width, 1]`, the probability of the object.
+        """
+        result = np.empty((self.height, self.width, self.logits.shape[-1]), np.float32)
+        for rows, shares in self.stripes():
+            result[rows] = shares
+        return result
+
+    def probability(self, index: int) -> NDArray[np.float32]:
+        """Return the probability of one class, float32 `[height, width]`."""
+        result = np.empty((self.height, self.width), np.float32)
+        for rows, shares in self.stripes():
+            if self.is_object:
+                result[rows] = shares[..., 0] if index else 1 - shares[..., 0]
+            else:
+                result[rows] = shares[..., index]
+        return result
+
+    def stripes(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield rows of the picture and their probabilities, `[rows, width, channels]`."""
+        count = max(1, _TILE * _SMALL_TILE // self.width)
+        for top in range(0, self.height, count):
+            rows = slice(top, min(top + count, self.height))
+            box = self._box(rows, slice(0, self.width))
+            yield rows, probabilities(resize_scores(self.logits, rows.stop - top, self.width, box))
+
+    def _tiles(self) -> Iterator[tuple[slice, slice]]:
+        large = self.height >= _MUCH_LARGER * self.logits.shape[0]
+        side = _SMALL_TILE if large else _TILE
+        for top in range(0, self.height, side):
+            rows = slice(top, min(top + side, self.height))
+            for left in range(0, self.width, side):
+                yield rows, slice(left, min(left + side, self.width))
+
+    def _box(self, rows: slice, columns: slice) -> Box:
+        """Return a part of the picture in pixels of the logits."""
+        down = self.logits.shape[0] / self.height
+        across = self.logits.shape[1] / self.width
+        return columns.start * across, rows.start * down, columns.stop * across, rows.stop * down
+
+    def _support(self, rows: slice, columns: slice) -> tuple[slice, slice]:
+        """Return the logits that have a weight in a part of the picture, or a few more."""
+        left, top, right, bottom = self._box(rows, columns)
+        down = 1 + int(np.ceil(self.logits.shape[0] / self.height))
+        across = 1 + int(np.ceil(self.logits.shape[1] / self.width))
+        return (
+            slice(max(0, int(top) - down), int(np.ceil(bottom)) + down),
+            slice(max(0, int(left) - across), int(np.ceil(right)) + across),
+        )
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability) - math.log1p(-probability)
+
+
+def _contenders(window: NDArray[np.float32]) -> list[int]:
+    """Return the classes that may win somewhere between the logits `[channels, h, w]`.
+
+    Between pixels logits are weighted means, with weights of at least 0: a class that lies below
+    another one at all of them lies below it everywhere.
+    """
+    strong = int(window.sum(axis=(1, 2)).argmax())
+    lead = (window - window[strong]).max(axis=(1, 2))
+    return [int(each) for each in np.flatnonzero(lead >= 0)]
+
+
+def _best(scores: dict[int, NDArray[np.float32]], ties_go_up: bool) -> NDArray[np.uint8]:
+    """Return the class of the highest score; among equals the first, or the last."""
+    (first, highest), *others = scores.items()
+    best, labels = highest.copy(), np.full(highest.shape, first, np.uint8)
+    for index, plane in others:
+        better = plane >= best if ties_go_up else plane > best
+        np.copyto(labels, np.uint8(index), where=better)
+        np.maximum(best, plane, out=best)
+    return labels

@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError
 from larq_dense.common.images import ImageLike, read_image
-from larq_dense.common.labels import label_map
+from larq_dense.common.labels import Prediction
 from larq_dense.tasks import Sample, Task
+from larq_dense.tasks.metrics import class_iou, confusion_matrix
 
 
-class PredictsProbabilities(Protocol):
+class Predicts(Protocol):
     """What `evaluate` asks of a predictor; `larq_dense.Predictor` is one."""
 
-    def probabilities(self, image: ImageLike) -> NDArray[np.float32]:
-        """Return float32 `[height, width, classes]` (one channel for saliency)."""
+    def predict(self, image: ImageLike) -> Prediction:
+        """Return logits, with a channel a class (one channel for saliency), and their size."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,14 @@ class Evaluation:
 
 
 def measure(
-    predictor: PredictsProbabilities,
+    predictor: Predicts,
     task: Task,
     samples: Iterable[Sample],
 ) -> Evaluation:
     """Predict every sample at its own size and hold the prediction against its mask.
 
     Args:
-        predictor: Anything with `probabilities(image)`.
+        predictor: Anything with `predict(image)`.
         task: Reads the masks and defines the metrics.
         samples: Pictures with masks.
 
@@ -76,15 +77,17 @@ def measure(
     scored = []
     for sample in samples:
         label = task.read_label(sample)
-        probabilities = predictor.probabilities(read_image(sample.image))
-        if probabilities.shape != (*label.shape, task.num_outputs):
+        prediction = predictor.predict(read_image(sample.image))
+        shape = [prediction.height, prediction.width, prediction.logits.shape[-1]]
+        if shape != [*label.shape, task.num_outputs]:
             raise DataError(
-                f"the prediction for {sample.image} has shape {list(probabilities.shape)}, but "
-                f"its mask and the task {task.name} ask for "
-                f"{[*label.shape, task.num_outputs]}; use a model of that task."
+                f"the prediction for {sample.image} has shape {shape}, but its mask and the task "
+                f"{task.name} ask for {[*label.shape, task.num_outputs]}; use a model of that task."
             )
-        totals.update(probabilities, label)
-        scored.append(Scored(sample, picture_iou(labels_of(probabilities), label, task)))
+        predicted = prediction.labels()
+        probability = prediction.probability(1) if totals.uses_probability else None
+        totals.update(predicted, label, probability)
+        scored.append(Scored(sample, picture_iou(predicted, label, task)))
     if not scored:
         raise DataError("there is no picture to evaluate; choose another split or list.")
     result = totals.result()
@@ -98,24 +101,12 @@ def measure(
 
 
 def evaluate(
-    predictor: PredictsProbabilities,
+    predictor: Predicts,
     task: Task,
     samples: Iterable[Sample],
 ) -> dict[str, Any]:
     """Return `measure`'s figures: `{"metrics": {…}, "per_class": {…}, "images": n}`."""
     return measure(predictor, task, samples).to_dict()
-
-
-def labels_of(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return the label map of probabilities: arg-max, or at least 0.5 of a single channel.
-
-    Args:
-        probabilities: float32 `[height, width, classes]`.
-
-    Returns:
-        uint8 `[height, width]`.
-    """
-    return label_map(probabilities, threshold=0.5)
 
 
 def picture_iou(predicted: NDArray[np.uint8], label: NDArray[np.uint8], task: Task) -> float:
@@ -129,12 +120,7 @@ def picture_iou(predicted: NDArray[np.uint8], label: NDArray[np.uint8], task: Ta
     Returns:
         The mean over the classes seen in label or prediction, 0…1; 1 where no pixel counts.
     """
-    counts = label != task.ignore_value
-    ids = range(len(task.classes)) if task.num_outputs > 1 else (1,)
-    ious = []
-    for value in ids:
-        is_true, is_predicted = counts & (label == value), counts & (predicted == value)
-        union = np.count_nonzero(is_true | is_predicted)
-        if union:
-            ious.append(np.count_nonzero(is_true & is_predicted) / union)
-    return float(np.mean(ious)) if ious else 1.0
+    ious = class_iou(confusion_matrix(predicted, label, len(task.classes)))
+    if task.num_outputs == 1:
+        ious = ious[1:]
+    return 1.0 if np.isnan(ious).all() else float(np.nanmean(ious))

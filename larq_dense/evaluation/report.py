@@ -15,9 +15,8 @@ from larq_dense.common.files import write_bytes, write_json, write_text
 from larq_dense.common.images import overlay, read_image
 from larq_dense.evaluation.accuracy import (
     Evaluation,
-    PredictsProbabilities,
+    Predicts,
     Scored,
-    labels_of,
 )
 from larq_dense.tasks import Task
 
@@ -48,7 +47,7 @@ def write_report(
     folder: Path,
     evaluation: Evaluation,
     document: dict[str, Any],
-    predictor: PredictsProbabilities,
+    predictor: Predicts,
     task: Task,
 ) -> list[Path]:
     """Write `metrics.json`, `per_class.csv`, `confusion.png`, `worst.jpg` and `best.jpg`.
@@ -124,9 +123,7 @@ def confusion_png(confusion: NDArray[np.int64], names: list[str]) -> bytes:
     return file.getvalue()
 
 
-def contact_sheet(
-    chosen: list[Scored], predictor: PredictsProbabilities, task: Task
-) -> NDArray[np.uint8]:
+def contact_sheet(chosen: list[Scored], predictor: Predicts, task: Task) -> NDArray[np.uint8]:
     """Draw pictures as rows: the picture, the true labels over it, the predicted ones.
 
     Returns:
@@ -135,10 +132,10 @@ def contact_sheet(
     return np.concatenate([_row(scored, predictor, task) for scored in chosen])
 
 
-def _row(scored: Scored, predictor: PredictsProbabilities, task: Task) -> NDArray[np.uint8]:
+def _row(scored: Scored, predictor: Predicts, task: Task) -> NDArray[np.uint8]:
     picture = read_image(scored.sample.image)
     label = task.read_label(scored.sample)
-    predicted = labels_of(predictor.probabilities(picture))
+    predicted = predictor.predict(picture).labels()
     tiles = [picture, overlay(picture, label, task.palette)]
     tiles.append(overlay(picture, predicted, task.palette))
     # A column of pixels would else become a sheet of its own.

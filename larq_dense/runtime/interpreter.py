@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import INSTALL_EXTRA, DataError, LarqDenseError
 from larq_dense.common.extra import is_installed
+from larq_dense.common.threads import check_threads
 from larq_dense.runtime import xnor
 from larq_dense.runtime.engine import Engine, UnsupportedError
 from larq_dense.runtime.library import why_no_library
@@ -153,8 +154,9 @@ def load(model: str | Path | bytes, num_threads: int = 1, runtime: Runtime = "au
 
     Raises:
         DataError: The file is missing, damaged, or not one that the runtime can run.
-        LarqDenseError: The runtime asked for is not installed.
+        LarqDenseError: The runtime asked for is not installed, or takes not so many threads.
     """
+    check_threads(num_threads)
     if runtime == "auto":
         if why_no_library() is None:
             try:

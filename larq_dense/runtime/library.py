@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 
 from larq_dense.common.errors import LarqDenseError
+from larq_dense.common.threads import check_threads
 
 _ENDINGS = {"darwin": "dylib", "win32": "dll"}
 _LIBRARY = f"liblarq_dense_xnor.{_ENDINGS.get(sys.platform, 'so')}"
 _INSTRUCTION_SET = "LARQ_DENSE_XNOR_ISA"
-
-MAX_THREADS = 64  # as in native/src/thread_pool.h
 
 
 def library_path() -> Path:
@@ -82,8 +81,7 @@ def check_options(num_threads: int, instruction_set: str | None) -> None:
     Raises:
         LarqDenseError: One of them is wrong, or the library is not there.
     """
-    if not 1 <= num_threads <= MAX_THREADS:
-        raise LarqDenseError(f"num_threads must be 1 to {MAX_THREADS}, not {num_threads}.")
+    check_threads(num_threads)
     named = {
         "instruction_set": instruction_set,
         _INSTRUCTION_SET: os.environ.get(_INSTRUCTION_SET),

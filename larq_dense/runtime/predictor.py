@@ -1,15 +1,18 @@
 """From a picture to a label map, over a Keras model and a converted file alike."""
 
 import functools
+import os
+import threading
+import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from larq_dense.common.errors import DataError
-from larq_dense.common.images import ImageLike, read_image, resize_scores
-from larq_dense.common.labels import probabilities
+from larq_dense.common.errors import DataError, LarqDenseError
+from larq_dense.common.images import ImageLike, read_image
+from larq_dense.common.labels import Prediction
 from larq_dense.runtime.interpreter import Interpreter, Runtime, load
 from larq_dense.runtime.metadata import read_file, read_spec
 from larq_dense.runtime.spec import ModelSpec
@@ -52,6 +55,9 @@ class Predictor:
     A picture is resized to the network's input; the logits are resized back, bilinearly, to the
     picture's size, and only then become probabilities or labels.
 
+    Threads may share one: they take turns at the network. Over a file it survives a fork and may
+    be pickled, file and all; over a Keras model it does neither and says so.
+
     Args:
         model: A Keras model, a `.tflite` file or its bytes, or a loaded `Interpreter`.
         spec: What the model is for. Left out, it is the Keras model's own (`model.spec`, which
@@ -76,17 +82,26 @@ class Predictor:
         num_threads: int = 1,
         runtime: Runtime = "auto",
     ) -> None:
+        self._file: _File | None = None
+        if isinstance(model, bytearray | memoryview):
+            model = bytes(model)
         if isinstance(model, str | Path | bytes):
             content, label = read_file(model)
             self.spec = spec or _file_spec(content, label)
-            self._interpreter: Interpreter = load(model, num_threads, runtime)
+            self._file = _File(content, num_threads, runtime)
+            # By its path where it has one, which a message then names.
+            interpreter = load(model, num_threads, runtime)
         else:
             self.spec = spec or _attached_spec(model)
             loaded = hasattr(model, "run")
-            self._interpreter = model if loaded else _KerasInterpreter(model, self.spec)
+            interpreter = model if loaded else _KerasInterpreter(model, self.spec)
+        self._interpreter: Interpreter | None = interpreter
+        self._lock = threading.Lock()
+        self._input_shape = interpreter.input_shape
         size = self.spec.preprocessing
         _check_shape("takes pictures", self.input_shape, (1, size.height, size.width, 3))
-        _check_shape("gives logits", self._interpreter.output_shape[3:], (self.spec.num_outputs,))
+        _check_shape("gives logits", interpreter.output_shape[3:], (self.spec.num_outputs,))
+        _OPEN.add(self)
 
     @classmethod
     def from_keras(cls, model: Any, spec: ModelSpec | None = None) -> "Predictor":
@@ -104,16 +119,25 @@ class Predictor:
         """Predict with a converted file; `spec` only for one that carries none."""
         return cls(model, spec, num_threads=num_threads, runtime=runtime)
 
+    def __reduce__(self) -> Any:
+        if self._file is None:
+            raise LarqDenseError(
+                "a predictor over a Keras model or a loaded interpreter cannot be pickled; convert "
+                "the model by `larq-dense convert` and predict with the file."
+            )
+        return _reopen, (self._file, self.spec)
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """The network's input, `(1, height, width, 3)`."""
-        return self._interpreter.input_shape
+        return self._input_shape
 
     def logits(self, image: ImageLike) -> NDArray[np.float32]:
         """Return the network's output at its own size.
 
         Args:
-            image: A path, a Pillow image, or a uint8 array; see `common.images.read_image`.
+            image: A path, a file's bytes, an open file, a Pillow image, or a uint8 array; see
+                `common.images.read_image`.
 
         Returns:
             float32 `[height, width, channels]`.
@@ -121,7 +145,19 @@ class Predictor:
         Raises:
             DataError: The picture cannot be read.
         """
-        return self._interpreter.run(self.spec.preprocessing(image))[0]
+        return self._run(self.spec.preprocessing(image))[0]
+
+    def predict(self, image: ImageLike) -> Prediction:
+        """Run the network once, for labels and probabilities alike.
+
+        Args:
+            image: As for `logits`.
+
+        Returns:
+            What gives `labels()`, `probabilities()` and more at the picture's own size.
+        """
+        pixels = read_image(image)
+        return Prediction(self.logits(pixels), *pixels.shape[:2])
 
     def probabilities(self, image: ImageLike) -> NDArray[np.float32]:
         """Return probabilities at the picture's own size.
@@ -130,35 +166,74 @@ class Predictor:
             float32 `[height, width, classes]`, summing to 1 over the classes; for saliency
             `[height, width, 1]`, the probability of the object.
         """
-        pixels = read_image(image)
-        scores = resize_scores(self.logits(pixels), *pixels.shape[:2])
-        return probabilities(scores)
+        return self.predict(image).probabilities()
 
-    def labels(self, image: ImageLike) -> NDArray[np.uint8]:
+    def labels(self, image: ImageLike, threshold: float | None = None) -> NDArray[np.uint8]:
         """Return the label map at the picture's own size.
+
+        Args:
+            image: As for `logits`.
+            threshold: Probability that a label needs; see `Prediction.labels`.
 
         Returns:
             uint8 `[height, width]`: the most probable class; for saliency 1 where the
             probability of the object is at least a half.
         """
-        pixels = read_image(image)
-        return self.labels_from_logits(self.logits(pixels), *pixels.shape[:2])
+        return self.predict(image).labels(threshold)
 
     def labels_from_logits(
         self, logits: NDArray[np.float32], height: int, width: int
     ) -> NDArray[np.uint8]:
         """Return the label map of `logits` `[h, w, channels]` at a picture's size, as uint8."""
-        best = resize_scores(logits[..., :1], height, width)[..., 0]
-        if self.spec.kind == "saliency":
-            return (best >= 0).astype(np.uint8)
-        labels = np.zeros((height, width), np.uint8)
-        # One plane at a time: all classes of a large photograph together would take gigabytes.
-        for index in range(1, logits.shape[-1]):
-            scores = resize_scores(logits[..., index : index + 1], height, width)[..., 0]
-            better = scores > best
-            labels[better] = index
-            best = np.where(better, scores, best)
-        return labels
+        return Prediction(logits, height, width).labels()
+
+    def _run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        # An interpreter has one set of tensors, so that threads take turns.
+        with self._lock:
+            if self._interpreter is None:
+                self._interpreter = self._load_again()
+            return self._interpreter.run(inputs)
+
+    def _load_again(self) -> Interpreter:
+        if self._file is None:
+            raise LarqDenseError(
+                "TensorFlow does not survive a fork; open the model in the new process, start it "
+                "by multiprocessing's 'spawn', or predict with a converted file."
+            )
+        return load(self._file.content, self._file.num_threads, self._file.runtime)
+
+    def _after_fork(self) -> None:
+        """Forget, in a forked process, what the threads of its parent held."""
+        self._lock = threading.Lock()
+        if self._interpreter is not None:
+            # Never destroyed: it would wait for threads that this process does not have.
+            _ABANDONED.append(self._interpreter)
+            self._interpreter = None
+
+
+class _File(NamedTuple):
+    """What it takes to open a converted file once more."""
+
+    content: bytes
+    num_threads: int
+    runtime: Runtime
+
+
+def _reopen(file: _File, spec: ModelSpec) -> Predictor:
+    return Predictor(file.content, spec, num_threads=file.num_threads, runtime=file.runtime)
+
+
+_OPEN: "weakref.WeakSet[Predictor]" = weakref.WeakSet()
+_ABANDONED: list[Interpreter] = []
+
+
+def _after_fork() -> None:
+    for predictor in _OPEN:
+        predictor._after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _attached_spec(model: Any) -> ModelSpec:

@@ -10,21 +10,33 @@ from larq_dense.common.errors import DataError
 IGNORE = 255
 # KITTI's development kit and pysodmetrics both look at 256 equally spaced thresholds.
 THRESHOLDS = 256
+_PART = 1 << 18
 
 
 class Metrics(Protocol):
     """Gathers pictures and sums them up."""
 
     @property
+    def uses_probability(self) -> bool:
+        """Whether `update` needs the probability of class 1."""
+
+    @property
     def confusion(self) -> NDArray[np.int64] | None:
         """Pixels by true class (rows) and predicted class (columns)."""
 
-    def update(self, probabilities: NDArray[np.float32], label: NDArray[np.uint8]) -> None:
+    def update(
+        self,
+        predicted: NDArray[np.uint8],
+        label: NDArray[np.uint8],
+        probability: NDArray[np.float32] | None = None,
+    ) -> None:
         """Add one picture.
 
         Args:
-            probabilities: float32 `[height, width, outputs]`, at the label's size.
-            label: uint8 `[height, width]`, the task's class ids; 255 is left out.
+            predicted: uint8 `[height, width]`, the task's class ids.
+            label: uint8 `[height, width]`, the true ones; 255 is left out.
+            probability: float32 `[height, width]`, 0…1: of class 1, such as the road or the
+                object.
         """
 
     def result(self) -> dict[str, Any]:
@@ -42,6 +54,8 @@ class SegmentationMetrics:
     evaluated pixel has no IoU (None) and does not enter the mean.
     """
 
+    uses_probability = False
+
     def __init__(self, class_names: tuple[str, ...]) -> None:
         self.class_names = class_names
         self._confusion = np.zeros((len(class_names), len(class_names)), np.int64)
@@ -52,24 +66,19 @@ class SegmentationMetrics:
         """Pixels by true class (rows) and predicted class (columns)."""
         return self._confusion
 
-    def update(self, probabilities: NDArray[np.float32], label: NDArray[np.uint8]) -> None:
+    def update(
+        self,
+        predicted: NDArray[np.uint8],
+        label: NDArray[np.uint8],
+        probability: NDArray[np.float32] | None = None,
+    ) -> None:
         """Add one picture; see `Metrics.update`."""
-        check_shapes(probabilities, label, len(self.class_names))
-        self.add_prediction(probabilities.argmax(axis=-1), label)
-
-    def add_prediction(self, predicted: NDArray[np.integer[Any]], label: NDArray[np.uint8]) -> None:
-        """Add one picture whose classes are already decided."""
-        count = len(self.class_names)
-        valid = label != IGNORE
-        pairs = label[valid].astype(np.int64) * count + predicted[valid]
-        self._confusion += np.bincount(pairs, minlength=count**2).reshape(count, count)
+        self._confusion += confusion_matrix(predicted, label, len(self.class_names))
         self._images += 1
 
     def iou(self) -> NDArray[np.float64]:
         """Return each class's intersection over union, NaN where it has none."""
-        hits = np.diag(self._confusion).astype(np.float64)
-        union = self._confusion.sum(axis=0) + self._confusion.sum(axis=1) - hits
-        return np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
+        return class_iou(self._confusion)
 
     def result(self) -> dict[str, Any]:
         """Sum up; see `Metrics.result`."""
@@ -101,6 +110,8 @@ class RoadMetrics:
     thing and not to be compared with these.
     """
 
+    uses_probability = True
+
     def __init__(self, class_names: tuple[str, ...]) -> None:
         self._decided = SegmentationMetrics(class_names)
         # Pixels by the highest threshold that they reach.
@@ -112,10 +123,16 @@ class RoadMetrics:
         """Pixels by true class (rows) and most probable class (columns)."""
         return self._decided.confusion
 
-    def update(self, probabilities: NDArray[np.float32], label: NDArray[np.uint8]) -> None:
+    def update(
+        self,
+        predicted: NDArray[np.uint8],
+        label: NDArray[np.uint8],
+        probability: NDArray[np.float32] | None = None,
+    ) -> None:
         """Add one picture; see `Metrics.update`."""
-        self._decided.update(probabilities, label)
-        steps = (probabilities[..., 1] * (THRESHOLDS - 1)).astype(np.int64)
+        probability = check_probability(probability, label)
+        self._decided.update(predicted, label)
+        steps = (probability * (THRESHOLDS - 1)).astype(np.uint8)
         self._road += np.bincount(steps[label == 1], minlength=THRESHOLDS)
         self._other += np.bincount(steps[label == 0], minlength=THRESHOLDS)
 
@@ -141,13 +158,54 @@ class RoadMetrics:
         return result
 
 
-def check_shapes(
-    probabilities: NDArray[np.float32], label: NDArray[np.uint8], outputs: int
-) -> None:
-    """Raise ValueError unless the probabilities are `[*label.shape, outputs]`."""
-    expected = (*label.shape, outputs)
-    if probabilities.shape != expected:
+def confusion_matrix(
+    predicted: NDArray[np.integer[Any]], label: NDArray[np.uint8], classes: int
+) -> NDArray[np.int64]:
+    """Count pixels by true and predicted class.
+
+    Args:
+        predicted: Class ids of any shape.
+        label: uint8 of the same shape; 255 is left out.
+        classes: How many classes there are.
+
+    Returns:
+        int64 `[true class, predicted class]`.
+
+    Raises:
+        ValueError: The two have different sizes.
+    """
+    if predicted.shape != label.shape:
         raise ValueError(
-            f"probabilities must be {list(expected)}, as the label map and the classes ask, "
-            f"not {list(probabilities.shape)}."
+            f"the predicted labels are {list(predicted.shape)}, but the true ones "
+            f"{list(label.shape)}."
         )
+    counts = np.zeros(classes * classes, np.int64)
+    # Part by part: `bincount` makes eight bytes of each pixel.
+    for start in range(0, label.size, _PART):
+        part = slice(start, start + _PART)
+        truth, found = label.reshape(-1)[part], predicted.reshape(-1)[part]
+        valid = truth != IGNORE
+        pairs = truth[valid].astype(np.int64) * classes + found[valid]
+        counts += np.bincount(pairs, minlength=counts.size)
+    return counts.reshape(classes, classes)
+
+
+def class_iou(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return each class's intersection over union, NaN for one that is nowhere.
+
+    Args:
+        confusion: int64 `[true class, predicted class]`.
+    """
+    hits = np.diag(confusion).astype(np.float64)
+    union = confusion.sum(axis=0) + confusion.sum(axis=1) - hits
+    return np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
+
+
+def check_probability(
+    probability: NDArray[np.float32] | None, label: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Return the probability; raise ValueError unless it has the label map's shape."""
+    if probability is None or probability.shape != label.shape:
+        shape = None if probability is None else list(probability.shape)
+        raise ValueError(f"the probability must be {list(label.shape)}, not {shape}.")
+    return probability

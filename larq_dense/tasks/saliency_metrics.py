@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from py_sod_metrics import MAE, Emeasure, FmeasureHandler, FmeasureV2, Smeasure
 
-from larq_dense.tasks.metrics import SegmentationMetrics, check_shapes
+from larq_dense.tasks.metrics import SegmentationMetrics, check_probability
 
 
 class _StructureMeasure(Smeasure):
@@ -30,6 +30,8 @@ class SaliencyMetrics:
     pixels: such count as background.
     """
 
+    uses_probability = True
+
     def __init__(self, class_names: tuple[str, ...]) -> None:
         self._decided = SegmentationMetrics(class_names)
         curve = FmeasureHandler(beta=0.3, with_dynamic=True, with_adaptive=False)
@@ -41,12 +43,16 @@ class SaliencyMetrics:
         """Pixels by true class (rows) and class at probability 0.5 (columns)."""
         return self._decided.confusion
 
-    def update(self, probabilities: NDArray[np.float32], label: NDArray[np.uint8]) -> None:
+    def update(
+        self,
+        predicted: NDArray[np.uint8],
+        label: NDArray[np.uint8],
+        probability: NDArray[np.float32] | None = None,
+    ) -> None:
         """Add one picture; see `Metrics.update`."""
-        check_shapes(probabilities, label, 1)
-        scores = probabilities[..., 0]
-        self._decided.add_prediction((scores >= 0.5).astype(np.int64), label)
-        saved = (scores * 255).round().astype(np.uint8)
+        probability = check_probability(probability, label)
+        self._decided.update(predicted, label)
+        saved = (probability * 255).round().astype(np.uint8)
         truth = np.where(label == 1, np.uint8(255), np.uint8(0))
         for measure in self._measures:
             measure.step(pred=saved, gt=truth)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from larq_dense.common import labels
 from larq_dense.common.errors import DataError
 from larq_dense.tasks.classes import ClassInfo
 from larq_dense.tasks.encodings import Encoding
@@ -64,25 +63,6 @@ class Task:
     def palette(self) -> NDArray[np.uint8]:
         """The classes' colours, uint8 `[classes, 3]`."""
         return np.array([info.color for info in self.classes], np.uint8)
-
-    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Turn logits `[..., num_outputs]` into probabilities of the same shape, float32.
-
-        Softmax over the classes, or for saliency the sigmoid.
-        """
-        return labels.probabilities(logits)
-
-    def label_map(self, logits: NDArray[np.floating]) -> NDArray[np.uint8]:
-        """Decide the class of each pixel.
-
-        Args:
-            logits: `[..., num_outputs]`.
-
-        Returns:
-            uint8 `[...]`: the most probable class; for saliency 1 where the probability is 0.5
-            or more.
-        """
-        return labels.label_map(logits)
 
     def new_metrics(self) -> Metrics:
         """Return fresh measures of this task."""

@@ -104,5 +104,5 @@ def mean_iou(scores: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
     if not labels.size:
         return 0.0
     metrics = SegmentationMetrics(("",) * scores.shape[1])
-    metrics.add_prediction(scores.argmax(axis=1), labels)
+    metrics.update(scores.argmax(axis=1).astype(np.uint8), labels)
     return float(np.nanmean(metrics.iou()))

@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from larq_dense.common.images import Preprocessing, resize_scores
+from larq_dense.common.images import Preprocessing
+from larq_dense.common.labels import Prediction, resize_scores
 
 if TYPE_CHECKING:
     from larq_dense.tasks import Task
@@ -54,9 +55,14 @@ class Validator:
         Args:
             picture: Its pixels at the network's size.
         """
+        height, width = picture.label.shape
+        return resize_scores(self._predict(picture).logits, height, width)
+
+    def _predict(self, picture: Picture) -> Prediction:
         image = self._preprocessing.normalize(picture.pixels)[None]
         logits = self._infer(tf.constant(image)).numpy()[0]
-        return resize_scores(logits, *picture.label.shape)
+        height, width = picture.label.shape
+        return Prediction(logits, height, width)
 
     def __call__(self) -> dict[str, dict[str, Any]]:
         """Return the task's result for each source."""
@@ -69,5 +75,7 @@ class Validator:
     def _measure(self, pictures: Sequence[Picture]) -> dict[str, Any]:
         metrics = self._task.new_metrics()
         for picture in pictures:
-            metrics.update(self._task.probabilities(self.logits(picture)), picture.label)
+            prediction = self._predict(picture)
+            probability = prediction.probability(1) if metrics.uses_probability else None
+            metrics.update(prediction.labels(), picture.label, probability)
         return dict(metrics.result())

@@ -1,6 +1,10 @@
 """Pictures of every kind, broken ones too, and the way to the network and back."""
 
 import io
+import os
+import struct
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from larq_dense.common import images
+from larq_dense.common import images, labels
 from larq_dense.common.errors import DataError
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9))
@@ -191,7 +195,7 @@ def test_scores_are_enlarged_bilinearly(
 ) -> None:
     scores = np.random.default_rng(1).normal(size=(*shape, channels)).astype(np.float32)
     height, width = shape[0] * factor[0], shape[1] * factor[1]
-    found = images.resize_scores(scores, height, width)
+    found = labels.resize_scores(scores, height, width)
     assert found.shape == (height, width, channels)
     assert found.dtype == np.float32
     for channel in range(channels):
@@ -210,3 +214,164 @@ def test_overlay_blends_known_classes(shape: tuple[int, int], opacity: float) ->
     np.testing.assert_array_equal(found[labels != 1], picture[labels != 1])
     blend = (1 - opacity) * picture[labels == 1] + opacity * palette[1]
     np.testing.assert_allclose(found[labels == 1], blend, atol=0.5001)
+
+
+def grey(values: NDArray[Any], path: Path) -> NDArray[np.uint8]:
+    """Write grey values as they are and return what is read, one channel."""
+    Image.fromarray(values).save(path)
+    found = images.read_image(path)
+    assert (found == found[..., :1]).all()
+    return found[..., 0]
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_a_picture_of_more_bits_becomes_as_bright_as_it_is(
+    tmp_path: Path, bits: int, suffix: str
+) -> None:
+    white = 2**bits - 1
+    values = np.linspace(0, white, 60).round().astype(np.uint16).reshape(6, 10)
+    found = grey(values, tmp_path / f"a.{suffix}")
+    np.testing.assert_allclose(found, values / white * 255, atol=0.51)
+
+
+@pytest.mark.parametrize("white", [1.0, 255.0, 4095.0, 65535.0])
+def test_real_values_become_as_bright_as_they_are(tmp_path: Path, white: float) -> None:
+    values = np.linspace(0, white, 60, dtype=np.float32).reshape(6, 10)
+    found = grey(values, tmp_path / "a.tif")
+    np.testing.assert_allclose(found, values / white * 255, atol=0.51)
+
+
+def test_light_brighter_than_white_and_no_number_are_read(tmp_path: Path) -> None:
+    values = np.array([[0.5, 1.2, -0.3, np.nan, np.inf]], np.float32)
+    np.testing.assert_array_equal(grey(values, tmp_path / "a.tif"), [[128, 255, 0, 0, 0]])
+
+
+def test_12_bits_packed_in_a_tiff_are_read(tmp_path: Path) -> None:
+    """Two values in three bytes, as scanners write them; Pillow has no writer for it."""
+    values = np.array([[0, 4095, 2048, 1024]], np.uint16)
+    high, low = values[0, ::2].astype(int), values[0, 1::2].astype(int)
+    packed = np.stack([high >> 4, (high & 15) << 4 | low >> 8, low & 255], -1).astype(np.uint8)
+    tags = [(256, 4), (257, 1), (258, 12), (259, 1), (262, 1), (273, 200), (278, 1), (279, 6)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    (tmp_path / "a.tif").write_bytes(head.ljust(200, b"\0") + packed.tobytes())
+    found = images.read_image(tmp_path / "a.tif")[0, :, 0]
+    np.testing.assert_allclose(found, values[0] / 4095 * 255, atol=0.51)
+
+
+def encode(form: str, picture: Image.Image, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, form, **options)
+    return stream.getvalue()
+
+
+class Pipe(io.RawIOBase):
+    """A stream that cannot seek, as standard input."""
+
+    def __init__(self, content: bytes) -> None:
+        self._rest = io.BytesIO(content)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._rest.readinto(buffer)
+
+
+@pytest.mark.parametrize(
+    "given", [bytes, bytearray, memoryview, io.BytesIO, Pipe], ids=lambda kind: kind.__name__
+)
+def test_a_files_content_is_read_as_the_file(given: Any) -> None:
+    pixels = noise(5, 7, 3)
+    content = encode("PNG", Image.fromarray(pixels))
+    np.testing.assert_array_equal(images.read_image(given(content)), pixels)
+    with pytest.raises(DataError, match="cannot read the image: it is empty"):
+        images.read_image(given(b""))
+    with pytest.raises(DataError, match="cannot read the image"):
+        images.read_image(given(content[:60]))
+
+
+def test_a_named_pipe_is_read(tmp_path: Path) -> None:
+    pixels = noise(5, 7, 3)
+    content = encode("PNG", Image.fromarray(pixels))
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(content))
+    writer.start()
+    np.testing.assert_array_equal(images.read_image(tmp_path / "pipe"), pixels)
+    writer.join()
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF", "PNG", "WEBP"])
+def test_of_several_pictures_the_first_is_read_with_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, form: str
+) -> None:
+    first, second = (Image.new("RGB", (8, 6), color) for color in ("red", "blue"))
+    options = {"lossless": True} if form == "WEBP" else {}
+    path = tmp_path / "several"
+    path.write_bytes(encode(form, first, save_all=True, append_images=[second], **options))
+    with caplog.at_level("WARNING", "larq_dense"):
+        found = images.read_image(path)
+    assert (found == (255, 0, 0)).all()
+    (record,) = caplog.records
+    assert f"{path} holds 2 pictures" in record.getMessage()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_palette_with_several_transparent_colours_is_read(tmp_path: Path) -> None:
+    picture = Image.fromarray(noise(5, 7, 3)).convert("P")
+    picture.save(tmp_path / "a.png", transparency=bytes(range(255, 155, -1)))
+    expected = np.asarray(picture.convert("RGB"))
+    np.testing.assert_array_equal(images.read_image(tmp_path / "a.png"), expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "it is empty"),
+        (b"no picture at all", "no picture, or of a kind"),
+        (b"\0\0\0\x18ftypheic" + bytes(60), r"pip install pillow-heif|replace or remove it"),
+        (b"\0\0\0\x18ftypavif" + bytes(60), r"it is AVIF|replace or remove it"),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_its_kind(
+    tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=sentence) as caught:
+        images.read_image(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_pillow_heif_a_photograph_of_a_phone_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    path = tmp_path / "IMG_0001.HEIC"
+    path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(60))
+    with pytest.raises(DataError, match=r"0001\.HEIC: it is HEIC; run `pip install pillow-heif"):
+        images.read_image(path)
+
+
+def test_with_pillow_heif_a_photograph_of_a_phone_is_read(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    pixels = np.asarray(Image.linear_gradient("L").resize((64, 48)).convert("RGB"))
+    path = tmp_path / "a.heic"
+    heif.from_pillow(Image.fromarray(pixels)).save(path, quality=100, chroma=444)
+    found = images.read_image(path)
+    assert found.shape == pixels.shape
+    assert abs(found.astype(int) - pixels).mean() < 3
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b.png"])
+def test_a_name_that_no_file_can_have_is_a_sentence(path: str) -> None:
+    with pytest.raises(DataError, match=r"image"):
+        images.read_image(path)
+
+
+def test_a_loop_of_links_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    with pytest.raises(DataError, match=r"loop\.png"):
+        images.read_image(tmp_path / "loop.png")

@@ -13,6 +13,7 @@ from PIL import Image
 
 from larq_dense import Predictor, tasks
 from larq_dense.common.errors import LarqDenseError
+from larq_dense.common.labels import Prediction
 from larq_dense.evaluation import measure
 from larq_dense.evaluation.report import (
     TILE_WIDTH,
@@ -54,11 +55,10 @@ def test_every_file_is_written_and_readable(
 class UpperHalf:
     """A predictor that takes the upper half of every picture for the second class."""
 
-    def probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        found = np.zeros((*image.shape[:2], 2), np.float32)
-        found[: image.shape[0] // 2, :, 1] = 1
-        found[..., 0] = 1 - found[..., 1]
-        return found
+    def predict(self, image: NDArray[np.uint8]) -> Prediction:
+        logits = np.zeros((*image.shape[:2], 2), np.float32)
+        logits[: image.shape[0] // 2, :, 1] = 1
+        return Prediction(logits, *image.shape[:2])
 
 
 def test_sheets_show_picture_label_and_prediction_side_by_side(

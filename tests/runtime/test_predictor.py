@@ -1,3 +1,10 @@
+import copy
+import os
+import pickle
+import select
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +15,9 @@ import tensorflow as tf
 import tiny_models as tiny
 from PIL import Image
 
-from larq_dense.common.errors import DataError
-from larq_dense.common.images import Preprocessing, resize_scores
+from larq_dense.common.errors import DataError, LarqDenseError
+from larq_dense.common.images import Preprocessing
+from larq_dense.common.labels import resize_scores
 from larq_dense.conversion import to_flatbuffer
 from larq_dense.runtime import ModelSpec, Predictor
 
@@ -179,3 +187,110 @@ def test_a_keras_model_runs_without_tf32() -> None:
     # Keras called it once to build it, outside of a prediction.
     assert seen[-1] is False
     assert enabled()
+
+
+@pytest.fixture(scope="module")
+def file() -> bytes:
+    content: bytes = tiny.converted()[1].content
+    return content
+
+
+@pytest.mark.parametrize("given", [bytes, bytearray, memoryview])
+def test_a_model_may_come_as_any_bytes(file: bytes, given: Any) -> None:
+    assert Predictor(given(file)).labels(picture(6, 5)).shape == (6, 5)
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_threads_may_share_a_predictor(file: bytes, num_threads: int) -> None:
+    predictor = Predictor(file, num_threads=num_threads)
+    images = [
+        np.random.default_rng(each).integers(0, 256, (40, 50, 3), np.uint8) for each in range(6)
+    ]
+    expected = [predictor.logits(image) for image in images]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(predictor.logits, images * 20))
+    for index, logits in enumerate(found):
+        np.testing.assert_array_equal(logits, expected[index % len(images)])
+
+
+def test_threads_may_share_a_predictor_over_keras() -> None:
+    predictor = Predictor(tiny.converted()[0], tiny.spec())
+    expected = predictor.logits(picture(9, 9))
+    with ThreadPoolExecutor(4) as pool:
+        for logits in pool.map(predictor.logits, [picture(9, 9)] * 16):
+            np.testing.assert_array_equal(logits, expected)
+
+
+def test_a_predictor_over_a_file_is_pickled_and_copied(file: bytes) -> None:
+    predictor = Predictor(file, num_threads=2)
+    expected = predictor.logits(picture(9, 9))
+    for other in (pickle.loads(pickle.dumps(predictor)), copy.deepcopy(predictor)):
+        assert other.spec == predictor.spec
+        np.testing.assert_array_equal(other.logits(picture(9, 9)), expected)
+
+
+def test_a_predictor_over_keras_refuses_to_be_pickled() -> None:
+    predictor = Predictor(tiny.converted()[0], tiny.spec())
+    with pytest.raises(LarqDenseError, match="cannot be pickled; convert"):
+        pickle.dumps(predictor)
+
+
+def forked(act: Callable[[], bytes]) -> bytes:
+    """Return what a forked process writes; fail, rather than wait, where it hangs."""
+    reader, writer = os.pipe()
+    process = os.fork()
+    if process == 0:
+        try:
+            os.write(writer, act())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    ready, _, _ = select.select([reader], [], [], 60)
+    if not ready:
+        os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    with os.fdopen(reader, "rb") as stream:
+        return stream.read()
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_a_predictor_over_a_file_works_in_a_forked_process(file: bytes, num_threads: int) -> None:
+    predictor = Predictor(file, num_threads=num_threads)
+    expected = predictor.labels(picture(9, 9))
+    # A fork may come while another thread is at work.
+    with predictor._lock:
+        found = forked(lambda: predictor.labels(picture(9, 9)).tobytes())
+    assert found == expected.tobytes()
+    np.testing.assert_array_equal(predictor.labels(picture(9, 9)), expected)
+
+
+def test_a_predictor_over_keras_says_in_a_forked_process_that_it_cannot() -> None:
+    predictor = Predictor(tiny.converted()[0], tiny.spec())
+    predictor.logits(picture(9, 9))
+
+    def act() -> bytes:
+        try:
+            predictor.logits(picture(9, 9))
+        except LarqDenseError as error:
+            return str(error).encode()
+        return b"predicted"
+
+    assert b"does not survive a fork" in forked(act)
+
+
+@pytest.mark.parametrize("num_threads", [0, -1, 65, 100_000])
+@pytest.mark.parametrize("runtime", ["xnor", "lce"])
+def test_a_number_of_threads_that_no_runtime_takes_is_named(
+    file: bytes, num_threads: int, runtime: Any
+) -> None:
+    with pytest.raises(LarqDenseError, match=rf"must be 1 to 64, not {num_threads}\b"):
+        Predictor(file, num_threads=num_threads, runtime=runtime)
+
+
+def test_one_run_of_the_network_gives_labels_and_probabilities() -> None:
+    predictor = fixed(3)
+    prediction = predictor.predict(picture(20, 30))
+    np.testing.assert_array_equal(prediction.labels(), predictor.labels(picture(20, 30)))
+    np.testing.assert_array_equal(
+        prediction.probabilities(), predictor.probabilities(picture(20, 30))
+    )

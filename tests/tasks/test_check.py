@@ -73,7 +73,7 @@ def test_everything_wrong_is_named(plain_folder: Make, write: Any, picture: Any)
         "images/bare.png has no mask",
         "masks/lone.png has no image",
         "cut.jpg: image file is truncated",
-        "masks/masked.png: cannot identify",
+        "masks/masked.png: it is no picture",
         "masks/noise.png has colours such as",
         "masks/range.png has the label 12",
         "masks/size.png is 8 x 5, but its image is 8 x 6",

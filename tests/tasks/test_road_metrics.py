@@ -43,7 +43,7 @@ def test_maxf_is_the_best_f1_of_all_thresholds(
         label[0, 0] = 0
         road = np.clip(rng.normal(0.4, 0.3, label.shape) + 0.3 * (label == 1), 0, 1)
         probability = np.stack([1 - road, road], axis=-1).astype(np.float32)
-        metrics.update(probability, label)
+        metrics.update(probability.argmax(-1).astype(np.uint8), label, probability[..., 1])
         probabilities.append(probability)
         labels.append(label)
     result = metrics.result()["metrics"]
@@ -57,7 +57,7 @@ def test_threshold_is_chosen_over_all_pictures_together() -> None:
     label = np.array([[0, 1]], np.uint8)
     for other, road in ((0.1, 0.3), (0.5, 0.9)):
         scores = np.array([[other, road]], np.float32)
-        metrics.update(np.stack([1 - scores, scores], axis=-1), label)
+        metrics.update((scores > 0.5).astype(np.uint8), label, scores)
     result = metrics.result()["metrics"]
     # All but the 0.1 are at or above 0.3: two hits, one false alarm.
     assert result["maxf"] == pytest.approx(0.8)
@@ -68,6 +68,6 @@ def test_threshold_is_chosen_over_all_pictures_together() -> None:
 
 def test_no_road_scores_nothing() -> None:
     metrics = tasks.get("kitti_road").new_metrics()
-    half = np.full((2, 2, 2), 0.5, np.float32)
-    metrics.update(half, np.zeros((2, 2), np.uint8))
+    nothing = np.zeros((2, 2), np.uint8)
+    metrics.update(nothing, nothing, np.full((2, 2), 0.5, np.float32))
     assert metrics.result()["metrics"]["maxf"] == 0

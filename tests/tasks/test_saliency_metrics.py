@@ -27,7 +27,7 @@ def maps(count: int, height: int, width: int, seed: int) -> Maps:
 def measure(cases: Maps) -> dict[str, float]:
     metrics = tasks.get("ecssd").new_metrics()
     for scores, label in cases:
-        metrics.update(scores[..., None], label)
+        metrics.update((scores >= 0.5).astype(np.uint8), label, scores)
     found: dict[str, float] = metrics.result()["metrics"]
     return found
 
@@ -91,10 +91,11 @@ def test_an_object_in_the_last_column_is_measured() -> None:
     assert measure([(label.astype(np.float32), label)])["s_measure"] == pytest.approx(1)
 
 
-def test_confusion_splits_at_one_half() -> None:
+def test_confusion_is_of_the_predicted_labels() -> None:
     metrics = tasks.get("ecssd").new_metrics()
     scores = np.array([[0.49, 0.5], [0.2, 0.9]], np.float32)
-    metrics.update(scores[..., None], np.array([[0, 0], [1, 1]], np.uint8))
+    label = np.array([[0, 0], [1, 1]], np.uint8)
+    metrics.update((scores >= 0.5).astype(np.uint8), label, scores)
     np.testing.assert_array_equal(metrics.confusion, [[1, 1], [1, 1]])
     assert metrics.result()["per_class"]["object"]["iou"] == pytest.approx(1 / 3)
 
