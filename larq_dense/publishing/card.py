@@ -209,12 +209,9 @@ def _curve(entry: Entry) -> str:
 
 def _data(entry: Entry) -> str:
     validation = entry.recipe().data.validation
-    uses = [*seen(entry), *(use_of("measured on", source) for source in validation)]
-    lines = []
-    for role, folder, split in dict.fromkeys(uses):
-        known = data_set(folder)
-        lines.append(f"- {role} {known.title} ({split}): {known.source}.")
-    return "\n".join(lines)
+    uses = [*seen(entry), *(use_of(entry, "measured on", source) for source in validation)]
+    lines = [f"- {role} {data.title} ({split}): {data.source}." for role, _, split, data in uses]
+    return "\n".join(dict.fromkeys(lines))
 
 
 def _limits(entry: Entry) -> str:

@@ -183,15 +183,21 @@ def _keep_ancestors(recipe: "Recipe", folder: Path) -> None:
 
 
 def _keep_log(run: Run, entry: Entry) -> None:
-    if run.log.is_file():
-        write_bytes(entry.log, run.log.read_bytes())
+    for kept, copy in ((run.log, entry.log), (run.read_file, entry.read_file)):
+        if kept.is_file():
+            write_bytes(copy, kept.read_bytes())
 
 
 def _install(staged: Entry, folder: Path) -> None:
     """Move an entry's files to their place, the SHA-256, which makes them valid, last."""
     folder.mkdir(exist_ok=True)
     before = Entry(folder, staged.name)
-    for stale in (before.checksum_file, before.log, *folder.glob(ancestor(folder, "*").name)):
+    for stale in (
+        before.checksum_file,
+        before.log,
+        before.read_file,
+        *folder.glob(ancestor(folder, "*").name),
+    ):
         stale.unlink(missing_ok=True)
     for path in sorted(staged.folder.iterdir(), key=lambda path: path == staged.checksum_file):
         path.replace(folder / path.name)

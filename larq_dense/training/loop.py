@@ -26,6 +26,7 @@ from larq_dense.training.exclusive import alone_in
 from larq_dense.training.initial import find_weights
 from larq_dense.training.logs import CsvLog, ProgressLine, TensorBoardLog
 from larq_dense.training.recipe import Recipe
+from larq_dense.training.record import record
 from larq_dense.training.run import FindRun, Run, find_run
 from larq_dense.training.session import Session, load_data
 
@@ -195,6 +196,8 @@ class _Loop:
                 f"{state.positions} when {run.folder} began; restore them, or name another folder."
             )
         state.positions = data.positions
+        if distribution.is_chief and not state.step:
+            write_json(run.read_file, record(recipe, task, data_root, find))
         self._total, self._per_epoch = recipe.total_steps(data.positions)
         self._epochs = math.ceil(self._total / self._per_epoch)
         shown = shown and distribution.is_chief

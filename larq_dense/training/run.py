@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from larq_dense.runtime import ModelSpec
     from larq_dense.tasks import Task
     from larq_dense.training.recipe import Recipe
+    from larq_dense.training.record import Read
 
 RECIPE = "recipe.yaml"
 CLASSES = "classes.yaml"
 METRICS = "metrics.json"
 LOG = "log.csv"
+READ = "data.json"
 BEST = "best.safetensors"
 
 
@@ -32,8 +34,8 @@ class Run:
 
     Attributes:
         folder: Holds `recipe.yaml`; `classes.yaml` for classes of one's own; and, once the
-            training is under way, `log.csv`, `metrics.json`, `best.safetensors`, `checkpoint/` and
-            `tensorboard/`.
+            training is under way, `data.json`, `log.csv`, `metrics.json`, `best.safetensors`,
+            `checkpoint/` and `tensorboard/`.
     """
 
     folder: Path
@@ -57,6 +59,11 @@ class Run:
     def log(self) -> Path:
         """A line for each epoch: loss, learning rate, validation scores."""
         return self.folder / LOG
+
+    @property
+    def read_file(self) -> Path:
+        """What the training read."""
+        return self.folder / READ
 
     @property
     def best(self) -> Path:
@@ -125,6 +132,22 @@ class Run:
                 f"{path} is damaged ({error}); install larq-dense or publish the entry again."
             ) from error
         return measured
+
+    def read(self) -> list[Read]:
+        """Return what the training read, and those before it; nothing where no record was kept.
+
+        Raises:
+            LarqDenseError: The file is damaged.
+        """
+        if not self.read_file.exists():
+            return []
+        try:
+            found: list[Read] = json.loads(self.read_file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise LarqDenseError(
+                f"{self.read_file} is damaged ({error}); remove it, or train again."
+            ) from error
+        return found
 
     def weights(self) -> Path:
         """Return the file of trained weights.
