@@ -27,15 +27,10 @@ EXPORTS = {
     "tflite_plugin_destroy_delegate",
     "larq_dense_xnor_instruction_set",
     "larq_dense_xnor_limit",
-    "larq_dense_engine_close",
-    "larq_dense_engine_input",
-    "larq_dense_engine_input_count",
-    "larq_dense_engine_instruction_set",
-    "larq_dense_engine_metadata",
-    "larq_dense_engine_open",
-    "larq_dense_engine_output",
-    "larq_dense_engine_output_count",
-    "larq_dense_engine_run",
+    *re.findall(
+        r"LARQ_DENSE_API [^;]*?\b(larq_dense_engine_\w+)\(",
+        (NATIVE / "include/larq_dense_engine.h").read_text(),
+    ),
 }
 JNI_EXPORTS = {f"Java_larqdense_xnor_XnorDelegate_{name}" for name in ("create", "destroy")}
 BIONIC = set(re.findall(r"^SINCE\(\d+, (\w+)\)", (NATIVE / "android/libc.c").read_text(), re.M))

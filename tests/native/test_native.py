@@ -1,7 +1,7 @@
 """Builds the C++ tests, plain and with sanitizers, and runs them.
 
 `LARQ_DENSE_NATIVE_CASES` sets the kernel test's convolutions for each instruction set and
-`LARQ_DENSE_FUZZ_RUNS` the runs of the fuzz target.
+`LARQ_DENSE_FUZZ_RUNS` the runs of the fuzz targets.
 """
 
 import ctypes
@@ -61,7 +61,7 @@ def compile_test(
 
 
 def run(program: Path, *arguments: str) -> None:
-    options = {"ASAN_OPTIONS": "allocator_may_return_null=1"}
+    options = {"ASAN_OPTIONS": "allocator_may_return_null=1:max_allocation_size_mb=1024"}
     result = subprocess.run(
         [str(program), *arguments],
         capture_output=True,
@@ -101,6 +101,12 @@ def test_all_programs_under_sanitizers(
     }
     for name, argument in programs.items():
         run(compile_test(compiler, checked, name, tmp_path, MEMORY), *argument.split())
+    pytest.importorskip("flatbuffers")  # writes the files that are then damaged
+    import engine_files
+
+    files = map(str, engine_files.write(tmp_path))
+    fuzz = compile_test(compiler, checked, "engine_fuzz_test", tmp_path, MEMORY)
+    run(fuzz, RUNS, "1", *files)
 
 
 @pytest.mark.skipif(platform.system() != "Linux", reason="ThreadSanitizer is tried on Linux only")

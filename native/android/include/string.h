@@ -9,4 +9,5 @@ int memcmp(const void*, const void*, size_t);
 size_t strlen(const char*);
 const char* strstr(const char*, const char*);
 int strcmp(const char*, const char*);
+char* strstr(const char*, const char*);
 }
