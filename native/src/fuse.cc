@@ -1,86 +1,32 @@
-// Decides what is computed in one pass.
-//
-// A convolution takes along what follows it as long as nobody else needs what lies between: a
-// multiply or add of constants, an activation, adds of other tensors (a residual, the sum of
-// parallel branches), a depth to space, and the thresholds that pack the result for the next
-// convolutions. Adds and multiplies that no convolution takes form chains in the same way.
 #include "fuse.h"
 
 namespace larq_dense {
-namespace {
 
-// What a step of one operator does to an input of some shape.
-const char* set_kind(const Op& op, const Shape& input, Step* step) {
-  switch (op.kind) {
-    case OpKind::kQuantize:
-      step->kind = StepKind::kQuantize;
-      step->output = -1;
-      step->bit_outputs = 1;
-      step->bits[0] = op.output;
-      return nullptr;
-    case OpKind::kDequantize:
-      step->kind = StepKind::kDequantize;
-      return nullptr;
-    case OpKind::kMaxPool:
-    case OpKind::kMaxPool2d: {
-      step->kind = op.kind == OpKind::kMaxPool ? StepKind::kMaxPool : StepKind::kMaxPool2d;
-      step->before_min = op.low;
-      step->before_max = op.high;
-      step->vertical = op.pool_vertical;
-      step->horizontal = op.pool_horizontal;
-      int32_t size;
-      slide(op.pool_vertical, op.same_padding, input.dims[1], &size, &step->pad_top);
-      slide(op.pool_horizontal, op.same_padding, input.dims[2], &size, &step->pad_left);
-      return nullptr;
-    }
-    case OpKind::kDepthToSpace:
-      step->kind = StepKind::kDepthToSpace;
-      step->block_size = op.block_size;
-      return nullptr;
-    case OpKind::kNearest:
-      step->kind = StepKind::kNearest;
-      return nullptr;
-    case OpKind::kBilinear:
-      step->kind = StepKind::kBilinear;
-      return nullptr;
-    case OpKind::kConcat:
-      step->kind = StepKind::kConcat;
-      return nullptr;
-    case OpKind::kMean:
-      step->kind = StepKind::kMean;
-      return nullptr;
-    default:
-      return "an operator of an unknown kind";
-  }
-}
-
-}  // namespace
-
-bool Partition::only_consumer(int value, const bool* taken, int* op) const {
+bool Fusion::only_consumer(int value, int* op) const {
   const Value& v = values_[static_cast<size_t>(value)];
   if (v.escapes || v.consumers != 1) return false;
   for (size_t i = 0; i < ops_.size(); ++i) {
     for (int k = 0; k < ops_[i].input_count; ++k) {
       if (ops_[i].inputs[k] == value) {
         *op = static_cast<int>(i);
-        return !taken[i];
+        return !taken_[i];
       }
     }
   }
   return false;
 }
 
-bool Partition::constant_floats(int value, const float** data) const {
+bool Fusion::constant_floats(int value, const float** data) const {
   const Value& v = values_[static_cast<size_t>(value)];
   *data = static_cast<const float*>(v.constant);
   return v.place == Value::Place::kConstant && v.type == Type::kFloat32;
 }
 
 // A step that reads an operator's first input and writes its output; null where memory is short.
-Step* Partition::new_step(StepKind kind, int op) {
+Step* Fusion::new_step(const StepType& type, int op) {
   Step* step = steps_.append();
   if (step == nullptr) return nullptr;
-  step->kind = kind;
+  step->type = &type;
   step->op = op;
   step->input = ops_[static_cast<size_t>(op)].inputs[0];
   step->output = ops_[static_cast<size_t>(op)].output;
@@ -88,66 +34,92 @@ Step* Partition::new_step(StepKind kind, int op) {
 }
 
 // Lets the step read the parts of a concatenation.
-void Partition::read_in_parts(int concatenation, Step* step) const {
+void Fusion::read_in_parts(int concatenation, Step* step) const {
   const Op& concat = ops_[static_cast<size_t>(concatenation)];
   step->parts = concat.input_count;
   for (int i = 0; i < concat.input_count; ++i) step->part[i] = concat.inputs[i];
   step->input = concat.inputs[0];
 }
 
-// Makes a step of an operator that no convolution took.
-const char* Partition::build_other(int index, bool* taken) {
-  const Op& op = ops_[static_cast<size_t>(index)];
-  int source = op.inputs[0], constants;
-  const bool threshold = is_threshold(index, taken, &source, &constants);
-  if (is_elementwise(op.kind) && !threshold) return build_chain(index, taken);
-  if (op.kind == OpKind::kConcat && never_joined(op.output)) {
-    taken[index] = true;
-    drop(op.output);
-    return nullptr;
-  }
-
-  Step* step = new_step(StepKind::kQuantize, index);
+const char* Fusion::build_alone(int index, const StepType& type, Step** made) {
+  Step* step = new_step(type, index);
   if (step == nullptr) return kNoMemory;
-  step->input = source;
   step->parts = 1;
-  step->part[0] = source;
-  const Value& value = values_[static_cast<size_t>(source)];
-  // What reads a concatenation that stays in its parts is given those.
-  const bool joined = op.kind == OpKind::kConcat || !never_joined(source);
-  if (op.kind == OpKind::kConcat) {
-    read_in_parts(index, step);
-  } else if (!joined) {
-    read_in_parts(value.producer, step);
-  }
-  if (threshold || (op.kind == OpKind::kQuantize && joined && value.type != Type::kBool)) {
-    step->output = -1;
-    const char* error = attach_bits(source, taken, step);
-    return error == nullptr && !taken[index] ? "a quantization was left out" : error;
-  }
-  taken[index] = true;
-  return set_kind(op, value.shape, step);
+  step->part[0] = step->input;
+  taken_[index] = true;
+  if (made != nullptr) *made = step;
+  return nullptr;
 }
 
-const char* Partition::build_steps(const Graph& graph) {
+const char* Fusion::build_on_parts(int index, const StepType& type, Step** made) {
+  Step* step = nullptr;
+  const char* error = build_alone(index, type, &step);
+  if (error != nullptr) return error;
+  if (never_joined(step->input)) {
+    read_in_parts(values_[static_cast<size_t>(step->input)].producer, step);
+  }
+  if (made != nullptr) *made = step;
+  return nullptr;
+}
+
+const char* Fusion::build_concat(int index, const StepType& type) {
+  if (never_joined(op(index).output)) {
+    taken_[index] = true;
+    drop(op(index).output);
+    return nullptr;
+  }
+  Step* step = nullptr;
+  const char* error = build_alone(index, type, &step);
+  if (error == nullptr) read_in_parts(index, step);
+  return error;
+}
+
+const char* Fusion::build_quantize(int index) {
+  Step* step = nullptr;
+  const int source = op(index).inputs[0];
+  if (never_joined(source) || values_[static_cast<size_t>(source)].type == Type::kBool) {
+    const char* error = build_on_parts(index, kQuantizeStep, &step);
+    if (error != nullptr) return error;
+    step->output = -1;
+    step->bit_outputs = 1;
+    step->bits[0] = op(index).output;
+    return nullptr;
+  }
+  const char* error = build_alone(index, kQuantizeStep, &step);
+  if (error != nullptr) return error;
+  taken_[index] = false;
+  step->output = -1;
+  error = attach_bits(source, step);
+  return error == nullptr && !taken_[index] ? "a quantization was left out" : error;
+}
+
+const char* Fusion::build_elementwise(int index) {
+  int source, constants;
+  if (!is_threshold(index, &source, &constants)) return build_chain(index);
+  Step* step = new_step(kQuantizeStep, index);
+  if (step == nullptr) return kNoMemory;
+  step->input = source;
+  step->output = -1;
+  step->parts = 1;
+  step->part[0] = source;
+  const char* error = attach_bits(source, step);
+  return error == nullptr && !taken_[index] ? "a quantization was left out" : error;
+}
+
+const char* Fusion::build() {
   steps_.clear();
   for (size_t v = 0; v < values_.size(); ++v) {
     if (values_[v].producer >= 0 && !values_[v].escapes) values_[v].place = Value::Place::kArena;
   }
-  Array<bool> taken;
-  if (!taken.allocate(ops_.size())) return kNoMemory;
-  // From the last to the first: in a sum of branches the last convolution then adds what the
-  // others left, and goes on to what follows the sum.
+  if (!taken_.allocate(ops_.size())) return kNoMemory;
   for (size_t i = ops_.size(); i-- > 0;) {
-    const int index = static_cast<int>(i);
-    const char* error = nullptr;
-    if (ops_[i].kind == OpKind::kConv) error = build_conv(index, taken.data());
-    if (ops_[i].kind == OpKind::kConv2d) error = build_conv2d(graph, index, taken.data());
+    const Operator& row = operator_of(ops_[i].kind);
+    const char* error = row.takes_followers ? row.build(this, static_cast<int>(i)) : nullptr;
     if (error != nullptr) return error;
   }
   for (size_t i = 0; i < ops_.size(); ++i) {
-    if (taken[i]) continue;
-    const char* error = build_other(static_cast<int>(i), taken.data());
+    if (taken_[i]) continue;
+    const char* error = operator_of(ops_[i].kind).build(this, static_cast<int>(i));
     if (error != nullptr) return error;
   }
   // A step runs where the last of its operators stood.

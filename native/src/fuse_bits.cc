@@ -27,11 +27,11 @@ bool has_limits(const Value& thresholds) {
 
 // Whether the operator adds constants along the channels and only feeds a quantization: then it is
 // that quantization's threshold.
-bool Partition::is_threshold(int index, const bool* taken, int* source, int* constants) const {
+bool Fusion::is_threshold(int index, int* source, int* constants) const {
   const Op& op = ops_[static_cast<size_t>(index)];
   int reader;
   if (op.kind != OpKind::kAdd || !is_open(op.low, op.high) ||
-      !only_consumer(op.output, taken, &reader) ||
+      !only_consumer(op.output, &reader) ||
       ops_[static_cast<size_t>(reader)].kind != OpKind::kQuantize) {
     return false;
   }
@@ -50,7 +50,7 @@ bool Partition::is_threshold(int index, const bool* taken, int* source, int* con
 
 // Sets below what a channel's bit is 1, where `threshold`, if there is one, is added to the source
 // before the sign is taken.
-const char* Partition::set_limits(int source, int threshold, size_t padded, Step* step) const {
+const char* Fusion::set_limits(int source, int threshold, size_t padded, Step* step) const {
   const Value& value = values_[static_cast<size_t>(source)];
   const int32_t channels = value.shape.last();
   const int j = step->bit_outputs;
@@ -78,7 +78,7 @@ const char* Partition::set_limits(int source, int threshold, size_t padded, Step
 }
 
 // Whether a concatenation can stay in its parts, since all that read it can read those.
-bool Partition::never_joined(int value) const {
+bool Fusion::never_joined(int value) const {
   const Value& v = values_[static_cast<size_t>(value)];
   if (v.escapes || v.producer < 0) return false;
   const Op& concat = ops_[static_cast<size_t>(v.producer)];
@@ -97,7 +97,7 @@ bool Partition::never_joined(int value) const {
   return true;
 }
 
-int Partition::readers_of_kind(int value, OpKind kind) const {
+int Fusion::readers_of_kind(int value, OpKind kind) const {
   int count = 0;
   for (size_t i = 0; i < ops_.size(); ++i) {
     for (int k = 0; ops_[i].kind == kind && k < ops_[i].input_count; ++k) {
@@ -108,7 +108,7 @@ int Partition::readers_of_kind(int value, OpKind kind) const {
 }
 
 // Whether the operator packs a concatenation of convolutions, each of which can write its own bits.
-bool Partition::quantized_in_parts(int quantize) const {
+bool Fusion::quantized_in_parts(int quantize) const {
   const Op& op = ops_[static_cast<size_t>(quantize)];
   if (op.kind != OpKind::kQuantize || !never_joined(op.inputs[0]) ||
       readers_of_kind(op.inputs[0], OpKind::kQuantize) > kMaxBitOutputs) {
@@ -128,7 +128,7 @@ bool Partition::quantized_in_parts(int quantize) const {
 }
 
 // Lets a convolution write its part of the bits of a concatenation.
-const char* Partition::attach_joined_bits(int part, bool* taken, Step* step) {
+const char* Fusion::attach_joined_bits(int part, Step* step) {
   for (size_t i = 0; i < ops_.size() && step->bit_outputs < kMaxBitOutputs; ++i) {
     if (!quantized_in_parts(static_cast<int>(i))) continue;
     const int joined = ops_[i].inputs[0];
@@ -138,7 +138,7 @@ const char* Partition::attach_joined_bits(int part, bool* taken, Step* step) {
       if (concat.inputs[k] == part) {
         const char* error = set_limits(part, -1, step->conv.padded_segment(), step);
         if (error != nullptr) return error;
-        taken[i] = true;
+        taken_[i] = true;
         step->bits[step->bit_outputs] = ops_[i].output;
         step->first_word[step->bit_outputs++] = words;
         break;
@@ -151,13 +151,13 @@ const char* Partition::attach_joined_bits(int part, bool* taken, Step* step) {
 
 // Lets the step also write the bits for the quantizations of `source`, directly or after an add of
 // constants, and drops the floats where nobody else reads them.
-const char* Partition::attach_bits(int source, bool* taken, Step* step) {
+const char* Fusion::attach_bits(int source, Step* step) {
   const Value& value = values_[static_cast<size_t>(source)];
   const int32_t channels = value.shape.last();
-  const bool is_conv = step->kind == StepKind::kConv || step->kind == StepKind::kConv2d;
+  const bool is_conv = step->type == &kBinaryConvStep || step->type == &kConv2dStep;
   size_t padded = static_cast<size_t>(channels);
-  if (step->kind == StepKind::kConv) padded = step->conv.padded_segment();
-  if (step->kind == StepKind::kConv2d) padded = step->conv2d.padded_channels();
+  if (step->type == &kBinaryConvStep) padded = step->conv.padded_segment();
+  if (step->type == &kConv2dStep) padded = step->conv2d.padded_channels();
   // Of a picture split by depth to space, a run of channels holds several pixels, whose bits are
   // side by side only where they fill whole words.
   if (step->block_size != 1 && channels % 32 != 0) return nullptr;
@@ -165,7 +165,7 @@ const char* Partition::attach_bits(int source, bool* taken, Step* step) {
   for (size_t i = 0; i < ops_.size() && step->bit_outputs < kMaxBitOutputs; ++i) {
     const Op& op = ops_[i];
     const int j = step->bit_outputs;
-    if (taken[i]) continue;
+    if (taken_[i]) continue;
     if (op.kind == OpKind::kQuantize && op.inputs[0] == source) {
       // A convolution's kernels always compare with a row of limits.
       const char* error = is_conv ? set_limits(source, -1, padded, step) : nullptr;
@@ -174,23 +174,23 @@ const char* Partition::attach_bits(int source, bool* taken, Step* step) {
     } else if (op.kind == OpKind::kAdd &&
                (op.inputs[0] == source || op.inputs[1] == source)) {
       int read, quantize, threshold;
-      if (!is_threshold(static_cast<int>(i), taken, &read, &threshold) || read != source ||
-          !only_consumer(op.output, taken, &quantize)) {
+      if (!is_threshold(static_cast<int>(i), &read, &threshold) || read != source ||
+          !only_consumer(op.output, &quantize)) {
         continue;
       }
       const char* error = set_limits(source, threshold, padded, step);
       if (error != nullptr) return error;
-      taken[quantize] = true;
+      taken_[quantize] = true;
       drop(op.output);
       step->bits[j] = ops_[static_cast<size_t>(quantize)].output;
     } else {
       continue;
     }
-    taken[i] = true;
+    taken_[i] = true;
     ++step->bit_outputs;
     --readers;
   }
-  if (step->kind != StepKind::kQuantize && readers == 0 && !value.escapes) {
+  if (step->type != &kQuantizeStep && readers == 0 && !value.escapes) {
     step->output = -1;
     drop(source);
   }

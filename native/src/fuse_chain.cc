@@ -5,12 +5,12 @@ namespace larq_dense {
 
 // Whether the value is a tensor times constants along the channels that only one operator reads:
 // then that operator can multiply on its own.
-const char* Partition::scaled_operand(int value, const bool* taken, int* multiply,
+const char* Fusion::scaled_operand(int value, int* multiply,
                                       Array<float>* scale, int* source) const {
   *multiply = -1;
   const Value& v = values_[static_cast<size_t>(value)];
   int reader;
-  if (v.producer < 0 || taken[v.producer] || !only_consumer(value, taken, &reader)) return nullptr;
+  if (v.producer < 0 || taken_[v.producer] || !only_consumer(value, &reader)) return nullptr;
   const Op& op = ops_[static_cast<size_t>(v.producer)];
   if (op.kind != OpKind::kMul || !is_open(op.low, op.high)) return nullptr;
   for (int k = 0; k < 2; ++k) {
@@ -34,7 +34,7 @@ const char* Partition::scaled_operand(int value, const bool* taken, int* multipl
 }
 
 // Adds an operator to a chain. False, without an error, where it does not fit.
-bool Partition::extend_chain(int next, bool* taken, Step* step, const char** error) {
+bool Fusion::extend_chain(int next, Step* step, const char** error) {
   const Op& op = ops_[static_cast<size_t>(next)];
   const Shape& shape = shape_of(step->output);
   if (!is_elementwise(op.kind) || !(shape_of(op.output) == shape)) return false;
@@ -42,7 +42,7 @@ bool Partition::extend_chain(int next, bool* taken, Step* step, const char** err
   if (!is_unary(op.kind)) {
     other = op.inputs[0] == step->output ? op.inputs[1] : op.inputs[0];
     int source, threshold;
-    if (is_threshold(next, taken, &source, &threshold)) return false;
+    if (is_threshold(next, &source, &threshold)) return false;
     // Of int8 the second input is the mask.
     if (op.kind == OpKind::kMul && is_int8(other) && other != op.inputs[1]) return false;
   }
@@ -59,10 +59,10 @@ bool Partition::extend_chain(int next, bool* taken, Step* step, const char** err
     link->value = other;
     link->operand = operand_of(shape, shape_of(other));
     int multiply, source = -1;
-    *error = scaled_operand(other, taken, &multiply, &link->scale, &source);
+    *error = scaled_operand(other, &multiply, &link->scale, &source);
     if (*error != nullptr) return false;
     if (multiply >= 0 && link->operand == Operand::kSame) {
-      taken[multiply] = true;
+      taken_[multiply] = true;
       drop(other);
       link->value = source;
     } else if (multiply >= 0 && !link->scale.allocate(0)) {
@@ -73,13 +73,13 @@ bool Partition::extend_chain(int next, bool* taken, Step* step, const char** err
   if (step->op != next) drop(step->output);
   step->output = op.output;
   step->op = next;
-  taken[next] = true;
+  taken_[next] = true;
   return true;
 }
 
-const char* Partition::build_chain(int index, bool* taken) {
+const char* Fusion::build_chain(int index) {
   const Op& op = ops_[static_cast<size_t>(index)];
-  Step* step = new_step(StepKind::kChain, index);
+  Step* step = new_step(kChainStep, index);
   if (step == nullptr) return kNoMemory;
   if (!is_unary(op.kind) &&
       operand_of(shape_of(op.inputs[0]), shape_of(op.inputs[1])) == Operand::kOther) {
@@ -87,14 +87,14 @@ const char* Partition::build_chain(int index, bool* taken) {
   }
   step->output = step->input;
   const char* error = nullptr;
-  if (!extend_chain(index, taken, step, &error)) {
+  if (!extend_chain(index, step, &error)) {
     return error != nullptr ? error : "a chain that cannot begin";
   }
   int next;
-  while (only_consumer(step->output, taken, &next)) {
-    if (!extend_chain(next, taken, step, &error)) break;
+  while (only_consumer(step->output, &next)) {
+    if (!extend_chain(next, step, &error)) break;
   }
-  return error != nullptr ? error : attach_bits(step->output, taken, step);
+  return error != nullptr ? error : attach_bits(step->output, step);
 }
 
 }  // namespace larq_dense

@@ -36,7 +36,7 @@ void take_clamp(float low, float high, Step* step, ConvFusion* fusion) {
 
 // Whether a depth to space can go into the step: the kernels then write the segments of channels to
 // rows of their own. Each is padded to whole blocks of channels; not where that wastes much.
-bool Partition::can_split(int block_size, const Step& step, const ConvFusion& fusion) const {
+bool Fusion::can_split(int block_size, const Step& step, const ConvFusion& fusion) const {
   const int32_t segment = fusion.channels / block_size;
   const int32_t padded = (segment + kernels_->block - 1) / kernels_->block * kernels_->block;
   return !fusion.grouped && step.block_size == 1 && padded <= segment + segment / 2;
@@ -44,14 +44,14 @@ bool Partition::can_split(int block_size, const Step& step, const ConvFusion& fu
 
 // Makes constants that are added or multiplied part of the convolution's own. False, and nothing
 // done, where they are not that, or are a threshold, which is exact in attach_bits.
-bool Partition::fold_constants(int next, int other, const bool* taken, const Step& step,
+bool Fusion::fold_constants(int next, int other, const Step& step,
                                ConvFusion* fusion) const {
   const Operand operand = operand_of(shape_of(step.output), shape_of(other));
   const float* data;
   int source, threshold;
   if (!constant_floats(other, &data) || fusion->stage != ConvFusion::kAffine ||
       step.block_size != 1 || !is_along_channels(operand) ||
-      is_threshold(next, taken, &source, &threshold)) {
+      is_threshold(next, &source, &threshold)) {
     return false;
   }
   const bool multiply = ops_[static_cast<size_t>(next)].kind == OpKind::kMul;
@@ -66,7 +66,7 @@ bool Partition::fold_constants(int next, int other, const bool* taken, const Ste
 
 // Links another tensor that is added or multiplied, element by element. False, and nothing done,
 // where the kernels cannot do it.
-bool Partition::link_other(const Op& op, int other, bool* taken, Step* step, ConvFusion* fusion) {
+bool Fusion::link_other(const Op& op, int other, Step* step, ConvFusion* fusion) {
   const bool multiply = op.kind == OpKind::kMul;
   if (operand_of(shape_of(step->output), shape_of(other)) != Operand::kSame ||
       other == step->output || (multiply && is_int8(other)) ||
@@ -79,16 +79,16 @@ bool Partition::link_other(const Op& op, int other, bool* taken, Step* step, Con
   link->value = other;
   link->layout = step->block_size == 1 ? OtherLayout::kPlain : OtherLayout::kSplit;
   fusion->stage = ConvFusion::kCombined;
-  link_before_nearest(taken, *step, link);
+  link_before_nearest(*step, link);
   return true;
 }
 
 // A picture enlarged only to be added to one that is split need not be enlarged.
-void Partition::link_before_nearest(bool* taken, const Step& step, Link* link) {
+void Fusion::link_before_nearest(const Step& step, Link* link) {
   const Value& large = values_[static_cast<size_t>(link->value)];
   int reader;
-  if (step.block_size == 1 || large.producer < 0 || taken[large.producer] ||
-      !only_consumer(link->value, taken, &reader) || large.shape.last() % kernels_->block != 0) {
+  if (step.block_size == 1 || large.producer < 0 || taken_[large.producer] ||
+      !only_consumer(link->value, &reader) || large.shape.last() % kernels_->block != 0) {
     return;
   }
   const Op& nearest = ops_[static_cast<size_t>(large.producer)];
@@ -98,14 +98,14 @@ void Partition::link_before_nearest(bool* taken, const Step& step, Link* link) {
       small.dims[2] * step.block_size != large.shape.dims[2]) {
     return;
   }
-  taken[large.producer] = true;
+  taken_[large.producer] = true;
   drop(link->value);
   link->value = nearest.inputs[0];
   link->layout = OtherLayout::kNearest;
 }
 
 // Takes the only reader of a convolution's result into its step, if the kernels can do it.
-bool Partition::extend_conv(int next, bool* taken, Step* step, ConvFusion* fusion) {
+bool Fusion::extend_conv(int next, Step* step, ConvFusion* fusion) {
   const Op& op = ops_[static_cast<size_t>(next)];
   if (op.kind == OpKind::kClamp) {
     take_clamp(op.low, op.high, step, fusion);
@@ -114,8 +114,8 @@ bool Partition::extend_conv(int next, bool* taken, Step* step, ConvFusion* fusio
     step->block_size = op.block_size;
   } else if (op.kind == OpKind::kAdd || op.kind == OpKind::kMul) {
     const int other = op.inputs[0] == step->output ? op.inputs[1] : op.inputs[0];
-    if (!fold_constants(next, other, taken, *step, fusion) &&
-        !link_other(op, other, taken, step, fusion)) {
+    if (!fold_constants(next, other, *step, fusion) &&
+        !link_other(op, other, step, fusion)) {
       return false;
     }
     if (!is_open(op.low, op.high)) take_clamp(op.low, op.high, step, fusion);
@@ -125,13 +125,13 @@ bool Partition::extend_conv(int next, bool* taken, Step* step, ConvFusion* fusio
   drop(step->output);
   step->output = op.output;
   step->op = next;
-  taken[next] = true;
+  taken_[next] = true;
   return true;
 }
 
 // Reads the operator's constants. The multiplier and the bias are copied, for what follows may
 // become part of them.
-const char* Partition::read_constants(const Op& op, ConvFusion* fusion, ConvConstants* constants,
+const char* Fusion::read_constants(const Op& op, ConvFusion* fusion, ConvConstants* constants,
                                       ConvKind* kind) const {
   const Value& filter = values_[static_cast<size_t>(op.inputs[1])];
   const Value& produced = values_[static_cast<size_t>(op.output)];
@@ -173,7 +173,7 @@ const char* Partition::read_constants(const Op& op, ConvFusion* fusion, ConvCons
   return nullptr;
 }
 
-const char* Partition::build_conv(int index, bool* taken) {
+const char* Fusion::build_conv(int index) {
   const Op& op = ops_[static_cast<size_t>(index)];
   ConvFusion fusion;
   ConvConstants constants;
@@ -181,12 +181,12 @@ const char* Partition::build_conv(int index, bool* taken) {
   const char* error = read_constants(op, &fusion, &constants, &kind);
   if (error != nullptr) return error;
 
-  Step* step = new_step(StepKind::kConv, index);
+  Step* step = new_step(kBinaryConvStep, index);
   if (step == nullptr) return kNoMemory;
-  taken[index] = true;
+  taken_[index] = true;
   int next;
-  while (kind != ConvKind::kBits && only_consumer(step->output, taken, &next) &&
-         extend_conv(next, taken, step, &fusion)) {
+  while (kind != ConvKind::kBits && only_consumer(step->output, &next) &&
+         extend_conv(next, step, &fusion)) {
   }
 
   const Shape& filter = shape_of(op.inputs[1]);
@@ -198,29 +198,29 @@ const char* Partition::build_conv(int index, bool* taken) {
   if (error != nullptr) return error;
   if (!(step->conv.output() == shape_of(op.output))) return "LceBconv2d: the shapes disagree";
   if (kind != ConvKind::kBits && !fusion.grouped) {
-    error = attach_joined_bits(step->output, taken, step);
-    if (error == nullptr) error = attach_bits(step->output, taken, step);
+    error = attach_joined_bits(step->output, step);
+    if (error == nullptr) error = attach_bits(step->output, step);
     if (error != nullptr) return error;
   }
   step->post = fusion.stage != ConvFusion::kAffine || step->bit_outputs > 0;
   return nullptr;
 }
 
-const char* Partition::build_conv2d(const Graph& graph, int index, bool* taken) {
+const char* Fusion::build_conv2d(int index) {
   const Op& op = ops_[static_cast<size_t>(index)];
   Op tensors = op;
   for (int i = 0; i < 3; ++i) tensors.inputs[i] = values_[static_cast<size_t>(op.inputs[i])].tensor;
   tensors.output = values_[static_cast<size_t>(op.output)].tensor;
   Conv2dConstants constants;
-  if (!read_conv2d(graph, tensors, &constants)) return "Conv2D: malformed constants";
-  Step* step = new_step(StepKind::kConv2d, index);
+  if (!read_conv2d(graph_, tensors, &constants)) return "Conv2D: malformed constants";
+  Step* step = new_step(kConv2dStep, index);
   if (step == nullptr) return kNoMemory;
   step->before_min = op.low;
   step->before_max = op.high;
-  taken[index] = true;
+  taken_[index] = true;
   const char* error = step->conv2d.configure(kernels_, op.conv2d, constants);
   if (error == nullptr) error = step->conv2d.set_input(shape_of(step->input));
-  if (error == nullptr) error = attach_bits(step->output, taken, step);
+  if (error == nullptr) error = attach_bits(step->output, step);
   step->post = !is_open(op.low, op.high) || step->bit_outputs > 0;
   return error;
 }

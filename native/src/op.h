@@ -1,4 +1,4 @@
-// The operators that the runtime understands, read from a graph's nodes.
+// An operator of a network.
 #pragma once
 
 #include "bconv2d.h"
@@ -10,37 +10,36 @@ namespace larq_dense {
 enum class OpKind {
   kQuantize,
   kDequantize,
-  kConv,
-  kConv2d,  // an ordinary or depthwise convolution, of int8
+  kConv,       // binary
+  kConv2d,     // an ordinary or depthwise convolution, of int8
   kMaxPool,    // of bits
   kMaxPool2d,  // of float or int8
   kAdd,
   kAddN,  // taken apart into adds when a partition reads it
-  kMul,  // of int8, with a mask as second input
+  kMul,   // of int8, with a mask as second input
   kClamp,
   kRound,  // to the nearest integer, halves to the even one
   kDepthToSpace,
-  kNearest,  // a resize by whole numbers
+  kNearest,   // a resize by whole numbers
   kBilinear,  // a resize to twice the size, of int8
-  kConcat,   // along the channels
-  kMean,     // over height and width
+  kConcat,    // along the channels
+  kMean,      // over height and width
 };
-
-constexpr int kMaxMeanPixels = 1 << 23;  // whose sum of int8s is an int32
 
 struct Op {
   OpKind kind = OpKind::kQuantize;
   int inputs[kMaxInputs] = {-1, -1, -1, -1, -1, -1, -1, -1};
   int input_count = 0;
   int output = -1;
-  ConvOptions conv;                      // of a binary convolution
-  Conv2dOptions conv2d;                  // of an ordinary one
+  ConvOptions conv;                       // of a binary convolution
+  Conv2dOptions conv2d;                   // of an ordinary one
   Window pool_vertical, pool_horizontal;  // of a pooling
-  bool same_padding = false;             // of a pooling
-  float low = 0, high = 0;               // the range that an activation leaves, of int8 in steps
-  int block_size = 1;                    // of a depth to space
-  int axis = 0;                          // of a concatenation
-  bool keep_dims = false;                // of a mean
+  bool same_padding = false;              // of a pooling
+  float low = -__builtin_inff();          // the range that an activation leaves, of int8 in steps
+  float high = __builtin_inff();
+  int block_size = 1;       // of a depth to space
+  int axis = 0;             // of a concatenation
+  bool keep_dims = false;   // of a mean
 };
 
 // Null where the operator is not known.
@@ -49,8 +48,8 @@ const char* name_of(const Node& node);
 // Whether the node is one of LCE's, which nobody else can run.
 bool is_lce_node(const Node& node);
 
-// claim.cc: whether the node is an operator of TensorFlow Lite between floats or int8s that can be
-// computed here, going by the operator, the tensors' types, ranges and shapes.
+// Whether the node is an operator of TensorFlow Lite between floats or int8s that can be computed
+// here, going by the operator, the tensors' types, ranges and shapes.
 bool is_glue_node(const Graph& graph, const Kernels& kernels, const Node& node);
 
 // Reads a node's inputs, outputs and options. Returns a sentence where they are malformed.

@@ -4,10 +4,34 @@
 #include <math.h>
 
 #include "float_mode.h"
+#include "fuse.h"
 
 namespace larq_dense {
+namespace {
+
+// Runs the tasks of one step, on all of the pool's threads where there is one.
+void run_step(const Run& run, const Step& step, ThreadPool* pool) {
+  if (pool == nullptr || step.tasks == 1) {
+    for (int64_t task = 0; task < step.tasks; ++task) step.type->run(run, step, task, 0);
+    return;
+  }
+  struct Job {
+    const Run* run;
+    const Step* step;
+  } job = {&run, &step};
+  pool->run(
+      step.tasks,
+      [](void* argument, int64_t task, int worker) {
+        const Job* work = static_cast<Job*>(argument);
+        work->step->type->run(*work->run, *work->step, task, worker);
+      },
+      &job);
+}
+
+}  // namespace
+
 const char* Partition::init(const Graph& graph, const Kernels* kernels, const Array<int>& outputs) {
-  kernels_ = kernels;
+  plan_.kernels = kernels;
   if (!outputs_.allocate(outputs.size())) return kNoMemory;
   for (size_t i = 0; i < outputs.size(); ++i) outputs_[i] = outputs[i];
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
@@ -21,7 +45,7 @@ const char* Partition::init(const Graph& graph, const Kernels* kernels, const Ar
 
 const char* Partition::append_op(const Op& op) {
   if (op.kind != OpKind::kAddN) {
-    Op* added = ops_.append();
+    Op* added = plan_.ops.append();
     if (added == nullptr) return kNoMemory;
     *added = op;
     return nullptr;
@@ -36,9 +60,9 @@ const char* Partition::append_op(const Op& op) {
     add.inputs[1] = op.inputs[i];
     add.low = -INFINITY;
     add.high = INFINITY;
-    add.output = i + 1 == op.input_count ? op.output : -2 - static_cast<int>(ops_.size());
+    add.output = i + 1 == op.input_count ? op.output : -2 - static_cast<int>(plan_.ops.size());
     sum = add.output;
-    Op* added = ops_.append();
+    Op* added = plan_.ops.append();
     if (added == nullptr) return kNoMemory;
     *added = add;
   }
@@ -46,15 +70,15 @@ const char* Partition::append_op(const Op& op) {
 }
 
 int Partition::value_of(const Graph& graph, int tensor) {
-  for (size_t i = 0; i < values_.size(); ++i) {
-    if (values_[i].tensor == tensor) return static_cast<int>(i);
+  for (size_t i = 0; i < plan_.values.size(); ++i) {
+    if (plan_.values[i].tensor == tensor) return static_cast<int>(i);
   }
-  Value* value = values_.append();
+  Value* value = plan_.values.append();
   if (value == nullptr) return -1;
   value->tensor = tensor;
   if (tensor < 0) {
     value->type = Type::kFloat32;
-    return static_cast<int>(values_.size()) - 1;
+    return static_cast<int>(plan_.values.size()) - 1;
   }
   const Tensor& source = graph.tensor(tensor);
   value->type = source.type;
@@ -62,24 +86,24 @@ int Partition::value_of(const Graph& graph, int tensor) {
   value->zero_point = source.zero_point;
   value->place = source.constant != nullptr ? Value::Place::kConstant : Value::Place::kOutside;
   value->constant = source.constant;
-  return static_cast<int>(values_.size()) - 1;
+  return static_cast<int>(plan_.values.size()) - 1;
 }
 
 // Turns the operators' tensor numbers into values, once, and notes who makes and reads each.
 const char* Partition::bind(const Graph& graph) {
-  for (size_t i = 0; i < ops_.size(); ++i) {
-    Op& op = ops_[i];
+  for (size_t i = 0; i < plan_.ops.size(); ++i) {
+    Op& op = plan_.ops[i];
     for (int k = 0; k < op.input_count; ++k) {
       if (op.inputs[k] == -1) continue;
       const int value = value_of(graph, op.inputs[k]);
       if (value < 0) return kNoMemory;
       op.inputs[k] = value;
-      ++values_[static_cast<size_t>(value)].consumers;
+      ++plan_.value(value).consumers;
     }
     const int output = value_of(graph, op.output);
     if (output < 0) return kNoMemory;
-    Value& value = values_[static_cast<size_t>(output)];
-    if (value.place == Value::Place::kConstant || value.producer >= 0 || value.consumers > 0) {
+    Value& value = plan_.value(output);
+    if (value.is_constant() || value.producer >= 0 || value.consumers > 0) {
       return "an operator writes a tensor that is constant or already in use";
     }
     value.producer = static_cast<int>(i);
@@ -87,18 +111,19 @@ const char* Partition::bind(const Graph& graph) {
     op.output = output;
   }
   for (size_t i = 0; i < outputs_.size(); ++i) {
-    for (size_t v = 0; v < values_.size(); ++v) {
-      if (values_[v].tensor != outputs_[i]) continue;
-      values_[v].escapes = true;
-      values_[v].place = Value::Place::kOutside;
+    for (size_t v = 0; v < plan_.values.size(); ++v) {
+      if (plan_.values[v].tensor != outputs_[i]) continue;
+      plan_.values[v].escapes = true;
+      plan_.values[v].place = Value::Place::kOutside;
     }
   }
   return nullptr;
 }
 
-const char* Partition::prepare(const Graph& graph) {
-  for (size_t v = 0; v < values_.size(); ++v) {
-    Value& value = values_[v];
+// Of the tensors that no operator here writes.
+const char* Partition::read_shapes(const Graph& graph) {
+  for (size_t v = 0; v < plan_.values.size(); ++v) {
+    Value& value = plan_.values[v];
     if (value.producer >= 0) continue;
     if (value.tensor < 0) return "an operator reads what none writes";
     const Tensor& tensor = graph.tensor(value.tensor);
@@ -111,15 +136,21 @@ const char* Partition::prepare(const Graph& graph) {
       return "a tensor's shape or type is not supported";
     }
     value.bytes = bytes;
-    if (value.place == Value::Place::kConstant && tensor.bytes < bytes) {
+    if (value.is_constant() && tensor.bytes < bytes) {
       return "a constant tensor is shorter than its shape";
     }
   }
-  for (size_t i = 0; i < ops_.size(); ++i) {
-    const Op& op = ops_[i];
-    const char* error = infer(graph, op);
+  return nullptr;
+}
+
+const char* Partition::infer_shapes(const Graph& graph) {
+  for (size_t i = 0; i < plan_.ops.size(); ++i) {
+    const Op& op = plan_.ops[i];
+    Value& output = plan_.value(op.output);
+    const Inference inference = {graph, plan_.values, op, plan_.value(op.inputs[0]), output};
+    if (inference.input.shape.rank < 1 && op.input_count == 1) return "an operator on a scalar";
+    const char* error = operator_of(op.kind).infer(inference);
     if (error != nullptr) return error;
-    Value& output = values_[static_cast<size_t>(op.output)];
     size_t elements;
     if (!count_elements(output.shape, &elements) || elements == 0 ||
         !checked_mul(elements, element_size(output.type), &output.bytes) ||
@@ -127,11 +158,23 @@ const char* Partition::prepare(const Graph& graph) {
       return "a tensor is empty or its size overflows";
     }
   }
-  const char* error = build_steps(graph);
-  if (error == nullptr) error = size_steps();
-  if (error == nullptr) error = build_streams();
-  if (error == nullptr) error = plan_memory();
-  return error;
+  return nullptr;
+}
+
+const char* Partition::prepare(const Graph& graph) {
+  const char* error = read_shapes(graph);
+  if (error == nullptr) error = infer_shapes(graph);
+  if (error == nullptr) error = Fusion(graph, &plan_).build();
+  if (error == nullptr) error = size_steps(&plan_, &workspace_stride_);
+  if (error == nullptr) error = build_streams(&plan_, &streams_);
+  size_t arena = 0;
+  if (error == nullptr) error = place_values(&plan_, streams_, &arena);
+  if (error != nullptr) return error;
+  if (!arena_.allocate(arena, Fill::kNothing) || !pointers_.allocate(plan_.values.size())) {
+    return "out of memory for the tensors between operators";
+  }
+  workspace_threads_ = 0;
+  return nullptr;
 }
 
 bool Partition::reserve_workspaces(int workers) {
@@ -145,37 +188,19 @@ bool Partition::reserve_workspaces(int workers) {
   return true;
 }
 
-// Runs the tasks of one step, on all of the pool's threads where there is one.
-void Partition::run_step(const Step& step, ThreadPool* pool) const {
-  if (pool == nullptr || step.tasks == 1) {
-    for (int64_t task = 0; task < step.tasks; ++task) run_task(step, task, 0);
-    return;
-  }
-  struct Job {
-    const Partition* partition;
-    const Step* step;
-  } job = {this, &step};
-  pool->run(
-      step.tasks,
-      [](void* argument, int64_t task, int worker) {
-        const Job* work = static_cast<Job*>(argument);
-        work->partition->run_task(*work->step, task, worker);
-      },
-      &job);
-}
-
 const char* Partition::run_steps(ThreadPool* pool) {
   const DefaultFloatMode mode;
   const char* error = nullptr;
   const bool shared = pool->begin();
   if (reserve_workspaces(shared ? pool->threads() : 1)) {
-    for (size_t s = 0; s < steps_.size(); ++s) {
-      if (shared && steps_[s].stream >= 0) {
-        Stream& stream = streams_[static_cast<size_t>(steps_[s].stream)];
-        run_stream(&stream, pool);
+    const Run run(plan_, pointers_.data(), workspace_.data(), workspace_stride_);
+    for (size_t s = 0; s < plan_.steps.size(); ++s) {
+      if (shared && plan_.steps[s].stream >= 0) {
+        Stream& stream = streams_[static_cast<size_t>(plan_.steps[s].stream)];
+        run_stream(run, &stream, pool);
         s = static_cast<size_t>(stream.end) - 1;
       } else {
-        run_step(steps_[s], shared ? pool : nullptr);
+        run_step(run, plan_.steps[s], shared ? pool : nullptr);
       }
     }
   } else {
@@ -187,9 +212,9 @@ const char* Partition::run_steps(ThreadPool* pool) {
 
 const char* Partition::own_constants() {
   Array<bool> read;
-  if (!read.allocate(values_.size())) return kNoMemory;
-  for (size_t s = 0; s < steps_.size(); ++s) {
-    const Step& step = steps_[s];
+  if (!read.allocate(plan_.values.size())) return kNoMemory;
+  for (size_t s = 0; s < plan_.steps.size(); ++s) {
+    const Step& step = plan_.steps[s];
     const auto mark = [&](int value) {
       if (value >= 0) read[static_cast<size_t>(value)] = true;
     };
@@ -197,16 +222,18 @@ const char* Partition::own_constants() {
     for (size_t j = 0; j < step.links.size(); ++j) mark(step.links[j].value);
     for (int j = 0; j < step.parts; ++j) mark(step.part[j]);
   }
-  const auto place_of = [&](size_t v) { return (values_[v].bytes + kAlignment - 1) / kAlignment * kAlignment; };
+  const auto place_of = [&](size_t v) {
+    return (plan_.values[v].bytes + kAlignment - 1) / kAlignment * kAlignment;
+  };
   size_t total = 0;
-  for (size_t v = 0; v < values_.size(); ++v) {
-    if (values_[v].place == Value::Place::kConstant && read[v]) total += place_of(v);
+  for (size_t v = 0; v < plan_.values.size(); ++v) {
+    if (plan_.values[v].is_constant() && read[v]) total += place_of(v);
   }
   if (!constants_.allocate(total)) return kNoMemory;
   uint8_t* next = constants_.data();
-  for (size_t v = 0; v < values_.size(); ++v) {
-    Value& value = values_[v];
-    if (value.place != Value::Place::kConstant) continue;
+  for (size_t v = 0; v < plan_.values.size(); ++v) {
+    Value& value = plan_.values[v];
+    if (!value.is_constant()) continue;
     if (read[v]) {
       memcpy(next, value.constant, value.bytes);
       value.constant = next;

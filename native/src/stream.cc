@@ -1,12 +1,9 @@
-// Streams: runs of steps that several threads go through together, row by row.
-//
-// Step by step, all threads wait for the slowest at the end of every step. In a stream a task only
-// waits for those that write the rows it reads, and its steps' tasks take turns in an order in
-// which that has usually happened long ago.
 #include <sched.h>
 #include <string.h>
 
-#include "partition.h"
+#include "stream.h"
+
+#include "operator.h"
 
 namespace larq_dense {
 namespace {
@@ -19,11 +16,6 @@ constexpr size_t kMaxSteps = 4;
 constexpr size_t kMaxTurns = size_t{1} << 20;
 // Rows that a step stays behind more than it must, so that a turn hardly ever waits.
 constexpr int64_t kSlack = 1;
-
-bool can_stream(const Step& step) {
-  return step.kind == StepKind::kConv || step.kind == StepKind::kChain ||
-         step.kind == StepKind::kQuantize;
-}
 
 bool writes(const Step& step, int value) {
   if (step.output == value) return true;
@@ -38,17 +30,15 @@ void wait_for(const uint8_t* done) {
   while (!spin_until([&] { return __atomic_load_n(done, __ATOMIC_ACQUIRE) != 0; })) sched_yield();
 }
 
-}  // namespace
-
 // Pixels, or rows of channels, of its output that one task of a step writes.
-int64_t Partition::pixels_per_task(const Step& step) const {
-  if (step.kind != StepKind::kConv) return rows_per_task(shape_of(step.input));
+int64_t pixels_per_task(const Plan& plan, const Step& step) {
+  if (step.type != &kBinaryConvStep) return rows_per_task(plan.shape_of(step.input));
   return int64_t{step.block_size} * step.block_size * step.conv.output().dims[2];
 }
 
 // The tasks of `need.step` that write what a task of `step` reads.
-Range Partition::tasks_needed(const Step& step, int64_t task, const Need& need) const {
-  const Step& source = steps_[static_cast<size_t>(need.step)];
+Range tasks_needed(const Plan& plan, const Step& step, int64_t task, const Need& need) {
+  const Step& source = plan.steps[static_cast<size_t>(need.step)];
   Range pixels = {0, 0};
   switch (need.reach) {
     case Reach::kAll:
@@ -62,30 +52,30 @@ Range Partition::tasks_needed(const Step& step, int64_t task, const Need& need) 
       pixels = {task * step.conv.output().dims[2], (task + 1) * step.conv.output().dims[2]};
       break;
     case Reach::kSame:
-      pixels = {task * pixels_per_task(step), (task + 1) * pixels_per_task(step)};
+      pixels = {task * pixels_per_task(plan, step), (task + 1) * pixels_per_task(plan, step)};
       break;
   }
-  const int64_t each = pixels_per_task(source);
+  const int64_t each = pixels_per_task(plan, source);
   const int64_t end = (pixels.end + each - 1) / each;
   return {pixels.first / each, end < source.tasks ? end : source.tasks};
 }
 
 // Notes which steps of its stream, from `first` on, write what a step reads.
-const char* Partition::find_needs(size_t first, size_t index) {
-  Step& step = steps_[index];
+const char* find_needs(Plan* plan, size_t first, size_t index) {
+  Step& step = plan->steps[index];
   step.needs.clear();
   const auto reads = [&](int value, Reach reach) {
     for (size_t s = first; s < index; ++s) {
-      if (value < 0 || !writes(steps_[s], value)) continue;
+      if (value < 0 || !writes(plan->steps[s], value)) continue;
       Need* need = step.needs.append();
       if (need == nullptr) return false;
       *need = {static_cast<int>(s), reach};
     }
     return true;
   };
-  const bool is_conv = step.kind == StepKind::kConv;
+  const bool is_conv = step.type == &kBinaryConvStep;
   bool fits = true;
-  if (step.kind == StepKind::kQuantize) {
+  if (step.type == &kQuantizeStep) {
     for (int k = 0; k < step.parts; ++k) fits = fits && reads(step.part[k], Reach::kSame);
   } else {
     fits = reads(step.input, is_conv ? Reach::kWindow : Reach::kSame);
@@ -103,45 +93,16 @@ const char* Partition::find_needs(size_t first, size_t index) {
   return fits ? nullptr : kNoOrder;
 }
 
-const char* Partition::build_streams() {
-  streams_.clear();
-  for (size_t s = 0; s < steps_.size(); ++s) steps_[s].stream = -1;
-  for (size_t first = 0; first < steps_.size();) {
-    size_t end = first, flags = 0;
-    while (end < steps_.size() && end - first < kMaxSteps && can_stream(steps_[end])) {
-      const char* error = find_needs(first, end);
-      if (error != nullptr) return error;
-      steps_[end].first_flag = flags;
-      flags += static_cast<size_t>(steps_[end].tasks);
-      ++end;
-    }
-    if (end - first >= 2 && flags <= kMaxTurns) {
-      Stream* stream = streams_.append();
-      if (stream == nullptr) return kNoOrder;
-      stream->first = static_cast<int>(first);
-      stream->end = static_cast<int>(end);
-      if (!stream->turns.allocate(flags) || !stream->done.allocate(flags)) return kNoOrder;
-      for (size_t s = first; s < end; ++s) {
-        steps_[s].stream = static_cast<int>(streams_.size()) - 1;
-      }
-      const char* error = order_turns(stream);
-      if (error != nullptr) return error;
-    }
-    first = end > first ? end : first + 1;
-  }
-  return nullptr;
-}
-
 // Puts the tasks in turn: of all that could be next, one of the last step, since what it reads was
 // written last and is still in a cache.
-const char* Partition::order_turns(Stream* stream) const {
+const char* order_turns(const Plan& plan, Stream* stream) {
   Array<int64_t> taken;  // tasks of each step that have their turn
   if (!taken.allocate(static_cast<size_t>(stream->end))) return kNoOrder;
   const auto ready = [&](const Step& step, int64_t task) {
     for (size_t n = 0; n < step.needs.size(); ++n) {
       const Need& need = step.needs[n];
-      const int64_t all = steps_[static_cast<size_t>(need.step)].tasks;
-      const int64_t end = tasks_needed(step, task, need).end + kSlack;
+      const int64_t all = plan.steps[static_cast<size_t>(need.step)].tasks;
+      const int64_t end = tasks_needed(plan, step, task, need).end + kSlack;
       if (taken[static_cast<size_t>(need.step)] < (end < all ? end : all)) return false;
     }
     return true;
@@ -149,7 +110,7 @@ const char* Partition::order_turns(Stream* stream) const {
   for (size_t turn = 0; turn < stream->turns.size(); ++turn) {
     for (int s = stream->end - 1; s >= stream->first; --s) {
       int64_t* next = &taken[static_cast<size_t>(s)];
-      const Step& step = steps_[static_cast<size_t>(s)];
+      const Step& step = plan.steps[static_cast<size_t>(s)];
       if (*next == step.tasks || !ready(step, *next)) continue;
       stream->turns[turn] = {s, (*next)++};
       break;
@@ -159,35 +120,68 @@ const char* Partition::order_turns(Stream* stream) const {
 }
 
 // Does one turn, but not before what it reads is there.
-void Partition::run_turn(Stream* stream, int64_t index, int worker) const {
+void run_turn(const Run& run, Stream* stream, int64_t index, int worker) {
+  const List<Step>& steps = run.plan().steps;
   const Turn& turn = stream->turns[static_cast<size_t>(index)];
-  const Step& step = steps_[static_cast<size_t>(turn.step)];
+  const Step& step = steps[static_cast<size_t>(turn.step)];
   for (size_t n = 0; n < step.needs.size(); ++n) {
     const Need& need = step.needs[n];
-    const Range tasks = tasks_needed(step, turn.task, need);
-    const size_t flag = steps_[static_cast<size_t>(need.step)].first_flag;
+    const Range tasks = tasks_needed(run.plan(), step, turn.task, need);
+    const size_t flag = steps[static_cast<size_t>(need.step)].first_flag;
     for (int64_t t = tasks.first; t < tasks.end; ++t) {
       wait_for(&stream->done[flag + static_cast<size_t>(t)]);
     }
   }
-  run_task(step, turn.task, worker);
+  step.type->run(run, step, turn.task, worker);
   uint8_t* done = &stream->done[step.first_flag + static_cast<size_t>(turn.task)];
   __atomic_store_n(done, uint8_t{1}, __ATOMIC_RELEASE);
 }
 
-void Partition::run_stream(Stream* stream, ThreadPool* pool) const {
+}  // namespace
+
+const char* build_streams(Plan* plan, List<Stream>* streams) {
+  List<Step>& steps = plan->steps;
+  streams->clear();
+  for (size_t s = 0; s < steps.size(); ++s) steps[s].stream = -1;
+  for (size_t first = 0; first < steps.size();) {
+    size_t end = first, flags = 0;
+    while (end < steps.size() && end - first < kMaxSteps && steps[end].type->streams) {
+      const char* error = find_needs(plan, first, end);
+      if (error != nullptr) return error;
+      steps[end].first_flag = flags;
+      flags += static_cast<size_t>(steps[end].tasks);
+      ++end;
+    }
+    if (end - first >= 2 && flags <= kMaxTurns) {
+      Stream* stream = streams->append();
+      if (stream == nullptr) return kNoOrder;
+      stream->first = static_cast<int>(first);
+      stream->end = static_cast<int>(end);
+      if (!stream->turns.allocate(flags) || !stream->done.allocate(flags)) return kNoOrder;
+      for (size_t s = first; s < end; ++s) {
+        steps[s].stream = static_cast<int>(streams->size()) - 1;
+      }
+      const char* error = order_turns(*plan, stream);
+      if (error != nullptr) return error;
+    }
+    first = end > first ? end : first + 1;
+  }
+  return nullptr;
+}
+
+void run_stream(const Run& run, Stream* stream, ThreadPool* pool) {
   memset(stream->done.data(), 0, stream->done.size());
   struct Job {
-    const Partition* partition;
+    const Run* run;
     Stream* stream;
   };
-  Job job = {this, stream};
+  Job job = {&run, stream};
   // Turns are handed out in their order, so that what one waits for is already being done.
   pool->run(
       static_cast<int64_t>(stream->turns.size()),
       [](void* argument, int64_t index, int worker) {
         const Job* work = static_cast<Job*>(argument);
-        work->partition->run_turn(work->stream, index, worker);
+        run_turn(*work->run, work->stream, index, worker);
       },
       &job);
 }
