@@ -158,7 +158,8 @@ bool larq_dense_engine::check_values(const Graph& graph, Failure* failure) const
     }
     const Tensor& tensor = graph.tensor(value.tensor);
     if (!tensor.has_shape || !(tensor.shape == value.shape)) {
-      return failure->set(LARQ_DENSE_DAMAGED, "a tensor's shape is not the one that its operator gives");
+      return failure->set(LARQ_DENSE_DAMAGED,
+                          "a tensor's shape is not the one that its operator gives");
     }
     written += value.escapes;
   }

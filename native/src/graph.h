@@ -37,8 +37,8 @@ enum Activation { kActNone = 0, kActRelu = 1, kActReluN1To1 = 2, kActRelu6 = 3 }
 
 struct Tensor {
   Type type = Type::kOther;
-  bool has_shape = false;        // it has few enough dimensions, and their product does not overflow
-  bool is_dynamic = false;       // its size is known only when the network runs
+  bool has_shape = false;   // few enough dimensions, whose product does not overflow
+  bool is_dynamic = false;  // its size is known only when the network runs
   Shape shape;
   const void* constant = nullptr;  // null where it is computed
   size_t bytes = 0;

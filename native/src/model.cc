@@ -184,7 +184,8 @@ class Reader {
     tensor->scale = tensor->scales[0];
     const int64_t zero = zero_points.count == 0 ? 0 : bytes_.read<int64_t>(zero_points.first);
     // A zero point that is none of the type's is one that no operator takes.
-    tensor->zero_point = zero < INT32_MIN || zero > INT32_MAX ? INT32_MAX : static_cast<int32_t>(zero);
+    tensor->zero_point =
+        zero < INT32_MIN || zero > INT32_MAX ? INT32_MAX : static_cast<int32_t>(zero);
   }
 
   ReadResult read_nodes(const FlatVector& tables) {

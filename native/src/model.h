@@ -25,7 +25,7 @@ struct Model {
 enum class ReadResult { kOk, kDamaged, kUnsupported, kNoMemory };
 
 // What `model` points to afterwards lies in the bytes, which must begin on a multiple of 16 bytes.
-// What follows the FlatBuffer, such as a ZIP archive, is ignored. Of all but kOk there is a sentence.
+// What follows the FlatBuffer, such as a ZIP archive, is ignored. All but kOk come with a sentence.
 ReadResult read_model(const uint8_t* data, size_t size, Model* model, const char** sentence);
 
 }  // namespace larq_dense

@@ -45,12 +45,13 @@ const char* size(const Plan& plan, Step* step, size_t*) {
 }
 
 void run_task(const Run& run, const Step& step, int64_t task, int) {
-  const size_t pixel = static_cast<size_t>(run.shape_of(step.output).last()) * run.plan().bytes_of(step);
+  const size_t bytes = run.plan().bytes_of(step);
+  const size_t pixel = static_cast<size_t>(run.shape_of(step.output).last()) * bytes;
   // Tasks were counted by the first part's channels.
   const Range rows = rows_of(run.shape_of(step.input), task);
   uint8_t* out = run.write<uint8_t>(step.output);
   for (int k = 0; k < step.parts; ++k) {
-    const size_t width = static_cast<size_t>(run.shape_of(step.part[k]).last()) * run.plan().bytes_of(step);
+    const size_t width = static_cast<size_t>(run.shape_of(step.part[k]).last()) * bytes;
     const uint8_t* x = run.read<uint8_t>(step.part[k]);
     for (int64_t row = rows.first; row < rows.end; ++row) {
       const size_t r = static_cast<size_t>(row);

@@ -192,16 +192,22 @@ void run_task(const Run& run, const Step& step, int64_t task, int worker) {
 extern const StepType kChainStep = {size, run_task, true};
 
 extern const Operator kAdd = {
-    OpKind::kAdd, kBuiltinAdd, "ADD", 2, 2, read_activation, claim_binary, infer_binary, build, false};
+    OpKind::kAdd, kBuiltinAdd, "ADD", 2, 2,
+    read_activation, claim_binary, infer_binary, build, false};
 extern const Operator kAddN = {
-    OpKind::kAddN, kBuiltinAddN, "ADD_N", 2, kMaxInputs, read_nothing, claim_add_n, infer_add_n, build, false};
+    OpKind::kAddN, kBuiltinAddN, "ADD_N", 2, kMaxInputs,
+    read_nothing, claim_add_n, infer_add_n, build, false};
 extern const Operator kMul = {
-    OpKind::kMul, kBuiltinMul, "MUL", 2, 2, read_activation, claim_binary, infer_binary, build, false};
+    OpKind::kMul, kBuiltinMul, "MUL", 2, 2,
+    read_activation, claim_binary, infer_binary, build, false};
 extern const Operator kRelu = {
-    OpKind::kClamp, kBuiltinRelu, "RELU", 1, 1, read_clamp, claim_unary, infer_unary, build, false};
+    OpKind::kClamp, kBuiltinRelu, "RELU", 1, 1,
+    read_clamp, claim_unary, infer_unary, build, false};
 extern const Operator kRelu6 = {
-    OpKind::kClamp, kBuiltinRelu6, "RELU6", 1, 1, read_clamp, claim_unary, infer_unary, build, false};
+    OpKind::kClamp, kBuiltinRelu6, "RELU6", 1, 1,
+    read_clamp, claim_unary, infer_unary, build, false};
 extern const Operator kRound = {
-    OpKind::kRound, kBuiltinRound, "ROUND", 1, 1, read_nothing, claim_round, infer_unary, build, false};
+    OpKind::kRound, kBuiltinRound, "ROUND", 1, 1,
+    read_nothing, claim_round, infer_unary, build, false};
 
 }  // namespace larq_dense

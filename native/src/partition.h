@@ -1,5 +1,5 @@
-// A run of operators that are planned and run together: what an interpreter hands to the delegate as
-// one node, or the whole network of an engine.
+// A run of operators that are planned and run together: what an interpreter hands to the delegate
+// as one node, or the whole network of an engine.
 #pragma once
 
 #include "stream.h"
@@ -12,8 +12,8 @@ class Partition {
 
   // Reads the nodes of a graph; `outputs` are the tensors that someone outside reads.
   const char* init(const Graph& graph, const Kernels* kernels, const Array<int>& outputs);
-  // Infers the shapes, fuses, packs the weights and plans the memory. The graph has the same tensors
-  // as before; only their shapes may have changed.
+  // Infers the shapes, fuses, packs the weights and plans the memory. The graph has the same
+  // tensors as before; only their shapes may have changed.
   const char* prepare(const Graph& graph);
   // Copies the constants that the steps read, so that the graph is not needed any more; `prepare`
   // cannot be called again.

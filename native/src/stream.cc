@@ -1,7 +1,7 @@
+#include "stream.h"
+
 #include <sched.h>
 #include <string.h>
-
-#include "stream.h"
 
 #include "operator.h"
 

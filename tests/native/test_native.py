@@ -1,7 +1,7 @@
 """Builds the C++ tests, plain and with sanitizers, and runs them.
 
 `LARQ_DENSE_NATIVE_CASES` sets the kernel test's convolutions for each instruction set and
-`LARQ_DENSE_FUZZ_RUNS` the runs of the fuzz targets.
+`LARQ_DENSE_FUZZ_RUNS` and `LARQ_DENSE_ENGINE_FUZZ_RUNS` the runs of the fuzz targets.
 """
 
 import ctypes
@@ -26,6 +26,7 @@ NATIVE = HERE.parents[1] / "native"
 
 CASES = os.environ.get("LARQ_DENSE_NATIVE_CASES", "100")
 RUNS = os.environ.get("LARQ_DENSE_FUZZ_RUNS", "3000")
+ENGINE_RUNS = os.environ.get("LARQ_DENSE_ENGINE_FUZZ_RUNS", "10000")
 MEMORY = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 THREADS = ("-O1", "-g1", "-fsanitize=thread")
 
@@ -106,7 +107,7 @@ def test_all_programs_under_sanitizers(
 
     files = map(str, engine_files.write(tmp_path))
     fuzz = compile_test(compiler, checked, "engine_fuzz_test", tmp_path, MEMORY)
-    run(fuzz, RUNS, "1", *files)
+    run(fuzz, ENGINE_RUNS, "1", *files)
 
 
 @pytest.mark.skipif(platform.system() != "Linux", reason="ThreadSanitizer is tried on Linux only")

@@ -7,7 +7,6 @@ void* memmove(void*, const void*, size_t);
 void* memset(void*, int, size_t);
 int memcmp(const void*, const void*, size_t);
 size_t strlen(const char*);
-const char* strstr(const char*, const char*);
 int strcmp(const char*, const char*);
 char* strstr(const char*, const char*);
 }
