@@ -1,0 +1,119 @@
+"""The page and its module, against `Predictor` on the same files and pictures."""
+
+import functools
+import http.server
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from larq_dense import zoo
+from larq_dense.runtime import Predictor
+from larq_dense.zoo import entries
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("npm") is None, reason="needs Node.js with npm"),
+    pytest.mark.skipif(importlib.util.find_spec("ziglang") is None, reason="needs ziglang"),
+]
+
+
+@pytest.fixture(scope="module")
+def build(checkout: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("web_build", checkout / "web" / "build.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def page(build: ModuleType, checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not (checkout / "web" / "node_modules").is_dir():
+        done = subprocess.run(["npm", "ci", "--silent", "--no-fund"], cwd=checkout / "web")
+        if done.returncode:
+            pytest.skip("npm cannot install TypeScript here")
+    output = tmp_path_factory.mktemp("web") / "dist"
+    build.main(output)
+    return output
+
+
+def picture(width: int, height: int) -> np.ndarray:
+    """Return soft shapes, uint8 `[height, width, 3]`: noise would hide a shifted edge."""
+    rng = np.random.default_rng(width * height)
+    coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), np.uint8))
+    return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def published() -> list[str]:
+    return [name for name in zoo.list_entries() if entries.find(name).int8().is_published]
+
+
+@pytest.mark.parametrize("name", published())
+@pytest.mark.parametrize("size", [(97, 130), (400, 300)])
+def test_labels_equal_pythons(
+    name: str, size: tuple[int, int], page: Path, checkout: Path
+) -> None:
+    width, height = size
+    pixels = picture(width, height)
+    alpha = np.full((height, width, 1), 255, np.uint8)
+    model = page / f"{name}_int8.tflite"
+    script = checkout / "web" / "test" / "labels.mjs"
+    done = subprocess.run(
+        ["node", str(script), str(page), str(model), str(width), str(height)],
+        input=np.concatenate([pixels, alpha], axis=-1).tobytes(),
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    labels = np.frombuffer(done.stdout, np.uint8).reshape(height, width)
+    np.testing.assert_array_equal(labels, Predictor(model).labels(pixels))
+
+
+def test_the_page_stays_small(page: Path) -> None:
+    files = [each for each in page.iterdir() if each.suffix != ".tflite"]
+    first = page / "ecssd_int8.tflite"
+    assert sum(each.stat().st_size for each in [*files, first]) < 4 * 2**20
+
+
+@pytest.fixture
+def address(page: Path) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    handler = functools.partial(Quiet, directory=str(page))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
+def test_page_in_chromium(page: Path, address: str, checkout: Path, tmp_path: Path) -> None:
+    pixels = picture(320, 240)
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    (tmp_path / "note.txt").write_text("no picture")
+    script = checkout / "web" / "test" / "page.mjs"
+    files = [str(tmp_path / "picture.png"), str(tmp_path / "note.txt")]
+    done = subprocess.run(
+        ["node", str(script), str(CHROMIUM), address, *files], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    print({key: value for key, value in seen.items() if key != "labels"}, file=sys.stderr)
+    expected = Predictor(page / "ecssd_int8.tflite").labels(pixels)
+    np.testing.assert_array_equal(np.reshape(seen["labels"], (240, 320)), expected)
+    assert "note.txt is not a picture" in seen["refusedFile"]
+    assert "is ready" in seen["offline"]
+    assert "camera" in seen["refusedCamera"].lower()
+    assert seen["problems"] == []
