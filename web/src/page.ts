@@ -9,6 +9,7 @@ interface Listed {
 }
 
 const LARGEST_SIDE = 1280;
+const OFFLINE_PATIENCE = 5000;
 
 function find<T extends HTMLElement>(id: string): T {
   return document.getElementById(id) as T;
@@ -21,13 +22,11 @@ const view = find<HTMLSelectElement>("view");
 const cameraButton = find<HTMLButtonElement>("camera");
 const save = find<HTMLAnchorElement>("save");
 const context = canvas.getContext("2d", { willReadFrequently: true })!;
-const worker = new Worker("worker.js", { type: "module" });
 
+let worker: Worker;
 let shown: ImageBitmap | undefined;
 let stream: MediaStream | undefined;
 let waiting: ((reply: Reply) => void)[] = [];
-
-worker.onmessage = (event: MessageEvent<Reply>) => waiting.shift()?.(event.data);
 
 function ask(request: Request): Promise<Reply> {
   worker.postMessage(request);
@@ -134,6 +133,7 @@ async function showFrames(video: HTMLVideoElement, ours: MediaStream): Promise<v
   let frames = 0;
   while (stream === ours) {
     const milliseconds = await show(video, video.videoWidth, video.videoHeight);
+    if (stream !== ours) return;
     if (milliseconds === undefined) return stopCamera();
     frames++;
     const seconds = (performance.now() - began) / 1000;
@@ -169,8 +169,22 @@ async function main(): Promise<void> {
     event.preventDefault();
     void take(event.dataTransfer?.files[0]);
   };
+  await keepOffline();
+  worker = new Worker("worker.js", { type: "module" });
+  worker.onmessage = (event: MessageEvent<Reply>) => waiting.shift()?.(event.data);
   await loadNetwork();
-  if ("serviceWorker" in navigator) await navigator.serviceWorker.register("service-worker.js");
+}
+
+/** Waits, not for long, until the service worker keeps what is loaded from then on. */
+async function keepOffline(): Promise<void> {
+  if (!("serviceWorker" in navigator)) return;
+  const service = navigator.serviceWorker;
+  await service.register("service-worker.js").catch(() => undefined);
+  if (service.controller !== null) return;
+  await new Promise((resolve) => {
+    service.addEventListener("controllerchange", resolve, { once: true });
+    setTimeout(resolve, OFFLINE_PATIENCE);
+  });
 }
 
 main().catch((error) => say(`The page cannot be started (${error}); load it again.`, true));

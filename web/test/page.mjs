@@ -48,7 +48,6 @@ const framesPerSecond = await says(page, /frames per second/);
 await page.click("#camera");
 await page.setInputFiles("#file", noPicture);
 const refusedFile = await says(page, /not a picture/);
-await page.waitForFunction(() => navigator.serviceWorker.controller !== null || navigator.serviceWorker.ready);
 await context.setOffline(true);
 await page.reload();
 const offline = await says(page, /is ready/);
