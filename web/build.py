@@ -25,9 +25,14 @@ from larq_dense.zoo import entries
 
 HERE = Path(__file__).resolve().parent
 ZIG = (sys.executable, "-m", "ziglang", "c++", "-target", "wasm32-wasi")
-EXPORTS = ("malloc", "free", *(
-    f"larq_dense_engine_{name}" for name in ("open", "close", "input", "output", "metadata", "run")
-))
+EXPORTS = (
+    "malloc",
+    "free",
+    *(
+        f"larq_dense_engine_{name}"
+        for name in ("open", "close", "input", "output", "metadata", "run")
+    ),
+)
 
 
 def main(output: Path) -> None:

@@ -197,6 +197,33 @@ def read_image(image: ImageLike) -> NDArray[np.uint8]:
     return np.ascontiguousarray(array[..., :3])
 
 
+def resize(
+    picture: Image.Image,
+    height: int,
+    width: int,
+    box: tuple[float, float, float, float] | None = None,
+) -> Image.Image:
+    """Resize bilinearly, antialiased where it shrinks: first along rows, then along columns.
+
+    Each pass rounds, so that their order counts. Pillow goes along rows first, but from version 13
+    on along columns where that is cheaper, which needs a height that shrinks.
+
+    Args:
+        picture: In any of Pillow's modes that can be blended.
+        height: Rows of the result.
+        width: Columns of the result.
+        box: The part to resize, as left, top, right, bottom; all if left out.
+    """
+    left, top, right, bottom = box or (0, 0, *picture.size)
+    if height < bottom - top and width != right - left:
+        rows = (left, 0, right, picture.height)
+        picture = picture.resize((width, picture.height), Image.Resampling.BILINEAR, rows)
+        left, right = 0, width
+    if box is None and picture.size == (width, height):
+        return picture
+    return picture.resize((width, height), Image.Resampling.BILINEAR, (left, top, right, bottom))
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """How a picture becomes a network's input, and its output a picture-sized map again.
@@ -224,10 +251,7 @@ class Preprocessing:
         Returns:
             float32 `[1, height, width, 3]`.
         """
-        picture = Image.fromarray(read_image(image))
-        size = (self.width, self.height)
-        if picture.size != size:
-            picture = picture.resize(size, Image.Resampling.BILINEAR)
+        picture = resize(Image.fromarray(read_image(image)), self.height, self.width)
         return self.normalize(np.asarray(picture))[None]
 
     def to_dict(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from larq_dense.common.errors import DataError
+from larq_dense.common.images import resize
 
 Box = tuple[float, float, float, float]
 
@@ -46,12 +47,8 @@ def resize_scores(
     if box is None and scores.shape[:2] == (height, width):
         return scores
     planes = (Image.fromarray(np.ascontiguousarray(each)) for each in np.moveaxis(scores, -1, 0))
-    resized = [np.asarray(_resize(plane, height, width, box)) for plane in planes]
+    resized = [np.asarray(resize(plane, height, width, box)) for plane in planes]
     return np.stack(resized, axis=-1)
-
-
-def _resize(plane: Image.Image, height: int, width: int, box: Box | None) -> Image.Image:
-    return plane.resize((width, height), Image.Resampling.BILINEAR, box)
 
 
 def probabilities(logits: NDArray[Any]) -> NDArray[np.float32]:
@@ -149,7 +146,7 @@ class Prediction:
             if len(kept) > 1:
                 box, (height, width) = self._box(rows, columns), labels[rows, columns].shape
                 scores = {
-                    each: np.asarray(_resize(planes[each], height, width, box)) for each in kept
+                    each: np.asarray(resize(planes[each], height, width, box)) for each in kept
                 }
                 labels[rows, columns] = _best(scores, self.is_object)
         return labels

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from larq_dense.common.errors import DataError
-from larq_dense.common.images import Preprocessing, read_image
+from larq_dense.common.images import Preprocessing, read_image, resize
 from larq_dense.common.machine import available_memory
 from larq_dense.tasks.task import image_size
 
@@ -156,8 +156,7 @@ def evenly_spread(items: Sequence[T], limit: int) -> Sequence[T]:
 
 def at_network_size(picture: Picture, preprocessing: Preprocessing) -> Picture:
     """Return a picture with its pixels at the network's size, and its label as it is."""
-    size = (preprocessing.width, preprocessing.height)
-    resized = Image.fromarray(picture.pixels).resize(size, Image.Resampling.BILINEAR)
+    resized = resize(Image.fromarray(picture.pixels), preprocessing.height, preprocessing.width)
     return Picture(np.asarray(resized), picture.label)
 
 
@@ -211,6 +210,6 @@ def _limit(picture: Picture, longest_side: int | None) -> Picture:
         return picture
     scale = longest_side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    pixels = Image.fromarray(picture.pixels).resize(size, Image.Resampling.BILINEAR)
+    pixels = resize(Image.fromarray(picture.pixels), size[1], size[0])
     label = Image.fromarray(picture.label).resize(size, Image.Resampling.NEAREST)
     return Picture(np.asarray(pixels), np.asarray(label))

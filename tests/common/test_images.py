@@ -375,3 +375,33 @@ def test_a_loop_of_links_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
     with pytest.raises(DataError, match=r"loop\.png"):
         images.read_image(tmp_path / "loop.png")
+
+
+def blended(source: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
+    """Resize the first axis of uint8 values by Pillow's documented fixed-point arithmetic."""
+    scale = len(source) / length
+    support = max(scale, 1.0)
+    rows = []
+    for i in range(length):
+        center = (i + 0.5) * scale
+        first = max(0, int(center - support + 0.5))
+        last = min(len(source), int(center + support + 0.5))
+        weights = [max(0.0, 1 - abs(k - center + 0.5) / support) for k in range(first, last)]
+        fixed = [int(0.5 + weight / sum(weights) * 2**22) for weight in weights]
+        total = sum(w * source[k].astype(np.int64) for k, w in enumerate(fixed, first))
+        rows.append((total + 2**21 >> 22).clip(0, 255))
+    return np.array(rows, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("size", "target"),
+    [((400, 300), (384, 256)), ((300, 400), (384, 256)), ((97, 130), (256, 256)),
+     ((60, 90), (60, 30)), ((90, 60), (30, 60))],
+)  # fmt: skip
+def test_rows_are_resized_before_columns(size: tuple[int, int], target: tuple[int, int]) -> None:
+    coarse = Image.fromarray(np.random.default_rng(1).integers(0, 256, (9, 12, 3), np.uint8))
+    pixels = np.asarray(coarse.resize(size, Image.Resampling.BICUBIC))
+    across = blended(pixels.swapaxes(0, 1), target[0]).swapaxes(0, 1)
+    expected = blended(across, target[1])
+    resized = images.resize(Image.fromarray(pixels), target[1], target[0])
+    np.testing.assert_array_equal(np.asarray(resized), expected)

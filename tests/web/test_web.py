@@ -61,9 +61,7 @@ def published() -> list[str]:
 
 @pytest.mark.parametrize("name", published())
 @pytest.mark.parametrize("size", [(97, 130), (400, 300)])
-def test_labels_equal_pythons(
-    name: str, size: tuple[int, int], page: Path, checkout: Path
-) -> None:
+def test_labels_equal_pythons(name: str, size: tuple[int, int], page: Path, checkout: Path) -> None:
     width, height = size
     pixels = picture(width, height)
     alpha = np.full((height, width, 1), 255, np.uint8)
