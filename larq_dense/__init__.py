@@ -28,9 +28,9 @@ _SUBMODULES = (
     "zoo",
     "cli",
 )
-_ATTRIBUTES = {"Predictor": "larq_dense.runtime"}
+_ATTRIBUTES = {"Predictor": "larq_dense.runtime", "load": "larq_dense.zoo.opening"}
 
-__all__ = ["Predictor", "__version__", *_SUBMODULES]
+__all__ = ["Predictor", "load", "__version__", *_SUBMODULES]
 
 
 sys.meta_path.insert(0, Gate)

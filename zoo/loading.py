@@ -4,10 +4,7 @@ import colorsys
 import dataclasses
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal, cast
 
 from larq_dense.common.errors import LarqDenseError, WeightsError
 from larq_dense.common.images import Preprocessing
@@ -18,6 +15,7 @@ from larq_dense.zoo.entries import Entry
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from larq_dense.models.dense import DenseModel
     from larq_dense.runtime import ModelSpec
     from larq_dense.tasks import Task
     from larq_dense.training.recipe import Precision
@@ -35,7 +33,7 @@ def load(
     num_classes: int | None = None,
     precision: Literal["binary", "float", "int8"] = "binary",
     training: bool | None = None,
-) -> "tf.keras.Model":
+) -> "DenseModel":
     """Return the network of an entry or a run, ready to predict and convert, or to train further.
 
     A network that predicts has constants where one that trains has batch normalizations and gates
@@ -43,9 +41,10 @@ def load(
     constants are trainable, too, but batch normalization trains better. `larq-dense convert` and
     `conversion.convert` take either.
 
-    The model carries `spec` (a `larq_dense.runtime.ModelSpec`), `preprocess(image)`, which gives
-    float32 `[1, height, width, 3]` for any picture, and `postprocess(logits, size)`, which gives
-    the label map, uint8, at `size` = (height, width).
+    Besides what every Keras model has, it has `spec` (a `larq_dense.runtime.ModelSpec`),
+    `preprocess(image)`, which gives float32 `[1, height, width, 3]` for any picture, and
+    `postprocess(logits, size)`, which gives the label map, uint8, at `size` = (height, width).
+    `model.save("x.keras")` and `tf.keras.models.load_model` keep all three.
 
     Args:
         name: An entry's name, or the folder of a run or of an entry that was published elsewhere.
@@ -103,7 +102,7 @@ def load(
         from larq_dense.models.exact import inference_form
 
         model = inference_form(model)
-    return _equipped(model, spec)
+    return _described(model, spec)
 
 
 def _int8(run: Run, weights: str | Path | None, num_classes: int | None) -> Run:
@@ -162,18 +161,10 @@ def _with_classes(spec: "ModelSpec", count: int) -> "ModelSpec":
     )
 
 
-def _equipped(model: "tf.keras.Model", spec: "ModelSpec") -> "tf.keras.Model":
-    from larq_dense.runtime import Predictor
+def _described(model: "tf.keras.Model", spec: "ModelSpec") -> "DenseModel":
+    from larq_dense.models.dense import DenseModel
 
-    predictor = Predictor.from_keras(model, spec)
-
-    def postprocess(logits: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """Return the label map, uint8, of logits `[h, w, channels]` or `[1, h, w, channels]`."""
-        scores = np.asarray(logits, np.float32)
-        scores = scores[0] if scores.ndim == 4 else scores
-        return predictor.labels_from_logits(scores, *size)
-
+    if not isinstance(model, DenseModel):
+        model = DenseModel(model.inputs, model.outputs, name=model.name)
     model.spec = spec
-    model.preprocess = spec.preprocessing
-    model.postprocess = postprocess
     return model

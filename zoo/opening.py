@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from larq_dense.common.quiet import import_tensorflow
+from larq_dense.zoo import loading
 from larq_dense.zoo.entries import Entry, find, find_trained
-from larq_dense.zoo.loading import load
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -37,6 +37,30 @@ class OpenModel:
     def task(self) -> "Task":
         """The model's task; predicting alone does not need it."""
         return self.known_task or task_of(self.spec)
+
+
+def load(
+    model: str | Path,
+    *,
+    runtime: Literal["auto", "xnor", "lce"] = "auto",
+    num_threads: int = 1,
+) -> "Predictor":
+    """Open a model to predict with, whatever form it has.
+
+    Args:
+        model: A zoo entry's name, an entry's or a run's folder, or a `.tflite` file, which needs no
+            TensorFlow.
+        runtime: What runs a file; see `larq_dense.runtime.load`.
+        num_threads: Threads that run a file.
+
+    Example:
+        >>> import larq_dense
+        >>> larq_dense.load("ecssd.tflite").labels("photo.jpg")    # doctest: +SKIP
+
+    Raises:
+        LarqDenseError: There is no such model, or it is damaged.
+    """
+    return open_predictor(str(model), runtime, num_threads).predictor
 
 
 def open_predictor(
@@ -72,7 +96,7 @@ def open_keras(model: str) -> "tuple[tf.keras.Model, Task]":
     # What is wrong is told before TensorFlow, which takes seconds, is imported.
     run.weights()
     import_tensorflow()
-    return load(model), run.task()
+    return loading.load(model), run.task()
 
 
 def open_int8(model: str) -> "tf.keras.Model | None":
@@ -87,7 +111,7 @@ def open_int8(model: str) -> "tf.keras.Model | None":
     if not (isinstance(run, Entry) and run.int8().is_published):
         return None
     import_tensorflow()
-    return load(model, precision="int8")
+    return loading.load(model, precision="int8")
 
 
 def load_recipe(recipe: str) -> "Recipe":

@@ -11,12 +11,14 @@ from larq_dense.models import (  # noqa: F401
     quicknet,
 )
 from larq_dense.models.builder import build, build_model, settings
+from larq_dense.models.dense import DenseModel
 from larq_dense.models.inspect import binary_kernels, binary_layers
 from larq_dense.models.registry import DECODERS, ENCODERS, register_decoder, register_encoder
 
 __all__ = [
     "DECODERS",
     "ENCODERS",
+    "DenseModel",
     "binary_kernels",
     "binary_layers",
     "build",

@@ -4,11 +4,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from larq_dense.layers._base import Tensor
+from larq_dense.layers._base import Tensor, register
 from larq_dense.layers.attention import open_below_zero
 from larq_dense.layers.estimator import quantizer
 
 
+@register
 class Scale(tf.keras.layers.Layer):
     """`gain · scale · n + offset` with one value a channel: normalization after a sum of bits.
 
@@ -34,6 +35,7 @@ class Scale(tf.keras.layers.Layer):
         return factor * inputs + self.offset
 
 
+@register
 class Sign(tf.keras.layers.Layer):
     """A Larq quantizer as a layer: -1 below 0, else +1."""
 
@@ -45,7 +47,12 @@ class Sign(tf.keras.layers.Layer):
         """Return the signs."""
         return quantizer(self.estimator)(inputs)
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "estimator": self.estimator}
 
+
+@register
 class OpenGate(tf.keras.layers.Layer):
     """Signs to 0 and 1, with the gradient of `layers.BinaryAttention`."""
 

@@ -1,7 +1,11 @@
 """From a trained float network to one that computes in eight bits, and its ranges."""
 
+from __future__ import annotations
+
+import json
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -9,9 +13,12 @@ from numpy.typing import NDArray
 from tensorflow_model_optimization.quantization import keras as tfmot
 
 from larq_dense.common.errors import DataError
+from larq_dense.layers._base import register
+from larq_dense.models.dense import DenseModel, forget_builds
 from larq_dense.quantization.expand import expand
 from larq_dense.quantization.quantizers import Quantizer, Range
 from larq_dense.quantization.scheme import LayerConfig, layer_configs
+from larq_dense.runtime import ModelSpec
 
 logger = logging.getLogger(__name__)
 
@@ -21,9 +28,46 @@ FEW_PICTURES = 8
 """From fewer pictures, ranges are taken with a warning."""
 
 
-# Autograph would rewrite every layer that is copied, to no effect, for most of the time.
-@tf.autograph.experimental.do_not_convert
-def quantize(model: tf.keras.Model, pictures: Pictures | None = None) -> tf.keras.Model:
+@register
+class QuantizedModel(DenseModel):
+    """A network that computes in eight bits; made by `quantize`, or loaded from a saved one.
+
+    It is saved as the network of elementary layers that it rounds, for its layers share ranges,
+    which none of them could be saved with.
+    """
+
+    @classmethod
+    # Autograph would rewrite every layer that is copied, to no effect, for most of the time.
+    @tf.autograph.experimental.do_not_convert
+    def of(cls, flat: tf.keras.Model) -> QuantizedModel:
+        """Round a network of elementary layers, from `expand`; ranges are empty."""
+        configs = layer_configs(flat)
+
+        # `quantize_apply` would come to the same network by way of five more copies.
+        def wrap(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
+            return tfmot.QuantizeWrapperV2(layer, configs[layer.name], name_prefix="")
+
+        wrapped = tf.keras.models.clone_model(flat, clone_function=wrap)
+        model = cls(wrapped.inputs, wrapped.outputs, name=wrapped.name)
+        # As text, so that Keras does not count its parts among the model's.
+        model.flat = json.dumps(tf.keras.utils.serialize_keras_object(flat))
+        return model
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the network that is rounded and the description, JSON-ready."""
+        return {"flat": json.loads(self.flat), "spec": self.spec and self.spec.to_dict()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> QuantizedModel:
+        """Rebuild from `get_config`."""
+        forget_builds(config["flat"]["config"])
+        flat = tf.keras.utils.deserialize_keras_object(config["flat"], custom_objects)
+        model = cls.of(flat)
+        model.spec = ModelSpec.from_dict(config["spec"]) if config["spec"] else None
+        return model
+
+
+def quantize(model: tf.keras.Model, pictures: Pictures | None = None) -> QuantizedModel:
     """Return the int8 form of a network, to fine-tune and to convert.
 
     Args:
@@ -38,20 +82,12 @@ def quantize(model: tf.keras.Model, pictures: Pictures | None = None) -> tf.kera
         ConversionError: A layer has no int8 form; the sentence names it.
         DataError: There is no picture.
     """
-    flat = expand(model)
-    configs = layer_configs(flat)
-
-    # `quantize_apply` would come to the same network by way of five more copies.
-    def wrap(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
-        return tfmot.QuantizeWrapperV2(layer, configs[layer.name], name_prefix="")
-
-    quantized = tf.keras.models.clone_model(flat, clone_function=wrap)
+    quantized = QuantizedModel.of(expand(model))
     if pictures is None:
         _settle(_quantizers(quantized))
     else:
         calibrate(quantized, pictures)
-    if hasattr(model, "spec"):
-        quantized.spec = model.spec
+    quantized.spec = getattr(model, "spec", None)
     return quantized
 
 

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypedDict
@@ -87,6 +87,7 @@ def train(
     distribute: str | None = None,
     progress: bool = True,
     find: FindRun = find_run,
+    callbacks: Sequence[tf.keras.callbacks.Callback] = (),
 ) -> Result:
     """Train a recipe's model, or go on with a run that was stopped.
 
@@ -102,6 +103,10 @@ def train(
             to standard error.
         find: Finds the runs that the recipe names as `init` and as its teacher, by their folders;
             `larq_dense.zoo.find_trained` finds entries of the zoo, too.
+        callbacks: Keras callbacks, told of every epoch (from 0) and batch. They get `loss`; after
+            an epoch also `learning_rate` and, where it was validated, the score as `val_` and the
+            task's main metric, such as `val_miou`. `model.stop_training` ends the run after the
+            epoch. The model is the one that learns, and is not compiled.
 
     Returns:
         What the best weights reach.
@@ -122,7 +127,8 @@ def train(
             if recipe.deterministic:
                 tf.config.experimental.enable_op_determinism()
             with _convolving_in_bfloat16(recipe.bfloat16), _within_memory(recipe):
-                _Loop(recipe, data_root, run, distribution, state, progress, find).go()
+                loop = _Loop(recipe, data_root, run, distribution, state, progress, find)
+                loop.go(callbacks)
     return {
         "run": str(run.folder),
         "steps": state.step,
@@ -231,7 +237,7 @@ class _Loop:
             path = data_root / self._recipe.encoder_weights
             self._line.print(self._session.initialize_encoder(path))
 
-    def go(self) -> None:
+    def go(self, callbacks: Sequence[tf.keras.callbacks.Callback]) -> None:
         """Train to the end."""
         if self._distribution.agree(self._state.step) != self._state.step:
             raise LarqDenseError(
@@ -246,15 +252,24 @@ class _Loop:
                 score = self._validate(0)["score"]
                 self._line.print(f"before training: {self._metric} {score:.4f}")
             losses = self._session.losses(self._state.step)
+            told = tf.keras.callbacks.CallbackList(
+                list(callbacks),
+                model=self._session.model,
+                epochs=self._epochs,
+                steps=self._per_epoch,
+            )
+            told.on_train_begin()
             while not self._state.finished:
-                self._epoch(losses)
+                self._epoch(losses, told)
+            told.on_train_end()
 
-    def _epoch(self, losses: Iterator[float]) -> None:
+    def _epoch(self, losses: Iterator[float], told: tf.keras.callbacks.CallbackList) -> None:
         """Train to the end of an epoch, validate if due, log and save."""
         state = self._state
         number = state.step // self._per_epoch + 1
         end = min(number * self._per_epoch, self._total)
-        speed = self._steps(losses, end, f"epoch {number}/{self._epochs}")
+        told.on_epoch_begin(number - 1)
+        speed = self._steps(losses, end, f"epoch {number}/{self._epochs}", told)
         row = {
             "epoch": number,
             "step": end,
@@ -266,19 +281,37 @@ class _Loop:
             row |= self._validate(number)
         state.loss_sum, state.loss_count = 0.0, 0
         state.seconds = self._seconds()
+        logs = {key: row[key] for key in ("loss", "learning_rate")}
+        if "score" in row:
+            logs[f"val_{self._metric}"] = row["score"]
+        told.on_epoch_end(number - 1, logs)
         state.finished = state.finished or end == self._total
+        if self._session.model.stop_training and not state.finished:
+            state.finished = state.stopped_early = True
+            if "score" not in row:
+                row |= self._validate(number)
         self._log(row | {"seconds": round(state.seconds, 1)})
         self._session.save(self._run.folder, state)
         if self._stop.number and not state.finished:
             raise self._interrupted()
 
-    def _steps(self, losses: Iterator[float], end: int, title: str) -> float:
+    def _steps(
+        self,
+        losses: Iterator[float],
+        end: int,
+        title: str,
+        told: tf.keras.callbacks.CallbackList,
+    ) -> float:
         """Train up to step `end`, with checkpoints by time; returns images a second."""
         state = self._state
         first, began = state.step, time.perf_counter()
         saved = began
         while True:
-            self._take(next(losses))
+            position = state.step % self._per_epoch
+            told.on_train_batch_begin(position)
+            loss = next(losses)
+            self._take(loss)
+            told.on_train_batch_end(position, {"loss": loss})
             now = time.perf_counter()
             speed = (state.step - first) * self._recipe.batch_size / (now - began)
             self._line.update(state, title, speed)
@@ -342,7 +375,7 @@ class _Loop:
             text += f"  best {self._state.best:.4f} (epoch {self._state.best_epoch})"
         self._line.print(f"{text}  left {self._line.time_left(self._state.step)}")
         if self._state.stopped_early:
-            self._line.print(f"stops early: no better for {self._state.waited} validations")
+            self._line.print(f"stops early, after {self._state.waited} validations without gain")
 
     def _interrupted(self) -> Interrupted:
         saved = read_progress(self._run.folder)

@@ -428,3 +428,53 @@ def test_masks_that_teach_nothing_are_refused_before_the_first_step(
     with pytest.raises(DataError, match=f"{message}.*data check"):
         train(make_recipe(), data_root, tmp_path, progress=False)
     assert not (tmp_path / "checkpoint").exists()
+
+
+class Recorder(tf.keras.callbacks.Callback):
+    """Keeps what it is told, and stops after the second epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[str, int]] = []
+        self.logs: list[dict[str, float]] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.told.append(("epoch", epoch))
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        assert logs["loss"] > 0
+        self.told.append(("batch", batch))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.logs.append(logs)
+        self.model.stop_training = epoch == 1
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.told.append(("end", len(self.params)))
+
+
+def test_keras_callbacks_are_told_and_may_stop(
+    make_recipe: Make, data_root: Path, tmp_path: Path
+) -> None:
+    recorder = Recorder()
+    recipe = make_recipe(epochs=4, validate_every=4)
+    result = train(recipe, data_root, tmp_path, progress=False, callbacks=[recorder])
+    batches = [("batch", 0), ("batch", 1), ("batch", 2)]
+    assert recorder.told[:-1] == [("epoch", 0), *batches, ("epoch", 1), *batches]
+    assert recorder.told[-1][0] == "end"
+    assert result["stopped_early"] and result["steps"] == 6
+    # The last epoch is validated, whether it was due or not.
+    (_, last) = rows(tmp_path)
+    assert float(last["score"]) == pytest.approx(result["score"], abs=1e-6)
+    assert recorder.logs[0].keys() == {"loss", "learning_rate"}
+    assert recorder.logs[1]["loss"] == pytest.approx(float(last["loss"]), abs=1e-4)
+    assert train(recipe, data_root, tmp_path, progress=False) == result, "it is finished"
+
+
+def test_validation_scores_reach_the_callbacks(
+    make_recipe: Make, data_root: Path, tmp_path: Path
+) -> None:
+    history = tf.keras.callbacks.History()
+    train(make_recipe(epochs=2), data_root, tmp_path, progress=False, callbacks=[history])
+    expected = [float(row["score"]) for row in rows(tmp_path)]
+    assert history.history["val_miou"] == pytest.approx(expected, abs=1e-6)
