@@ -31,22 +31,22 @@ _VERSIONS = {
 """What `machine` may hold a version of."""
 
 
-class _SpreadThreads(click.Command):
+class _ManyThreads(click.Command):
     """Accepts `--threads 1 2` for `--threads 1 --threads 2`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Repeat the option before each further number."""
-        spread: list[str] = []
+        repeated: list[str] = []
         counting = False
         for arg in args:
-            if counting and arg.isdigit() and spread[-1] != "--threads":
-                spread.append("--threads")
+            if counting and arg.isdigit() and repeated[-1] != "--threads":
+                repeated.append("--threads")
             counting = arg == "--threads" or (counting and arg.isdigit())
-            spread.append(arg)
-        return super().parse_args(ctx, spread)
+            repeated.append(arg)
+        return super().parse_args(ctx, repeated)
 
 
-@click.command(cls=_SpreadThreads)
+@click.command(cls=_ManyThreads)
 @click.argument("model")
 @click.option(
     "--threads",

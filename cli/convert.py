@@ -76,8 +76,8 @@ def command(
       larq-dense convert runs/mine --int8 --images 'photos/*.jpg'
       larq-dense convert ecssd --android android/app/src/main/assets
     """
+    from larq_dense.cli.image_files import expand
     from larq_dense.cli.output import print_json
-    from larq_dense.cli.pictures import expand
     from larq_dense.zoo.opening import is_file
 
     if is_file(model):

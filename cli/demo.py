@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from larq_dense.cli.image_files import Names, write_png
 from larq_dense.cli.options import FILE, FOLDER, json_option
 from larq_dense.cli.output import print_json, print_table
-from larq_dense.cli.pictures import Names, write_png
 from larq_dense.common.quiet import import_tensorflow, without_chatter
 from larq_dense.zoo.opening import open_twin
 

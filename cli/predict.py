@@ -59,8 +59,8 @@ def command(
       larq-dense predict ecssd.tflite photos/ --save mask --save overlay
       larq-dense predict ecssd photo.jpg --json
     """
+    from larq_dense.cli.image_files import Names, expand
     from larq_dense.cli.output import print_json
-    from larq_dense.cli.pictures import Names, expand
     from larq_dense.common.errors import DataError, LarqDenseError
     from larq_dense.common.progress import progress
 
@@ -108,7 +108,7 @@ def _label(
     """Label one picture, write what is asked for, and return a row about it."""
     import numpy as np
 
-    from larq_dense.cli.pictures import write_png
+    from larq_dense.cli.image_files import write_png
     from larq_dense.common.images import overlay, read_image
 
     picture = read_image(path)

@@ -75,7 +75,7 @@ def write_report(
     ranked = sorted(evaluation.scored, key=lambda scored: scored.iou)
     for name, chosen in (("worst", ranked[:SHEET_ROWS]), ("best", ranked[::-1][:SHEET_ROWS])):
         path = folder / f"{name}.jpg"
-        write_bytes(path, _jpeg(contact_sheet(chosen, predictor, task)))
+        write_bytes(path, _jpeg(comparison_sheet(chosen, predictor, task)))
         files.append(path)
     return files
 
@@ -123,7 +123,7 @@ def confusion_png(confusion: NDArray[np.int64], names: list[str]) -> bytes:
     return file.getvalue()
 
 
-def contact_sheet(chosen: list[Scored], predictor: Predicts, task: Task) -> NDArray[np.uint8]:
+def comparison_sheet(chosen: list[Scored], predictor: Predicts, task: Task) -> NDArray[np.uint8]:
     """Draw pictures as rows: the picture, the true labels over it, the predicted ones.
 
     Returns:

@@ -39,7 +39,7 @@ class Judgement:
         }
 
 
-def spread(scores: Sequence[float]) -> float | None:
+def deviation(scores: Sequence[float]) -> float | None:
     """Return the standard deviation over seeds (of a sample), None for one seed."""
     return statistics.stdev(scores) if len(scores) > 1 else None
 

@@ -26,7 +26,7 @@ def plot_ablation(arms: Sequence[Mapping[str, Any]], metric: str, title: str, pa
     for row, arm in enumerate(arms):
         scores, found = [run["score"] for run in arm["runs"]], arm["score"]
         style: dict[str, Any] = {"fmt": "|", "markersize": 14, "capsize": 3, "color": "black"}
-        axes.errorbar(found["mean"], row, xerr=found["spread"], **style)
+        axes.errorbar(found["mean"], row, xerr=found["deviation"], **style)
         axes.plot(scores, [row] * len(scores), "o", alpha=0.6, color="tab:blue")
     names = [f"{arm['title']} · {arm['complexity']['ops'] / 1e6:,.1f} M OPs" for arm in arms]
     axes.set_yticks(range(len(arms)), names)

@@ -132,7 +132,7 @@ def _time(entrants: "list[LocalCandidate]", inputs: Any) -> "list[Timing]":
 
 
 def _latency(timing: "Timing") -> dict[str, Any]:
-    low, high = timing.spread
+    low, high = timing.percentiles
     return {
         "engine": timing.candidate.engine,
         "threads": timing.candidate.threads,

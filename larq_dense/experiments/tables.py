@@ -63,8 +63,8 @@ def _arms(document: dict[str, Any]) -> Table:
 
 def _figure(metric: str, statistics: dict[str, Any]) -> str:
     mean = format_metric(metric, statistics["mean"])
-    spread = statistics["spread"]
-    return mean if spread is None else f"{mean} ± {format_metric(metric, spread)}"
+    deviation = statistics["deviation"]
+    return mean if deviation is None else f"{mean} ± {format_metric(metric, deviation)}"
 
 
 def _claims(document: dict[str, Any]) -> Table:

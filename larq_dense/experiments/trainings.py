@@ -10,7 +10,7 @@ from typing import Any
 
 from larq_dense.common.errors import RecipeError
 from larq_dense.common.machine import describe_machine
-from larq_dense.experiments.ablation import judge, spread
+from larq_dense.experiments.ablation import deviation, judge
 from larq_dense.experiments.study import Study, changed
 from larq_dense.runtime import xnor
 from larq_dense.training import Recipe
@@ -200,4 +200,4 @@ def _by_source(found: Mapping[int, dict[str, Any]], metric: str) -> dict[str, di
 
 
 def _statistics(values: Sequence[float]) -> dict[str, float | None]:
-    return {"mean": sum(values) / len(values), "spread": spread(values)}
+    return {"mean": sum(values) / len(values), "deviation": deviation(values)}

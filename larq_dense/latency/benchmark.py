@@ -75,7 +75,7 @@ class Timing:
         return statistics.median(self.milliseconds)
 
     @property
-    def spread(self) -> tuple[float, float]:
+    def percentiles(self) -> tuple[float, float]:
         """The 10th and 90th percentile of the repeats, in milliseconds."""
         low, high = np.percentile(self.milliseconds, [10, 90])
         return float(low), float(high)
@@ -187,8 +187,8 @@ def to_rows(timings: Sequence[Timing]) -> list[dict[str, Any]]:
             "threads": timing.candidate.threads,
             "bytes": timing.candidate.size,
             "median_ms": timing.median,
-            "p10_ms": timing.spread[0],
-            "p90_ms": timing.spread[1],
+            "p10_ms": timing.percentiles[0],
+            "p90_ms": timing.percentiles[1],
             "ratio_to_float32": ratio,
             "repeats_ms": list(timing.milliseconds),
         }

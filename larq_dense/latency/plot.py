@@ -30,8 +30,8 @@ def plot_timings(timings: Sequence[Timing], title: str, path: Path) -> None:
 
     names = [_name(timing) for timing in timings]
     medians = [timing.median for timing in timings]
-    below = [timing.median - timing.spread[0] for timing in timings]
-    above = [timing.spread[1] - timing.median for timing in timings]
+    below = [timing.median - timing.percentiles[0] for timing in timings]
+    above = [timing.percentiles[1] - timing.median for timing in timings]
     colors = [_COLORS[timing.candidate.network] for timing in timings]
     figure = Figure(figsize=(8, 1.2 + 0.35 * len(names)), layout="constrained")
     axes = figure.subplots()

@@ -92,8 +92,8 @@ def cross_entropy(
     valid, classes = _split(labels)
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
     if smoothing:
-        spread = -tf.reduce_mean(tf.nn.log_softmax(logits), -1)
-        entropy = (1 - smoothing) * entropy + smoothing * spread
+        uniform = -tf.reduce_mean(tf.nn.log_softmax(logits), -1)
+        entropy = (1 - smoothing) * entropy + smoothing * uniform
     weight = tf.gather(tf.constant(weights), classes) * valid
     return tf.math.divide_no_nan(tf.reduce_sum(weight * entropy), tf.reduce_sum(weight))
 
@@ -203,11 +203,11 @@ def energy_distance(teacher: tf.Tensor, student: tf.Tensor) -> tf.Tensor:
         student: Of that size, with any channels.
     """
 
-    def spread(features: tf.Tensor) -> tf.Tensor:
+    def energy(features: tf.Tensor) -> tf.Tensor:
         energy = tf.reduce_mean(tf.square(features), -1)
         return tf.math.l2_normalize(energy, (1, 2))
 
-    distance = tf.square(spread(teacher) - spread(student))
+    distance = tf.square(energy(teacher) - energy(student))
     return tf.reduce_mean(tf.reduce_sum(distance, (1, 2)))
 
 

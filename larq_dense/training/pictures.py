@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,13 @@ from PIL import Image
 from larq_dense.common.errors import DataError
 from larq_dense.common.images import Preprocessing, read_image, resize
 from larq_dense.common.machine import available_memory
+from larq_dense.common.sampling import evenly_spaced
 from larq_dense.tasks.task import image_size
 
 if TYPE_CHECKING:
     from larq_dense.tasks import Sample, Task
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 IGNORE = 255
 # Beyond the picture's border, where even a teacher has nothing to say.
@@ -137,7 +137,7 @@ def load_validation(
         DataError: A picture or a mask is unreadable or wrong.
     """
     if limit is not None:
-        samples = evenly_spread(samples, limit)
+        samples = evenly_spaced(samples, limit)
 
     def load(sample: Sample) -> Picture:
         picture = Picture(read_image(sample.image), task.read_label(sample))
@@ -145,13 +145,6 @@ def load_validation(
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(load, samples))
-
-
-def evenly_spread(items: Sequence[T], limit: int) -> Sequence[T]:
-    """Return at most `limit` items, evenly spread over all."""
-    if limit >= len(items):
-        return items
-    return [items[i * len(items) // limit] for i in range(limit)]
 
 
 def at_network_size(picture: Picture, preprocessing: Preprocessing) -> Picture:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError
+from larq_dense.common.sampling import evenly_spaced
 from larq_dense.models.pretrained import load_pretrained
 from larq_dense.quantization import quantize
 from larq_dense.training.average import MovingAverage
@@ -32,7 +33,6 @@ from larq_dense.training.pictures import (
     check_labelled,
     check_teaching,
     class_shares,
-    evenly_spread,
     load_training,
     load_validation,
 )
@@ -181,7 +181,7 @@ class Session:
         if not count:
             return None
         labelled = [each for each in pictures if np.any(each.label != IGNORE)]
-        chosen = evenly_spread(labelled, count)
+        chosen = evenly_spaced(labelled, count)
         if not chosen:
             return None
         # By name: in eight bits the layer's own attribute is the rounded bias.

@@ -21,7 +21,7 @@ from larq_dense.models.weights import read_weights
 from larq_dense.training.checkpoint import read_progress
 from larq_dense.training.recipe import Recipe
 
-FOLDER = Path(__file__).parents[2] / "accelerator"
+FOLDER = Path(__file__).parents[2] / "tools" / "accelerator"
 MODEL = {
     "branches": 1,
     "attention": "none",

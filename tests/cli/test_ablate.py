@@ -85,7 +85,7 @@ def check(document: dict[str, Any]) -> None:
         values = [run["metrics"]["people/val"]["maxf"] for run in arm["runs"]]
         assert figures["mean"] == pytest.approx(sum(values) / len(values))
         assert figures == arm["score"]
-        assert (figures["spread"] is None) == (len(values) == 1)
+        assert (figures["deviation"] is None) == (len(values) == 1)
     assert binary["complexity"]["binary_macs"] > 0 == twin["complexity"]["binary_macs"]
     assert document["claims"] == [], "no claim is about these two"
     if not xnor.available():

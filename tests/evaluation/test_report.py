@@ -17,8 +17,8 @@ from larq_dense.common.labels import Prediction
 from larq_dense.evaluation import measure
 from larq_dense.evaluation.report import (
     TILE_WIDTH,
+    comparison_sheet,
     confusion_png,
-    contact_sheet,
     per_class_csv,
     prepare_folder,
     write_report,
@@ -67,7 +67,7 @@ def test_sheets_show_picture_label_and_prediction_side_by_side(
     task = tasks.get("cityscapes")
     sample = task.samples(street, "val")[1]
     found = measure(Predictor(small_binary), task, [sample])
-    sheet = contact_sheet(list(found.scored), UpperHalf(), task)
+    sheet = comparison_sheet(list(found.scored), UpperHalf(), task)
     height = round(33 * TILE_WIDTH / 64)
     assert sheet.shape == (18 + height, 3 * TILE_WIDTH, 3)
     picture, labelled, predicted = np.split(sheet[18:].astype(int), 3, axis=1)

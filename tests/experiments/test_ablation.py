@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from larq_dense.common.errors import LarqDenseError
-from larq_dense.experiments.ablation import judge, spread
+from larq_dense.experiments.ablation import deviation, judge
 from larq_dense.experiments.ablation_plot import plot_ablation
 from larq_dense.experiments.study import Claim
 
@@ -16,8 +16,8 @@ CLAIM = Claim(claim="more is more", arm="more", against="less")
 
 
 def test_spread_is_that_of_a_sample() -> None:
-    assert spread([0.5]) is None
-    assert spread([0.5, 0.7]) == pytest.approx(np.std([0.5, 0.7], ddof=1))
+    assert deviation([0.5]) is None
+    assert deviation([0.5, 0.7]) == pytest.approx(np.std([0.5, 0.7], ddof=1))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
             "title": f"arm {len(scores)}",
             "complexity": {"ops": 1e8},
             "runs": [{"score": score} for score in scores],
-            "score": {"mean": np.mean(scores), "spread": spread(scores)},
+            "score": {"mean": np.mean(scores), "deviation": deviation(scores)},
         }
         for scores in ([0.5, 0.52], [0.6])
     ]

@@ -104,7 +104,7 @@ def test_candidates_take_turns_after_one_untimed_run_each(picture: NDArray[np.fl
 def test_median_and_spread() -> None:
     found = timing("binary", 1, *range(1, 12))
     assert found.median == 6
-    assert found.spread == (2, 10)
+    assert found.percentiles == (2, 10)
 
 
 def test_ratios_are_to_the_float_twin_with_as_many_threads() -> None:

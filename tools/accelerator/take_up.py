@@ -1,6 +1,6 @@
 """End trainings that come back from `train.py`: the last step, validation, best weights.
 
-    python accelerator/take_up.py RESULTS runs/teacher runs/student ... --data DATA
+    python tools/accelerator/take_up.py RESULTS runs/teacher runs/student ... --data DATA
 
 Each becomes a run like any other, which can be evaluated, learned from and published.
 """
@@ -22,8 +22,9 @@ from larq_dense.models.weights import LATENT_MAGNITUDE
 from larq_dense.training import loop
 from larq_dense.training.checkpoint import Progress
 from larq_dense.training.distribution import Distribution
-from larq_dense.training.recipe import Recipe
+from larq_dense.training.run import Run
 from larq_dense.training.session import Session, load_data
+from larq_dense.zoo import find_trained
 
 
 def read(path: Path, shapes: dict[str, tuple[int, ...]]) -> tuple[dict[str, np.ndarray], float]:
@@ -57,16 +58,18 @@ def take_up(path: Path, run: Path, data_root: Path) -> None:
         run: The run's folder, with its recipe.
         data_root: The data root.
     """
-    recipe = Recipe.load(run / "recipe.yaml")
+    recipe = Run(run).recipe()
     task = recipe.get_task(data_root)
     data = load_data(recipe, task, data_root)
     total, _ = recipe.total_steps(data.positions)
-    session = Session(recipe, task, data, Distribution(None, recipe.batch_size), total)
+    session = Session(
+        recipe, task, data, Distribution(None, recipe.batch_size), total, find_trained
+    )
     shapes = {v.name: tuple(v.shape) for v in session.plain.weights}
     values, seconds = read(path, shapes)
     session.take_up(values, total - 1)
     session.save(run, Progress(step=total - 1, positions=data.positions, seconds=seconds))
-    loop.train(recipe, data_root, run)
+    loop.train(recipe, data_root, run, find=find_trained)
 
 
 def main() -> None:

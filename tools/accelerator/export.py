@@ -1,6 +1,6 @@
 """Write trainings as XLA programs, with their pictures: what `train.py` runs where JAX alone is.
 
-    python accelerator/export.py PACK runs/teacher runs/student ... --data DATA
+    python tools/accelerator/export.py PACK runs/teacher runs/student ... --data DATA
 
 Each run's folder holds a `recipe.yaml` and no more; it may begin with, or learn from, one that
 stands before it.
@@ -14,7 +14,7 @@ import lzma
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 # isort: split
 import numpy as np
 import tensorflow as tf
-from pictures import Pictures
+from picture_pack import Pictures
 from xla_friendly import friendly_operators
 
 from larq_dense import models
@@ -33,7 +33,9 @@ from larq_dense.tasks import Task
 from larq_dense.training.distribution import Distribution
 from larq_dense.training.pictures import IGNORE, OUTSIDE
 from larq_dense.training.recipe import Recipe
+from larq_dense.training.run import Run
 from larq_dense.training.session import Data, Session, load_data
+from larq_dense.zoo import find_trained
 
 STEPS = 8
 """Steps in one call of a program: handing over a thousand variables takes as long as a step."""
@@ -77,12 +79,12 @@ class Stage:
         place = Distribution(None, recipe.batch_size)
         with tempfile.TemporaryDirectory() as folder:
             here = with_untrained_teacher(recipe, task, root, Path(folder))
-            self.session = Session(here, task, data, place, recipe.steps)
+            self.session = Session(here, task, data, place, recipe.steps, find_trained)
         if recipe.encoder_weights:
             self.session.initialize_encoder(root / recipe.encoder_weights)
         self.recipe = recipe
 
-    def program(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    def program(self) -> Any:
         """Return `STEPS` steps as one function of as many batches; it returns their mean loss."""
         step = self.session.train_step.python_function
 
@@ -128,12 +130,12 @@ def with_untrained_teacher(recipe: Recipe, task: Task, root: Path, folder: Path)
     settings = recipe.distillation
     if settings is None:
         return recipe
-    theirs = Recipe.load(Path(settings.teacher) / "recipe.yaml")
-    theirs.save(folder / "recipe.yaml")
+    theirs, copy = Run(Path(settings.teacher)).recipe(), Run(folder)
+    theirs.save(copy.recipe_file)
     if theirs.task == "folder":
         shutil.copy(theirs.classes_file(root), folder)
     network = theirs.build_model((None, None, 3), task=task)
-    save_weights(network, folder / "best.safetensors", unpacked=True)
+    save_weights(network, copy.best, unpacked=True)
     return recipe.replace(distillation=settings.model_copy(update={"teacher": str(folder)}))
 
 
@@ -235,7 +237,7 @@ def export_all(pack: Path, runs: Sequence[Path], data: Path) -> None:
     Raises:
         LarqDenseError: A recipe or the data are not what they should be.
     """
-    recipes = [Recipe.load(run / "recipe.yaml") for run in runs]
+    recipes = [Run(run).recipe() for run in runs]
     for place, (run, recipe) in enumerate(zip(runs, recipes, strict=True)):
         check(run, recipe, runs[:place])
     pictures = Pictures()

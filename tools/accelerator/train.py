@@ -233,7 +233,8 @@ class Stage:
         calls = -(-spec["steps"] // count)
         size = (count, spec["batch_size"], 2)
         orders = shuffled(pictures.rows[self.name], count * spec["batch_size"], spec["seed"])
-        began, log = time.time(), []
+        began = time.time()
+        log: list[tuple[float, ...]] = []
         for call in range(1, calls + 1):
             chosen = next(orders).reshape(size)
             key, draws = jax.random.split(key)
@@ -291,7 +292,8 @@ def main() -> None:
             pool.submit(compile_program, given.pack / name / "program.hlo.xz")
             for name in given.stages
         ]
-        pictures, trained = Pictures(given.pack / "pictures.npz"), {}
+        pictures = Pictures(given.pack / "pictures.npz")
+        trained: dict[str, Any] = {}
         for name, program in zip(given.stages, programs, strict=True):
             stage = Stage(given.pack, name, trained)
             log = stage.train(program.result(), pictures)
