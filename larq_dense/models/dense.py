@@ -28,10 +28,8 @@ class DenseModel(tf.keras.Model):
         ...                                                        # doctest: +SKIP
     """
 
-    def __init__(self, *args: Any, spec: ModelSpec | None = None, **kwargs: Any) -> None:
-        """Make a functional model of `inputs` and `outputs`, as `tf.keras.Model` does."""
-        super().__init__(*args, **kwargs)
-        self.spec = spec
+    # Keras saves a functional model as one only if the class has no constructor of its own.
+    spec: ModelSpec | None = None
 
     def preprocess(self, image: ImageLike) -> NDArray[np.float32]:
         """Return the network's input for a picture, float32 `[1, height, width, 3]`.

@@ -295,8 +295,8 @@ def test_another_recipe_in_the_folder(make_recipe: Make, data_root: Path, tmp_pa
 def test_weights_without_a_checkpoint_are_not_overwritten(
     make_recipe: Make, data_root: Path, tmp_path: Path
 ) -> None:
-    for name in ("best.safetensors", "weights.sha256"):
-        folder = tmp_path / name.split(".", 1)[1]
+    for name in ("best.safetensors", "weights.safetensors"):
+        folder = tmp_path / name.split(".", 1)[0]
         folder.mkdir()
         (folder / name).write_bytes(b"kept")
         with pytest.raises(LarqDenseError, match=f"holds {name}, but no checkpoint"):
