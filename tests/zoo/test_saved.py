@@ -54,9 +54,11 @@ def test_an_int8_form_survives(tiny: Entry, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("layer", "branches"),
     [
+        (layers.Affine(), 1),
         (layers.BinaryAttention(), 2),
         (layers.FixedPoint(9), 1),
         (layers.GatedMerge(), 3),
+        (layers.GatedMerge(folded=True), 3),
         (layers.Merge(), 2),
         (layers.NearestUpsampling2D(2), 1),
         (layers.ParallelConv2D(4, branches=2), 1),
