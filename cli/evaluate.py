@@ -82,8 +82,8 @@ def command(
 
 def _print_tables(evaluation: "Evaluation") -> None:
     print_table(("metric", "value"), evaluation.metrics.items())
-    if evaluation.per_class:
-        columns = list(next(iter(evaluation.per_class.values())))
-        rows = [(name, *values.values()) for name, values in evaluation.per_class.items()]
-        click.echo()
-        print_table(("class", *columns), rows)
+    for title, scores in (("class", evaluation.per_class), ("category", evaluation.per_category)):
+        if scores:
+            columns = list(next(iter(scores.values())))
+            click.echo()
+            print_table((title, *columns), [(name, *row.values()) for name, row in scores.items()])

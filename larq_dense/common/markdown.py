@@ -11,9 +11,10 @@ METRIC_TITLES = {
     "s_measure": "S-measure",
     "e_measure": "E-measure",
     "pixel_accuracy": "pixel accuracy",
+    "category_miou": "mIoU of categories",
 }
 _VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "sse4_2": "SSE4.2", "asimd": "NEON"}
-_PERCENT = ("miou", "iou", "pixel_accuracy", "precision", "recall")
+_PERCENT = ("miou", "category_miou", "iou", "pixel_accuracy", "precision", "recall")
 
 
 def format_metric(name: str, value: float | None) -> str:

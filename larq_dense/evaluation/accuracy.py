@@ -1,7 +1,7 @@
 """A task's metrics over a Keras model or a converted file alike."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,6 +44,7 @@ class Evaluation:
         images: How many pictures were measured.
         confusion: Pixels, int64 `[true class, predicted class]`, or None for a task without.
         scored: Every picture with its own score, in the order of the samples.
+        per_category: For each of the groups that a task's classes form its metrics, if any.
     """
 
     metrics: dict[str, float]
@@ -51,10 +52,14 @@ class Evaluation:
     images: int
     confusion: NDArray[np.int64] | None
     scored: tuple[Scored, ...]
+    per_category: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the metrics, those per class and the number of pictures, JSON-ready."""
-        return {"metrics": self.metrics, "per_class": self.per_class, "images": self.images}
+        found = {"metrics": self.metrics, "per_class": self.per_class, "images": self.images}
+        if self.per_category:
+            found["per_category"] = self.per_category
+        return found
 
 
 def measure(
@@ -97,6 +102,7 @@ def measure(
         images=result["images"],
         confusion=totals.confusion,
         scored=tuple(scored),
+        per_category=result.get("per_category", {}),
     )
 
 

@@ -1,11 +1,15 @@
 """Cityscapes (Cordts et al., CVPR 2016): the drivable area, and the 19 classes."""
 
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from larq_dense.tasks.classes import ClassInfo
 from larq_dense.tasks.data_sets import DataSet, register_data_set
 from larq_dense.tasks.encodings import Encoding
 from larq_dense.tasks.layouts import Layout, Pair, folders
+from larq_dense.tasks.metrics import SegmentationMetrics, class_iou
 from larq_dense.tasks.registry import register_task
 from larq_dense.tasks.task import Task
 
@@ -49,6 +53,29 @@ def data_set() -> DataSet:
     )
 
 
+class CategoryMetrics(SegmentationMetrics):
+    """The 19 classes' measures, and those of the benchmark's 7 categories.
+
+    As in the official script, a category is measured as if its classes were one.
+    """
+
+    def result(self) -> dict[str, Any]:
+        """Sum up; `per_category` holds the IoU of each, `category_miou` their mean."""
+        from cityscapesscripts.helpers.labels import name2label
+
+        categories = [name2label[name].category for name in self.class_names]
+        names = list(dict.fromkeys(categories))
+        belongs = np.array([[category == name for name in names] for category in categories])
+        iou = class_iou(belongs.T.astype(np.int64) @ self.confusion @ belongs.astype(np.int64))
+        result = super().result()
+        result["metrics"]["category_miou"] = float(np.nanmean(iou))
+        result["per_category"] = {
+            name: {"iou": None if np.isnan(value) else float(value)}
+            for name, value in zip(names, iou, strict=True)
+        }
+        return result
+
+
 _DRIVABLE = {"road": "drivable"}
 
 
@@ -86,4 +113,5 @@ def nineteen_classes() -> Task:
         name="cityscapes19",
         title="the 19 classes of Cityscapes",
         classes=tuple(ClassInfo(label.name, label.color) for _, label in evaluated),
+        metrics=CategoryMetrics,
     )

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from larq_dense.common.errors import RecipeError
 from larq_dense.training.pictures import IGNORE
 
 if TYPE_CHECKING:
@@ -37,23 +38,39 @@ def make_loss(settings: LossSettings, task: Task, shares: NDArray[np.float64]) -
     if task.kind == "saliency":
 
         def saliency_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-            total = binary_cross_entropy(labels, logits, smoothing)
+            total = binary_cross_entropy(labels, logits, smoothing, settings.focal)
             if settings.iou:
                 total += settings.iou * soft_iou_loss(labels, logits)
             return total
 
         return saliency_loss
-    weights = class_weights(shares, settings.class_weights, settings.weight_cap)
+    weights = _weights(settings, task, shares)
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        total = cross_entropy(labels, logits, weights, smoothing)
+        total = cross_entropy(labels, logits, weights, smoothing, settings.focal)
         if settings.dice:
             total += settings.dice * dice_loss(labels, logits)
         if settings.lovasz:
             total += settings.lovasz * lovasz_loss(labels, logits)
+        if settings.tversky:
+            total += settings.tversky * tversky_loss(labels, logits, settings.tversky_alpha)
         return total
 
     return loss
+
+
+def _weights(
+    settings: LossSettings, task: Task, shares: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    given = settings.class_weights
+    if isinstance(given, str):
+        return class_weights(shares, given, settings.weight_cap)
+    if len(given) != len(task.classes):
+        raise RecipeError(
+            f"loss.class_weights holds {len(given)} weights, but {task.name} has "
+            f"{len(task.classes)} classes: {', '.join(task.class_names)}."
+        )
+    return np.array(given, np.float32)
 
 
 def class_weights(
@@ -76,7 +93,11 @@ def class_weights(
 
 
 def cross_entropy(
-    labels: tf.Tensor, logits: tf.Tensor, weights: NDArray[np.float32], smoothing: float = 0.0
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    weights: NDArray[np.float32],
+    smoothing: float = 0.0,
+    focal: float = 0.0,
 ) -> tf.Tensor:
     """Return the weighted mean cross-entropy over the labelled pixels.
 
@@ -85,17 +106,27 @@ def cross_entropy(
         logits: float32 `[batch, height, width, classes]`.
         weights: float32 `[classes]`.
         smoothing: Share of the label that is spread evenly over all classes, 0…1.
+        focal: Exponent by which well-known pixels count less; 0 for all alike.
 
     Returns:
         A scalar; 0 where nothing is labelled.
     """
     valid, classes = _split(labels)
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
+    doubt = _doubt(entropy, focal)
     if smoothing:
         uniform = -tf.reduce_mean(tf.nn.log_softmax(logits), -1)
         entropy = (1 - smoothing) * entropy + smoothing * uniform
     weight = tf.gather(tf.constant(weights), classes) * valid
-    return tf.math.divide_no_nan(tf.reduce_sum(weight * entropy), tf.reduce_sum(weight))
+    return tf.math.divide_no_nan(tf.reduce_sum(weight * doubt * entropy), tf.reduce_sum(weight))
+
+
+def _doubt(entropy: tf.Tensor, focal: float) -> tf.Tensor | float:
+    """Return (1 - p)^focal of pixels whose true class has the probability p = exp(-entropy)."""
+    if not focal:
+        return 1.0
+    # At 0 the power has no gradient.
+    return tf.pow(tf.maximum(-tf.math.expm1(-entropy), 1e-6), focal)
 
 
 def dice_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -103,15 +134,30 @@ def dice_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
     Args and result as for `cross_entropy`.
     """
+    return tversky_loss(labels, logits, 0.5)
+
+
+def tversky_loss(labels: tf.Tensor, logits: tf.Tensor, alpha: float) -> tf.Tensor:
+    """Return 1 - the soft Tversky index, a mean over the classes that the batch holds.
+
+    The index is TP / (TP + alpha FP + (1 - alpha) FN) (Salehi et al., arXiv 1706.05721).
+
+    Args:
+        labels: As for `cross_entropy`.
+        logits: Likewise.
+        alpha: What a false positive counts, 0…1.
+
+    Returns:
+        A scalar; 0 where nothing is labelled.
+    """
     valid, classes = _split(labels)
-    count = logits.shape[-1]
-    truth = tf.one_hot(classes, count) * valid[..., None]
+    truth = tf.one_hot(classes, logits.shape[-1]) * valid[..., None]
     guess = tf.nn.softmax(logits) * valid[..., None]
     axes = (0, 1, 2)
     overlap = tf.reduce_sum(truth * guess, axes)
-    sizes = tf.reduce_sum(truth, axes) + tf.reduce_sum(guess, axes)
+    sizes = alpha * tf.reduce_sum(guess, axes) + (1 - alpha) * tf.reduce_sum(truth, axes)
     present = tf.cast(tf.reduce_any(truth > 0, axes), tf.float32)
-    lost = 1 - tf.math.divide_no_nan(2 * overlap, sizes)
+    lost = 1 - tf.math.divide_no_nan(overlap, sizes)
     return tf.math.divide_no_nan(tf.reduce_sum(lost * present), tf.reduce_sum(present))
 
 
@@ -139,18 +185,23 @@ def lovasz_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.math.divide_no_nan(tf.reduce_sum(lost * present), tf.reduce_sum(present))
 
 
-def binary_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
+def binary_cross_entropy(
+    labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0, focal: float = 0.0
+) -> tf.Tensor:
     """Return the mean binary cross-entropy over the labelled pixels.
 
     Args:
         labels: uint8 `[batch, height, width]`: 0, 1, or 255 ignored.
         logits: float32 `[batch, height, width, 1]`.
         smoothing: Share of the label that is spread evenly over both classes, 0…1.
+        focal: As for `cross_entropy`.
     """
     valid, classes = _split(labels)
+    hard = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(classes, tf.float32), logits[..., 0])
+    doubt = _doubt(hard, focal) * valid
     truth = (1 - smoothing) * tf.cast(classes, tf.float32) + smoothing / 2
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(truth, logits[..., 0])
-    return tf.math.divide_no_nan(tf.reduce_sum(entropy * valid), tf.reduce_sum(valid))
+    return tf.math.divide_no_nan(tf.reduce_sum(entropy * doubt), tf.reduce_sum(valid))
 
 
 def soft_iou_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

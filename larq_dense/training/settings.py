@@ -137,8 +137,15 @@ class LossSettings(Section):
 
     Attributes:
         class_weights: `"log"` weighs class c by 1 / log(1.02 + share of c's pixels) (ENet,
-            arXiv 1606.02147), `"none"` weighs all alike. Label maps only.
-        weight_cap: Largest class weight, as a multiple of the smallest.
+            arXiv 1606.02147), `"none"` weighs all alike, and a list gives each class its own
+            weight. Label maps only.
+        weight_cap: Largest class weight, as a multiple of the smallest; not for a list.
+        focal: Exponent of the focal loss (Lin et al., arXiv 1708.02002): the cross-entropy of a
+            pixel whose true class has probability p counts (1 - p) to this power; 0 for plain
+            cross-entropy.
+        tversky: Weight of the Tversky term (Salehi et al., arXiv 1706.05721). Label maps only.
+        tversky_alpha: What a false positive counts in it; a missed pixel counts 1 less this. 0.5
+            makes it the Dice term, less than 0.5 asks for recall.
         dice: Weight of the soft Dice term. Label maps only.
         lovasz: Weight of the Lovász-softmax term. Label maps only.
         iou: Weight of the soft intersection-over-union term. Saliency only.
@@ -146,12 +153,21 @@ class LossSettings(Section):
             classes.
     """
 
-    class_weights: Literal["log", "none"] = "log"
+    class_weights: Literal["log", "none"] | Annotated[list[Weight], Field(min_length=2)] = "log"
     weight_cap: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 10.0
     dice: Weight = 0.0
     lovasz: Weight = 0.0
     iou: Weight = 1.0
     label_smoothing: Share = 0.0
+    focal: Weight = 0.0
+    tversky: Weight = 0.0
+    tversky_alpha: Annotated[float, Field(ge=0, le=1)] = 0.3
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> LossSettings:
+        if isinstance(self.class_weights, list) and not any(self.class_weights):
+            raise ValueError("class_weights are all 0, so that nothing would be learned")
+        return self
 
 
 class DistillationSettings(Section):

@@ -61,6 +61,12 @@ def test_nineteen_classes_equal_the_official_script(cityscapes: Path, write: Any
     assert result["metrics"]["miou"] == pytest.approx(expected["averageScoreClasses"], abs=1e-12)
     for name, scores in result["per_class"].items():
         assert scores["iou"] == pytest.approx(expected["classScores"][name], abs=1e-12)
+    assert result["metrics"]["category_miou"] == pytest.approx(
+        expected["averageScoreCategories"], abs=1e-12
+    )
+    assert len(result["per_category"]) == 7
+    for name, scores in result["per_category"].items():
+        assert scores["iou"] == pytest.approx(expected["categoryScores"][name], abs=1e-12)
 
 
 def test_drivable_area_equals_the_official_script(cityscapes: Path, write: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from larq_dense import tasks
+from larq_dense.common.errors import RecipeError
 from larq_dense.training import losses
 from larq_dense.training.settings import LossSettings
 
@@ -51,6 +52,60 @@ def test_label_smoothing(batch: Any, smoothing: float) -> None:
     expected = np.average(entropy, weights=weights[labels.reshape(-1)[known]])
     found = losses.cross_entropy(labels, tf.constant(logits), weights, smoothing)
     assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("focal", [0.5, 2.0])
+def test_focal(batch: Any, focal: float) -> None:
+    labels, logits = batch
+    weights = np.array([1, 2, 5, 3], np.float32)
+    known = labels.reshape(-1)[labels.reshape(-1) != 255]
+    p = softmax(logits).reshape(-1, 4)[labels.reshape(-1) != 255][np.arange(len(known)), known]
+    expected = (weights[known] * (1 - p) ** focal * -np.log(p)).sum() / weights[known].sum()
+    found = losses.cross_entropy(labels, tf.constant(logits), weights, focal=focal)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    binary = (labels == 1).astype(np.uint8)
+    p = 1 / (1 + np.exp(-logits[..., 0].astype(np.float64)))
+    p = np.where(binary == 1, p, 1 - p)
+    found = losses.binary_cross_entropy(binary, tf.constant(logits[..., :1]), focal=focal)
+    assert float(found) == pytest.approx(((1 - p) ** focal * -np.log(p)).mean(), rel=1e-4)
+
+
+def test_focal_of_certain_answers_has_a_gradient() -> None:
+    logits = tf.Variable(np.array([[[[100.0, -100.0]]]], np.float32))
+    with tf.GradientTape() as tape:
+        loss = losses.cross_entropy(
+            np.zeros((1, 1, 1), np.uint8), logits, np.ones(2, np.float32), focal=0.5
+        )
+    assert np.isfinite(tape.gradient(loss, logits).numpy()).all()
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.5, 1.0])
+def test_tversky(batch: Any, alpha: float) -> None:
+    labels, logits = batch
+    valid = labels != 255
+    p = softmax(logits)[valid]
+    lost = []
+    for index in range(4):
+        true = labels[valid] == index
+        if true.any():
+            hits, false = p[true, index].sum(), p[~true, index].sum()
+            missed = (1 - p[true, index]).sum()
+            lost.append(1 - hits / (hits + alpha * false + (1 - alpha) * missed))
+    found = losses.tversky_loss(labels, tf.constant(logits), alpha)
+    assert float(found) == pytest.approx(np.mean(lost), rel=1e-5)
+
+
+def test_own_class_weights(batch: Any) -> None:
+    labels, logits = batch
+    classes = [tasks.ClassInfo(name, (0, 0, 0)) for name in "abcd"]
+    task = tasks.from_classes("mine", classes)
+    own = losses.make_loss(LossSettings(class_weights=[1, 2, 5, 3]), task, np.full(4, 0.25))
+    expected = losses.cross_entropy(labels, tf.constant(logits), np.array([1, 2, 5, 3], np.float32))
+    assert float(own(labels, tf.constant(logits))) == pytest.approx(float(expected))
+    with pytest.raises(RecipeError, match="holds 2 weights, but mine has 4 classes: a, b, c, d"):
+        losses.make_loss(LossSettings(class_weights=[1, 2]), task, np.full(4, 0.25))
+    with pytest.raises(ValueError, match="all 0"):
+        LossSettings(class_weights=[0, 0])
 
 
 def test_label_smoothing_of_saliency(batch: Any) -> None:
