@@ -126,13 +126,23 @@ def sources(machine: str) -> dict[Path, tuple[str, ...]]:
     return chosen
 
 
+def spell(compiler: Sequence[str], flags: Sequence[str]) -> list[str]:
+    """Return flags as a compiler spells them: Zig knows processors, not architectures."""
+    if not any("zig" in Path(part).name for part in compiler):
+        return list(flags)
+    return [flag.replace("-march=armv8.2-a", "-mcpu=generic+v8_2a") for flag in flags]
+
+
 def left_out(compiler: Sequence[str]) -> list[str]:
     """Return the kernels whose flags a compiler does not know."""
     own = KERNEL_FLAGS.get(find_target(compiler).machine, {})
 
     def knows(flags: Sequence[str]) -> bool:
-        command = [*compiler, *flags, "-fsyntax-only", "-x", "c++", os.devnull]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        with tempfile.TemporaryDirectory() as scratch:
+            source = Path(scratch) / "empty.cc"
+            source.touch()
+            command = [*compiler, *spell(compiler, flags), "-c", source, "-o", f"{source}.o"]
+            return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     return [name for name in _OPTIONAL if name in own and not knows(own[name])]
 
@@ -157,7 +167,7 @@ def compile_objects(
         if path.name in missing:
             continue
         target = folder / f"{path.stem}.o"
-        own = [*FLAGS, *flags, *defines, *extra_flags]
+        own = [*FLAGS, *spell(compiler, flags), *defines, *extra_flags]
         commands.append([*compiler, *own, "-c", str(path), "-o", str(target)])
         objects.append(target)
     with ThreadPoolExecutor(os.cpu_count()) as workers:

@@ -199,6 +199,13 @@ def test_an_older_compiler_leaves_kernels_out(compiler: list[str], tmp_path: Pat
         assert ("{&kAvxVnniKernels" in text) == found
 
 
+def test_zig_is_told_of_processors() -> None:
+    flags = build.KERNEL_FLAGS["aarch64"]["kernel_dotprod.cc"]
+    zig = ["python", "-m", "ziglang", "c++", "-target", "aarch64-macos"]
+    assert build.spell(zig, flags) == ["-mcpu=generic+v8_2a+dotprod"]
+    assert build.spell(["aarch64-linux-gnu-g++"], flags) == list(flags)
+
+
 def test_cmake_compiles_with_the_same_flags(tmp_path: Path) -> None:
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")
