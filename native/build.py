@@ -141,7 +141,7 @@ def left_out(compiler: Sequence[str]) -> list[str]:
         with tempfile.TemporaryDirectory() as scratch:
             source = Path(scratch) / "empty.cc"
             source.touch()
-            command = [*compiler, *spell(compiler, flags), "-c", source, "-o", f"{source}.o"]
+            command = [*compiler, *spell(compiler, flags), "-c", str(source), "-o", f"{source}.o"]
             return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     return [name for name in _OPTIONAL if name in own and not knows(own[name])]
