@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import larq as lq
+import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_models as tiny
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from larq_dense.cli import main
+from larq_dense.conversion import difference
 from larq_dense.models import binary_layers
 from larq_dense.models.weights import save_weights
 from larq_dense.quantization import quantize
@@ -47,7 +49,22 @@ def test_converts_a_run(tiny_run: Path, tmp_path: Path) -> None:
     assert file.spec.kind == "saliency"
     assert file.spec.class_names == list(task.class_names)
     picture = tiny.pictures()[0]
-    assert (file.labels(picture) == Predictor(model).labels(picture)).mean() > 0.99
+    np.testing.assert_array_equal(file.labels(picture), Predictor(model).labels(picture))
+
+
+def test_a_file_that_disagrees_with_keras_is_not_written(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(difference, "_SAME_LABELS", 1.01)
+    monkeypatch.setattr(difference, "first_difference", lambda model, picture: "decoder1_join")
+    result = run(tiny_run, "--output", tmp_path / "x.tflite")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == (
+        "Error: the converted file gives the Keras model's label at only 100.000 % of the pixels, "
+        "though light_binary promises the same signs everywhere; the first difference arises in "
+        "the layer decoder1_join, so please report it."
+    )
+    assert not (tmp_path / "x.tflite").exists()
 
 
 def test_fills_the_assets_of_an_app(tiny_run: Path, tmp_path: Path) -> None:
