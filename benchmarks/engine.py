@@ -114,7 +114,7 @@ def main() -> None:
                     f"({min(taken):.2f})"
                 )
         for way in WAYS:
-            cold = start_cold_elsewhere(way, path, max(3, arguments.repeats // 5))
+            cold = start_cold_elsewhere(way, path, 3)
             print(
                 f"  {way}, cold: opened after {cold['opened']:.1f} ms, first result after "
                 f"{cold['first']:.1f} ms, {cold['bytes'] / 2**20:.1f} MiB"

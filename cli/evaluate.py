@@ -36,7 +36,7 @@ def command(
     within: str | None,
     labels: str | None,
     output: Path | None,
-    runtime: Literal["auto", "xnor", "lce"],
+    runtime: Literal["auto", "native", "xnor", "lce"],
     threads: int,
     as_json: bool,
 ) -> None:

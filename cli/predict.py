@@ -43,7 +43,7 @@ def command(
     output: Path | None,
     save: tuple[str, ...],
     entry: str | None,
-    runtime: Literal["auto", "xnor", "lce"],
+    runtime: Literal["auto", "native", "xnor", "lce"],
     threads: int,
     as_json: bool,
 ) -> None:
@@ -88,7 +88,7 @@ def command(
 
 
 def _predictor(
-    model: str, entry: str | None, runtime: Literal["auto", "xnor", "lce"], threads: int
+    model: str, entry: str | None, runtime: Literal["auto", "native", "xnor", "lce"], threads: int
 ) -> "Predictor":
     from larq_dense.zoo.opening import is_file, open_predictor
 

@@ -64,7 +64,7 @@ def load(
 
 
 def open_predictor(
-    model: str, runtime: Literal["auto", "xnor", "lce"] = "auto", threads: int = 1
+    model: str, runtime: Literal["auto", "native", "xnor", "lce"] = "auto", threads: int = 1
 ) -> OpenModel:
     """Open what a user named as a model.
 
