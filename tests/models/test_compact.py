@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import larq_dense  # noqa: F401  (before TensorFlow)
+import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 from larq_dense.conversion.audit import audit
 from larq_dense.conversion.flatbuffer import to_flatbuffer
 from larq_dense.models import binary_layers, build_model

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-import larq_dense  # noqa: F401  (before TensorFlow)
+import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 from larq_dense.common.errors import WeightsError
 from larq_dense.common.images import Preprocessing
 from larq_dense.models import build_model
