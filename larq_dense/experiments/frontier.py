@@ -12,6 +12,7 @@ import numpy as np
 from larq_dense.common.errors import DataError, LarqDenseError
 from larq_dense.latency.frontier import Point, on_arm, time_here
 from larq_dense.runtime import Predictor
+from larq_dense.zoo.entries import find_trained
 from larq_dense.zoo.opening import load_recipe, open_int8, open_keras
 
 if TYPE_CHECKING:
@@ -101,10 +102,8 @@ def _open(model: str) -> _Network:
 
         keras.spec = ModelSpec.for_task(recipe.name, task, recipe.preprocessing)
         return _Network(recipe.name, recipe, task, keras, False)
-    from larq_dense import zoo
-
     keras, task = open_keras(model)
-    return _Network(model, zoo.find(model).recipe(), task, keras, True)
+    return _Network(model, find_trained(model).recipe(), task, keras, True)
 
 
 def _points(network: _Network, data: Path | None) -> list[Point]:
