@@ -1,11 +1,10 @@
-"""Write the recipes in this folder: every network on every task, by the same data and length.
+"""Write a recipe for every network on every task, by the task's own recipe beside this file.
 
     python recipes/make.py
 
 A network is compared with another on what it reaches by the same pictures, crops, augmentation,
-loss and number of steps. So all that differs from file to file is the network, what its encoder
-begins with, and the learning rates: binary networks take higher ones than those that begin with
-ImageNet weights.
+loss, teacher and number of steps. So all that differs from file to file is the network, what its
+encoder begins with, and the learning rates: those that begin with ImageNet weights take lower ones.
 """
 
 from pathlib import Path
@@ -56,60 +55,24 @@ NETWORKS = {
 }
 
 
-def source(folder: str, split: str, labels: str | None) -> Settings:
-    """Return one data set's split."""
-    return {"folder": folder, "split": split, **({"labels": labels} if labels else {})}
-
-
-def data(folder: str, labels: str | None, limit: int) -> Settings:
-    """Return training and validation on one data set."""
-    return {
-        "train": [source(folder, "train", labels)],
-        "validation": [source(folder, "val", labels)],
-        "validation_limit": limit,
-    }
-
-
-TASKS: dict[str, Settings] = {
-    "ecssd": {
-        "input": {"height": 256, "width": 256},
-        "data": data("duts", "binary", 185),
-        "crop": [192, 192],
-        "batch_size": 16,
-        "epochs": 45,
-        "augmentation": {"scale": [0.7, 1.15], "aspect": [0.8, 1.25], "contrast": 0.3},
-    },
-    "cityscapes": {
-        "input": {"height": 256, "width": 256},
-        "data": data("cityscapes256", "cityscapes_train_ids", 125),
-        "crop": [256, 256],
-        "batch_size": 16,
-        "epochs": 160,
-        "augmentation": {"scale": [0.8, 1.5], "aspect": [0.8, 1.25], "contrast": 0.25},
-        "loss": {"class_weights": "none", "dice": 0.5},
-    },
-    "camvid": {
-        "input": {"height": 352, "width": 480},
-        "data": data("camvid", None, 51),
-        "crop": [288, 384],
-        "batch_size": 12,
-        "epochs": 170,
-        "augmentation": {"scale": [0.7, 1.5], "brightness": 0.2, "contrast": 0.3},
-        "loss": {"weight_cap": 3.0, "dice": 0.5},
-        "class_offsets": 200,
-    },
-}
+TASKS = ("ecssd", "cityscapes", "cityscapes19", "camvid")
 
 
 def recipes() -> dict[Path, Settings]:
     """Return every recipe by its file."""
     found = {}
-    for task, shared in TASKS.items():
+    for task in TASKS:
+        shared = yaml.safe_load((HERE / f"{task}.yaml").read_text(encoding="utf-8"))
+        # Another network's weights would fit none of these.
+        del shared["init"]
         for network, settings in NETWORKS.items():
-            recipe = {"name": f"{task}_{network}", "task": task, **shared, **settings}
-            normalization = NORMALIZATION.get(settings.get("encoder_weights"), {})
-            recipe["input"] = {**shared["input"], **normalization}
-            recipe |= {"validate_every": 5, "bfloat16": True}
+            recipe = {**shared, "name": f"{task}_{network}", **settings}
+            recipe["input"] = shared["input"] | NORMALIZATION.get(
+                settings.get("encoder_weights"), {}
+            )
+            recipe["optimizer"] = shared["optimizer"] | settings["optimizer"]
+            if "binary_learning_rate" not in settings["optimizer"]:
+                del recipe["optimizer"]["binary_learning_rate"]
             found[HERE / task / f"{network}.yaml"] = recipe
     return found
 
