@@ -91,7 +91,9 @@ class _LazyGroup(click.Group):
             if error.errno not in _ENVIRONMENT_ERRORS:
                 raise
             message = _sentence(error)
-        click.echo(f"Error: {message}", err=True)
+        from larq_dense.cli.output import printable
+
+        click.echo(f"Error: {printable(message)}", err=True)
         ctx.exit(1)
 
 

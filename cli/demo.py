@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from larq_dense.cli.image_files import Names, write_png
+from larq_dense.cli.image_files import Names
 from larq_dense.cli.options import FILE, FOLDER, json_option
 from larq_dense.cli.output import print_json, print_table
 from larq_dense.common.quiet import import_tensorflow, without_chatter
@@ -107,12 +107,14 @@ def _try_entry(name: str, images: tuple[Path, ...], output: Path, repeats: int) 
 
 
 def _write_overlay(predictor: Any, image: Path, output: Path, names: Names) -> Path:
-    from larq_dense.common.images import overlay, read_image
+    from larq_dense.common.files import write_bytes
+    from larq_dense.common.images import read_image
+    from larq_dense.runtime.outputs import Outputs
 
     picture = read_image(image)
-    labelled = overlay(picture, predictor.labels(picture), predictor.spec.palette)
     path = output / f"{names.new(f'{predictor.spec.name}-{image.stem}')}.png"
-    write_png(path, labelled)
+    for _, _, content in Outputs(predictor.spec).files(picture, predictor.predict(picture)):
+        write_bytes(path, content)
     return path
 
 

@@ -55,8 +55,7 @@ def command(
     Example:
       larq-dense diagnose cityscapes --data idd_lite --split val --output report
     """
-    from larq_dense.common.files import write_json
-    from larq_dense.evaluation.report import prepare_folder
+    from larq_dense.common.files import prepare_folder, write_json
     from larq_dense.experiments.diagnosis import check_binary, diagnose
 
     check_binary(model)

@@ -50,8 +50,9 @@ def command(
       larq-dense evaluate cityscapes --data idd_lite --split val --output report
       larq-dense evaluate ecssd.tflite --data objects --split val --within salient_like --json
     """
+    from larq_dense.common.files import prepare_folder
     from larq_dense.evaluation import measure
-    from larq_dense.evaluation.report import prepare_folder, write_report
+    from larq_dense.evaluation.report import write_report
     from larq_dense.zoo.opening import open_predictor
 
     opened = open_predictor(model, runtime, threads)

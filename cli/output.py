@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import os
 import shutil
 import sys
 import textwrap
@@ -81,7 +82,13 @@ def _fitted(widths: list[int], room: int) -> list[int]:
 def _cell(value: object) -> str:
     if value is None or value != value:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else printable(str(value))
+
+
+def printable(text: str) -> str:
+    """Return a text, such as a file's name, on one line and without what no terminal shows."""
+    plain = os.fsencode(text).decode(errors="replace")
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in plain)
 
 
 def prepare_plot(plot: Path) -> None:
@@ -91,7 +98,7 @@ def prepare_plot(plot: Path) -> None:
         LarqDenseError: The suffix is unknown or the folder cannot be written.
     """
     from larq_dense.common.figures import check_plot_path
-    from larq_dense.evaluation.report import prepare_folder
+    from larq_dense.common.files import prepare_folder
 
     check_plot_path(plot)
     prepare_folder(plot.parent)

@@ -1,10 +1,12 @@
 """Files that are never half-written, and their digests."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
 import tempfile
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from larq_dense.common.errors import LarqDenseError, RecipeError
+
+_UMASK = threading.Lock()
 
 DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 """What `zipfile` raises for a damaged archive, by where the damage is."""
@@ -35,16 +39,14 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     beside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
         encoding = None if "b" in mode else "utf-8"
         with os.fdopen(descriptor, mode, encoding=encoding) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes private files; an ordinary file follows the user's umask.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(beside).chmod(0o666 & ~umask)
+        Path(beside).chmod(0o666 & ~_umask())
         Path(beside).replace(path)
         beside = None
     except OSError as error:
@@ -57,10 +59,39 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
             Path(beside).unlink(missing_ok=True)
 
 
+def _prefix(path: Path) -> str:
+    # Shortened: with what is appended, a long name would be too long.
+    return os.fsdecode(b"." + os.fsencode(path.name)[:200] + b".")
+
+
+def _umask() -> int:
+    # It can only be read by setting it, which two threads must not do at one time.
+    with _UMASK:
+        umask = os.umask(0)
+        os.umask(umask)
+    return umask
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make a folder and try to write in it, before hours of work are spent on what goes there.
+
+    Raises:
+        LarqDenseError: It cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise LarqDenseError(
+            f"cannot write in {folder}: {error.strerror}; choose another folder."
+        ) from error
+
+
 def remove_unfinished(path: str | Path) -> None:
     """Remove what killed processes left beside `path` of files that they were writing."""
     path = Path(path)
-    for beside in path.parent.glob(f".{path.name}.*"):
+    for beside in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
         beside.unlink(missing_ok=True)
 
 

@@ -39,6 +39,7 @@ _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
 
 _ORIENTATION = 0x0112
+_STRIPE = 1 << 16
 
 # Bits that cameras and scanners give a grey value, whatever the file's own type.
 _DEPTHS = (8, 10, 12, 14, 16, 32)
@@ -286,8 +287,16 @@ def overlay(
     Returns:
         uint8 `[height, width, 3]`.
     """
-    known = (labels >= 0) & (labels < len(palette))
-    colors = palette[np.where(known, labels, 0)]
-    shown = known & colors.any(axis=-1)
-    blend = (1 - opacity) * image + opacity * colors
-    return np.where(shown[..., None], blend.round().astype(np.uint8), image)
+    # A stripe at a time, for real numbers take four times the picture's memory. The tables' last
+    # line is that of values outside the palette.
+    shown = np.append(palette.any(axis=-1), False)[:, None]
+    kept = np.where(shown, np.float32(1 - opacity), np.float32(1))
+    added = np.append(palette, np.zeros((1, 3)), axis=0).astype(np.float32) * np.float32(opacity)
+    blend = np.empty_like(image)
+    stripe = max(1, _STRIPE // image.shape[1])
+    for top in range(0, len(image), stripe):
+        part = labels[top : top + stripe]
+        known = np.where((part >= 0) & (part < len(palette)), part, len(palette))
+        mixed = image[top : top + stripe] * kept[known] + added[known] * shown[known]
+        blend[top : top + stripe] = np.rint(mixed)
+    return blend

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import write_bytes, write_json, write_text
 from larq_dense.common.images import overlay, read_image
 from larq_dense.evaluation.accuracy import (
@@ -25,22 +23,6 @@ SHEET_ROWS = 8
 TILE_WIDTH = 320
 """Width of each of its tiles in pixels."""
 _CAPTION_HEIGHT = 18
-
-
-def prepare_folder(folder: Path) -> None:
-    """Make a folder and try to write in it, before hours of work are spent on what goes there.
-
-    Raises:
-        LarqDenseError: It cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise LarqDenseError(
-            f"cannot write in {folder}: {error.strerror}; choose another folder."
-        ) from error
 
 
 def write_report(

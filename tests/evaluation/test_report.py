@@ -13,6 +13,7 @@ from PIL import Image
 
 from larq_dense import Predictor, tasks
 from larq_dense.common.errors import LarqDenseError
+from larq_dense.common.files import prepare_folder
 from larq_dense.common.labels import Prediction
 from larq_dense.evaluation import measure
 from larq_dense.evaluation.report import (
@@ -20,7 +21,6 @@ from larq_dense.evaluation.report import (
     comparison_sheet,
     confusion_png,
     per_class_csv,
-    prepare_folder,
     write_report,
 )
 
