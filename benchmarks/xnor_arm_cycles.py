@@ -8,10 +8,11 @@ for their steady-state cycles on several cores. Beside the binary convolution st
 x86 kernels are measured too: a loop of xor, popcount and add on registers, without any load. Beside
 the int8 convolutions stands a loop of nothing but `sdot` or `smmla`.
 
-LLVM has no model of its own for the Cortex-A76 and X1: it takes the A57's, whose vector pipes are
-as many.
+LLVM has no model of its own for the Cortex-A76: it takes the A57's, whose vector pipes are as many.
+The Neoverse-N2 is the sister of Cortex-A710 and X2.
 
-Needs `aarch64-linux-gnu-g++` and `llvm-mca` (Debian: g++-aarch64-linux-gnu, llvm).
+Needs `aarch64-linux-gnu-g++` and `llvm-mca` of LLVM 16 or later (Debian: g++-aarch64-linux-gnu,
+llvm-16).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parents[1] / "native" / "src"
-CORES = ("cortex-a55", "cortex-a76", "cortex-x1")
+CORES = ("cortex-a55", "cortex-a76", "neoverse-n2")
 FLAGS = ("-std=c++17", "-O3", "-fno-exceptions", "-fno-rtti", "-ffp-contract=off")
 
 
@@ -110,10 +111,10 @@ def find(text: str, loop: Loop) -> list[str]:
     raise SystemExit(f"the inner loop of {loop.name} was not found in the assembly")
 
 
-def cycles(body: Sequence[str], core: str) -> float:
+def cycles(body: Sequence[str], core: str, mca: str) -> float:
     """Return llvm-mca's cycles for one iteration."""
     iterations = 200
-    command = ["llvm-mca", "-mtriple=aarch64", f"-mcpu={core}", "-mattr=+dotprod,+i8mm"]
+    command = [mca, "-mtriple=aarch64", f"-mcpu={core}", "-mattr=+dotprod,+i8mm"]
     text = subprocess.run(
         [*command, f"-iterations={iterations}"],
         input="\n".join(body) + "\n",
@@ -129,18 +130,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--compiler", default="aarch64-linux-gnu-g++")
     given = parser.parse_args()
-    for tool in (given.compiler, "llvm-mca"):
-        if shutil.which(tool) is None:
-            print(f"{tool} is not installed.", file=sys.stderr)
-            return 1
+    mca = shutil.which("llvm-mca-16") or shutil.which("llvm-mca")
+    if mca is None or shutil.which(given.compiler) is None:
+        print(f"llvm-mca or {given.compiler} is not installed.", file=sys.stderr)
+        return 1
     print("| loop | core | instructions | cycles | MACs a cycle | limits, MACs a cycle |")
     print("| --- | --- | --- | --- | --- | --- |")
     for loop in LOOPS:
         body = find(assembly(given.compiler, loop), loop)
         for core in CORES:
-            spent = cycles(body, core)
+            spent = cycles(body, core, mca)
             limits = ", ".join(
-                f"{name} {macs / cycles(other, core):.1f}"
+                f"{name} {macs / cycles(other, core, mca):.1f}"
                 for name, (macs, other) in loop.limits.items()
             )
             rate = f"{loop.macs / spent:.1f}"

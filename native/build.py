@@ -57,8 +57,9 @@ KERNEL_FLAGS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "wasm32": {"kernel_wasm.cc": ("-msimd128",)},
 }
-# Their flags are newer than some compilers (GCC 11 and 10, Clang 12), which leave them out.
-_OPTIONAL = ("kernel_avxvnni.cc", "kernel_i8mm.cc")
+# The library can do without these. The flags of some are newer than some compilers (GCC 11 and 10,
+# Clang 12), which leave them out.
+OPTIONAL = ("kernel_avx512vnni.cc", "kernel_avxvnni.cc", "kernel_i8mm.cc")
 _ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 # What a compiler's target or `sys.platform` calls a system → its name here.
@@ -144,11 +145,14 @@ def left_out(compiler: Sequence[str]) -> list[str]:
             command = [*compiler, *spell(compiler, flags), "-c", str(source), "-o", f"{source}.o"]
             return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
-    return [name for name in _OPTIONAL if name in own and not knows(own[name])]
+    return [name for name in OPTIONAL if name in own and not knows(own[name])]
 
 
 def compile_objects(
-    compiler: Sequence[str], folder: Path, extra_flags: Sequence[str] = ()
+    compiler: Sequence[str],
+    folder: Path,
+    extra_flags: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> list[Path]:
     """Compile every source into `folder` and return the object files.
 
@@ -156,12 +160,13 @@ def compile_objects(
         compiler: The compiler's command.
         folder: Where the object files go.
         extra_flags: Flags after the usual ones, such as `-fsanitize=address`.
+        without: Kernels to leave out, of `OPTIONAL`.
 
     Raises:
         BuildError: The compiler failed.
     """
-    missing = left_out(compiler)
-    defines = [f"-DLARQ_DENSE_WITHOUT_{Path(name).stem.upper()}" for name in missing]
+    missing = {*left_out(compiler), *without}
+    defines = [f"-DLARQ_DENSE_WITHOUT_{Path(name).stem.upper()}" for name in sorted(missing)]
     commands, objects = [], []
     for path, flags in sources(find_target(compiler).machine).items():
         if path.name in missing:

@@ -28,11 +28,13 @@ struct Tier {
   Features needs;
 };
 
-// Best first. Those that the compiler is too old for are left out.
+// Best first. The build may leave some out (native/build.py).
 const Tier kTiers[] = {
 #if defined(__x86_64__)
     {&kAvx512Kernels, kAvx512 | kAvx512Vnni | kAvx512Vpopcntdq},
+#if !defined(LARQ_DENSE_WITHOUT_KERNEL_AVX512VNNI)
     {&kAvx512VnniKernels, kAvx512 | kAvx512Vnni},
+#endif
     {&kAvx512BwKernels, kAvx512},
 #if !defined(LARQ_DENSE_WITHOUT_KERNEL_AVXVNNI)
     {&kAvxVnniKernels, kAvx2 | kAvxVnni},
