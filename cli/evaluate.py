@@ -36,7 +36,7 @@ def command(
     within: str | None,
     labels: str | None,
     output: Path | None,
-    runtime: Literal["auto", "native", "xnor", "lce"],
+    runtime: Literal["auto", "native", "xnor", "lce", "keras"],
     threads: int,
     as_json: bool,
 ) -> None:

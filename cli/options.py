@@ -20,11 +20,11 @@ json_option = click.option(
 
 runtime_option = click.option(
     "--runtime",
-    type=click.Choice(["auto", "native", "xnor", "lce"]),
+    type=click.Choice(["auto", "native", "xnor", "lce", "keras"]),
     default="auto",
     show_default=True,
-    help="What runs a .tflite file: this package's engine (int8 files), its delegate in LiteRT, or "
-    "Larq Compute Engine; auto takes the first that can.",
+    help="What runs a .tflite file or an entry's: this package's engine (int8 files), its delegate in "
+    "LiteRT, or Larq Compute Engine; auto takes the first that can, keras the weights instead.",
 )
 
 threads_option = click.option(

@@ -89,7 +89,7 @@ def command(
     background: str | None,
     smooth: float,
     entry: str | None,
-    runtime: Literal["auto", "native", "xnor", "lce"],
+    runtime: Literal["auto", "native", "xnor", "lce", "keras"],
     threads: int,
     as_json: bool,
 ) -> None:
@@ -162,7 +162,10 @@ def command(
 
 
 def _predictor(
-    model: str, entry: str | None, runtime: Literal["auto", "native", "xnor", "lce"], threads: int
+    model: str,
+    entry: str | None,
+    runtime: Literal["auto", "native", "xnor", "lce", "keras"],
+    threads: int,
 ) -> "Predictor":
     from larq_dense.zoo.opening import is_file, open_predictor
 

@@ -135,21 +135,23 @@ def files(pattern: str) -> None:
 @command.command()
 @click.option("--readme", type=FILE, metavar="FILE", help="Renew the table of entries there, too.")
 def render(readme: Path | None) -> None:
-    """Write every card and its pictures anew from the entry's recipe and metrics.
+    """Write every description, card and plot anew from the entry's recipe and metrics.
 
     \b
     Example:
       larq-dense zoo render --readme README.md
     """
     from larq_dense import zoo
-    from larq_dense.common.files import write_text
+    from larq_dense.common.files import write_json, write_text
     from larq_dense.publishing.card import card as card_of
     from larq_dense.publishing.plots import draw
     from larq_dense.publishing.tables import render_readme
+    from larq_dense.zoo.description import DESCRIPTION, describe
 
     for name in zoo.list_entries():
         entry = zoo.find(name)
         if entry.metrics():
+            write_json(entry.folder / DESCRIPTION, describe(entry))
             write_text(entry.card_file, card_of(entry))
             draw(entry)
             click.echo(f"wrote {entry.card_file}")

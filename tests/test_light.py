@@ -230,10 +230,43 @@ def test_help_and_cards_need_no_extra(site: Path, checkout: Path) -> None:
     assert card == (checkout / "zoo" / "ecssd" / "card.md").read_text(encoding="utf-8")
 
 
+def test_the_zoo_is_described_as_with_the_extra(site: Path) -> None:
+    names = json.loads(succeed(site, CLI, "zoo", "list", "--json"))
+    assert [each["name"] for each in names] == zoo.list_entries()
+    program = "import json; from larq_dense import zoo; print(json.dumps(zoo.info(sys.argv[1])))"
+    for name in zoo.list_entries():
+        assert json.loads(succeed(site, program, name)) == zoo.info(name)
+    assert zoo.find("ecssd").expected_sha256() in succeed(site, CLI, "zoo", "info", "ecssd")
+
+
+@needs_runtime
+def test_an_entry_labels_by_its_own_file(site: Path, photo: Path, tmp_path: Path) -> None:
+    entry = zoo.find("ecssd")
+    if not entry.ships_tflite():
+        pytest.skip("this checkout has no converted file of ecssd")
+    for runtime in ("auto", "native"):
+        out = tmp_path / runtime
+        options = ("--output", out, "--save", "mask", "--runtime", runtime)
+        succeed(site, CLI, "predict", "ecssd", photo, *options)
+        expected = Predictor(entry.tflite(int8=runtime == "native")).labels(photo)
+        np.testing.assert_array_equal(np.asarray(Image.open(out / "photo_mask.png")), expected)
+
+
+def test_a_damaged_file_of_an_entry_is_named(site: Path, photo: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    shutil.copytree(site / "larq_dense" / "zoo" / "ecssd", folder)
+    (folder / "mine.tflite").write_bytes(b"damaged")
+    with (folder / "weights.sha256").open("a") as file:
+        file.write(f"{'0' * 64}  mine.tflite\n")
+    done = run(site, CLI, "predict", folder, photo)
+    assert done.returncode == 1
+    assert "mine.tflite is damaged or not the published file" in done.stderr
+
+
 @pytest.mark.parametrize(
     "command",
     [
-        "predict ecssd {photo}",
+        "predict ecssd {photo} --runtime keras",
         "predict {model} {photo} --entry ecssd",
         "predict {model} {photo} --runtime lce",
         "benchmark ecssd",
@@ -247,8 +280,6 @@ def test_help_and_cards_need_no_extra(site: Path, checkout: Path) -> None:
         "evaluate ecssd --data {folder} --split val",
         "ablate ecssd --data {folder} --run {folder}/run",
         "train ecssd --data {folder} --run {folder}/run",
-        "zoo list",
-        "zoo info ecssd",
         "zoo publish {folder} x --data {folder} --zoo {folder}",
     ],
 )

@@ -1,9 +1,18 @@
 """What is known of an entry, without loading its network."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+from larq_dense.common.errors import LarqDenseError
 from larq_dense.zoo import entries
+from larq_dense.zoo.entries import Entry
+
+DESCRIPTION = "entry.json"
+"""What a recipe and its task say, written when an entry is published.
+
+It is read without pydantic and YAML, which the base install lacks.
+"""
 
 
 def info(name: str | Path) -> dict[str, Any]:
@@ -14,14 +23,24 @@ def info(name: str | Path) -> dict[str, Any]:
 
     Returns:
         JSON-ready: `name`, `task`, `title`, `main_metric`, `classes` (name and colour),
-        `input` (height, width, mean, std), `notice` (what the weights have seen), `sha256` (None
-        before it is published), `recipe` (every setting) and `metrics` (what was measured, each
+        `input` (height, width, mean, std), `notice` (what the weights have seen), `recipe` (every
+        setting), `sha256` (None before it is published) and `metrics` (what was measured, each
         with its command).
 
     Raises:
         UnknownNameError: There is no such entry.
+        LarqDenseError: One of its files is damaged.
     """
     entry = entries.find(name)
+    return {
+        **(_read(entry.folder / DESCRIPTION) or describe(entry)),
+        "sha256": entry.expected_sha256() if entry.is_published else None,
+        "metrics": entry.metrics(),
+    }
+
+
+def describe(entry: Entry) -> dict[str, Any]:
+    """Return what `entry.json` holds, from the entry's recipe; needs the extra `[tensorflow]`."""
     recipe, task = entry.recipe(), entry.task()
     return {
         "name": entry.name,
@@ -31,7 +50,18 @@ def info(name: str | Path) -> dict[str, Any]:
         "classes": [{"name": each.name, "color": list(each.color)} for each in task.classes],
         "input": recipe.preprocessing.to_dict(),
         "notice": entry.notice,
-        "sha256": entry.expected_sha256() if entry.is_published else None,
         "recipe": recipe.to_dict(),
-        "metrics": entry.metrics(),
     }
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return a description; `None` where there is none."""
+    if not path.exists():
+        return None
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise LarqDenseError(
+            f"{path} is damaged ({error}); install larq-dense or publish the entry again."
+        ) from error
+    return values

@@ -126,6 +126,11 @@ class Entry(Run):
             ) from error
         return _verified(path, content, expected)
 
+    def ships_tflite(self, int8: bool = False) -> bool:
+        """Whether the entry brings its converted file along."""
+        entry = self.int8() if int8 else self
+        return (entry.folder / file_name(self.name, int8)).is_file()
+
     def _checksums(self) -> dict[str, str]:
         """Return the SHA-256 of each file that has one.
 

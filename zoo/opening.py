@@ -1,19 +1,26 @@
 """What a command's MODEL argument may be, and how it is opened."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from larq_dense.common.errors import LarqDenseError
+from larq_dense.common.extra import is_installed
 from larq_dense.common.quiet import import_tensorflow
+from larq_dense.runtime import xnor
 from larq_dense.zoo import loading
-from larq_dense.zoo.entries import Entry, find, find_trained
+from larq_dense.zoo.entries import Entry, find, find_trained, names
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from larq_dense.runtime import ModelSpec, Predictor
+    from larq_dense.runtime.interpreter import Runtime
     from larq_dense.tasks import Task
     from larq_dense.training.recipe import Recipe
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,20 +49,21 @@ class OpenModel:
 def load(
     model: str | Path,
     *,
-    runtime: Literal["auto", "xnor", "lce"] = "auto",
+    runtime: 'Runtime | Literal["keras"]' = "auto",
     num_threads: int = 1,
 ) -> "Predictor":
     """Open a model to predict with, whatever form it has.
 
     Args:
-        model: A zoo entry's name, an entry's or a run's folder, or a `.tflite` file, which needs no
-            TensorFlow.
-        runtime: What runs a file; see `larq_dense.runtime.load`.
+        model: A zoo entry's name, an entry's or a run's folder, or a `.tflite` file. A file needs no
+            TensorFlow, and neither does an entry, which ships one.
+        runtime: What runs a file; see `larq_dense.runtime.load`. `"keras"` takes an entry's weights
+            instead.
         num_threads: Threads that run a file.
 
     Example:
         >>> import larq_dense
-        >>> larq_dense.load("ecssd.tflite").labels("photo.jpg")    # doctest: +SKIP
+        >>> larq_dense.load("ecssd").labels("photo.jpg")    # doctest: +SKIP
 
     Raises:
         LarqDenseError: There is no such model, or it is damaged.
@@ -64,13 +72,14 @@ def load(
 
 
 def open_predictor(
-    model: str, runtime: Literal["auto", "native", "xnor", "lce"] = "auto", threads: int = 1
+    model: str, runtime: 'Runtime | Literal["keras"]' = "auto", threads: int = 1
 ) -> OpenModel:
     """Open what a user named as a model.
 
     Args:
         model: A zoo entry's name, an entry's folder, a run's folder, or a `.tflite` file.
-        runtime: What runs a file.
+        runtime: What runs a file; an entry ships one, so that it needs no TensorFlow. `"keras"`
+            takes the entry's weights, as is done for a run.
         threads: Threads that run a file.
 
     Raises:
@@ -78,12 +87,35 @@ def open_predictor(
     """
     from larq_dense.runtime import Predictor, read_spec
 
-    if is_file(model):
-        # By its path, so that a message about a damaged file names it.
-        spec = read_spec(model)
-        return OpenModel(Predictor.from_tflite(model, threads, runtime, spec))
+    file = model if is_file(model) else None
+    if runtime != "keras":
+        file = file or _shipped_file(model, runtime)
+        if file is not None:
+            # By its path, so that a message about a damaged file names it.
+            spec = read_spec(file)
+            if spec is not None and file != model:
+                _LOG.warning("%s: %s", spec.name, spec.description)
+            return OpenModel(Predictor.from_tflite(file, threads, runtime, spec))
+    elif file is not None:
+        raise LarqDenseError(
+            f"{file} is a converted file, which Keras cannot run; name the entry or the run."
+        )
     keras, task = open_keras(model)
     return OpenModel(Predictor.from_keras(keras), task)
+
+
+def _shipped_file(model: str, runtime: "Runtime") -> str | None:
+    """Return the converted file of an entry; `None` for a run or an entry that has none."""
+    if model not in names() and not Path(model).is_dir():
+        return None
+    entry = find_trained(model)
+    if not isinstance(entry, Entry):
+        return None
+    # Only what computes in int8 between its binary layers runs without any interpreter.
+    alone = runtime == "native" or (
+        runtime == "auto" and not xnor.available() and not is_installed("larq_compute_engine")
+    )
+    return str(entry.tflite(alone)) if entry.ships_tflite(alone) else None
 
 
 def open_keras(model: str) -> "tuple[tf.keras.Model, Task]":

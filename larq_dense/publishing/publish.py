@@ -14,6 +14,7 @@ from larq_dense.publishing.twins import stages
 from larq_dense.training.run import Run
 from larq_dense.version import __version__
 from larq_dense.zoo import entries
+from larq_dense.zoo.description import DESCRIPTION, describe
 from larq_dense.zoo.entries import Entry
 from larq_dense.zoo.provenance import Training, ancestor
 
@@ -71,6 +72,7 @@ def publish(
         if recipe.quantize:
             _install(staged, target.int8().folder)
         else:
+            write_json(staged.folder / DESCRIPTION, describe(staged))
             write_text(staged.card_file, card(staged))
             _drop_what_was_beside(target, recipe)
             _install(staged, target.folder)
