@@ -173,7 +173,7 @@ def _predictor(
         return open_predictor(model, runtime, threads).predictor
     if not is_file(model) or runtime == "keras":
         raise click.UsageError(
-            f"--entry is for a .tflite file; an entry or a run has its own classes."
+            "--entry is for a .tflite file; an entry or a run has its own classes."
         )
     from larq_dense import zoo
     from larq_dense.runtime import Predictor
