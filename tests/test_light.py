@@ -159,7 +159,7 @@ for name in sys.argv[1:]:
     [
         "from larq_dense import models",
         "from larq_dense.models import build",
-        "import larq_dense; larq_dense.training",
+        "from larq_dense.training.recipe import Recipe",
         "from larq_dense import evaluation; evaluation.measure",
         "from larq_dense import zoo; zoo.load('ecssd')",
     ],
