@@ -55,8 +55,8 @@ def load(
     """Open a model to predict with, whatever form it has.
 
     Args:
-        model: A zoo entry's name, an entry's or a run's folder, or a `.tflite` file. A file needs no
-            TensorFlow, and neither does an entry, which ships one.
+        model: A zoo entry's name, an entry's or a run's folder, or a `.tflite` file. A file needs
+            no TensorFlow, and neither does an entry, which ships one.
         runtime: What runs a file; see `larq_dense.runtime.load`. `"keras"` takes an entry's weights
             instead.
         num_threads: Threads that run a file.
