@@ -23,8 +23,8 @@ runtime_option = click.option(
     type=click.Choice(["auto", "native", "xnor", "lce", "keras"]),
     default="auto",
     show_default=True,
-    help="What runs a .tflite file or an entry's: this package's engine (int8 files), its delegate in "
-    "LiteRT, or Larq Compute Engine; auto takes the first that can, keras the weights instead.",
+    help="What runs a .tflite file, or an entry's: this package's engine (int8 files), its "
+    "delegate in LiteRT, or Larq Compute Engine; auto takes the first that can, keras the weights instead.",
 )
 
 threads_option = click.option(
