@@ -24,7 +24,8 @@ runtime_option = click.option(
     default="auto",
     show_default=True,
     help="What runs a .tflite file, or an entry's: this package's engine (int8 files), its "
-    "delegate in LiteRT, or Larq Compute Engine; auto takes the first that can, keras the weights instead.",
+    "delegate in LiteRT, or Larq Compute Engine; auto takes the first that can. keras runs an "
+    "entry's weights instead.",
 )
 
 threads_option = click.option(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from larq_dense.common.errors import LarqDenseError
+from larq_dense.common.extra import NEEDS, is_installed
 from larq_dense.zoo import entries
 from larq_dense.zoo.entries import Entry
 
@@ -24,8 +25,8 @@ def info(name: str | Path) -> dict[str, Any]:
     Returns:
         JSON-ready: `name`, `task`, `title`, `main_metric`, `classes` (name and colour),
         `input` (height, width, mean, std), `notice` (what the weights have seen), `recipe` (every
-        setting), `sha256` (None before it is published) and `metrics` (what was measured, each
-        with its command).
+        setting; None in the base install, which reads no YAML), `sha256` (None before it is
+        published) and `metrics` (what was measured, each with its command).
 
     Raises:
         UnknownNameError: There is no such entry.
@@ -34,6 +35,7 @@ def info(name: str | Path) -> dict[str, Any]:
     entry = entries.find(name)
     return {
         **(_read(entry.folder / DESCRIPTION) or describe(entry)),
+        "recipe": entry.recipe().to_dict() if _reads_recipes() else None,
         "sha256": entry.expected_sha256() if entry.is_published else None,
         "metrics": entry.metrics(),
     }
@@ -50,8 +52,11 @@ def describe(entry: Entry) -> dict[str, Any]:
         "classes": [{"name": each.name, "color": list(each.color)} for each in task.classes],
         "input": recipe.preprocessing.to_dict(),
         "notice": entry.notice,
-        "recipe": recipe.to_dict(),
     }
+
+
+def _reads_recipes() -> bool:
+    return all(is_installed(name) for name in NEEDS["larq_dense.training.recipe"])
 
 
 def _read(path: Path) -> dict[str, Any] | None:
