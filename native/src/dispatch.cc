@@ -17,7 +17,7 @@ extern const Kernels kAvx2Kernels;
 extern const Kernels kI8mmKernels;
 extern const Kernels kDotProdKernels;
 extern const Kernels kNeonKernels;
-#elif defined(__wasm_simd128__)
+#elif defined(__wasm__)  // where a module needs SIMD or does not, as a whole
 extern const Kernels kWasmKernels;
 #endif
 
@@ -46,7 +46,7 @@ const Tier kTiers[] = {
 #endif
     {&kDotProdKernels, kDotProd},
     {&kNeonKernels, 0},  // part of every 64-bit Arm processor
-#elif defined(__wasm_simd128__)
+#elif defined(__wasm__)
     {&kWasmKernels, 0},
 #endif
     {&kPortableKernels, 0},
