@@ -85,6 +85,7 @@ def build_model(
     features = encode(inputs, precision=precision, **(encoder_options or {}))
     logits = decode(features, outputs=num_classes, precision=precision, **(decoder_options or {}))
     model = tf.keras.Model(inputs, logits, name=f"{encoder}_{precision}")
+    model.encoder_layer_names = tuple(each.name for each in tf.keras.Model(inputs, features).layers)
     if compile:
         _compile(model, num_classes)
     return model

@@ -34,6 +34,10 @@ BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 """The instruction sets that compute in it, as Linux spells them."""
 
 
+_LENGTH = ("epochs", "steps")
+"""What may change between two sessions: a finished run is trained for longer."""
+
+
 class Result(TypedDict):
     """What a training reached; JSON-ready.
 
@@ -156,13 +160,23 @@ def _open_run(recipe: Recipe, run: Run, resume: bool, distribution: Distribution
     if not resume:
         raise LarqDenseError(f"{run.folder} already holds a run; remove it or name another folder.")
     new, old = recipe.to_dict(), run.recipe().to_dict()
+    longer = state.finished and _total(recipe, state) > state.step
     for key in new:
-        if new[key] != old[key]:
+        if new[key] != old[key] and not (longer and key in _LENGTH):
             raise RecipeError(
                 f"{run.folder} holds a run of another recipe ({key}: {old[key]} there, {new[key]} "
                 f"now); name another folder, or go on with {run.recipe_file}."
             )
+    if longer and (new != old or not state.stopped_early):
+        state.finished = state.stopped_early = False
+        state.waited = 0
+        if distribution.is_chief:
+            recipe.save(run.recipe_file)
     return state
+
+
+def _total(recipe: Recipe, state: Progress) -> int:
+    return recipe.total_steps(state.positions)[0] if state.positions else 0
 
 
 class _Loop:
@@ -190,6 +204,11 @@ class _Loop:
             raise RecipeError(
                 f"class_offsets are chosen for miou, but {task.name} is measured by "
                 f"{task.main_metric}; set it to 0."
+            )
+        if recipe.optimizer.freeze_encoder and not (recipe.init or recipe.encoder_weights):
+            raise RecipeError(
+                "optimizer.freeze_encoder keeps what the encoder begins with; name trained weights "
+                "as init or encoder_weights."
             )
         if recipe.distillation:
             find(recipe.distillation.teacher).weights()

@@ -117,6 +117,8 @@ class Recipe(Section):
     def _check_quantize(self) -> Recipe:
         if self.quantize and self.init is None:
             raise ValueError("quantize goes on from trained weights; name them as init")
+        if self.quantize and self.optimizer.freeze_encoder:
+            raise ValueError("quantize trains all weights; set optimizer.freeze_encoder to false")
         if self.quantize and self.optimizer.average:
             raise ValueError("quantize keeps no moving average; set optimizer.average to 0")
         return self
@@ -172,7 +174,12 @@ class Recipe(Section):
             data={**self.data.model_dump(), "unlabelled": []},
             distillation=None,
             recalibrate=0,
-            optimizer={**self.optimizer.model_dump(), **slow, "average": 0.0},
+            optimizer={
+                **self.optimizer.model_dump(),
+                **slow,
+                "average": 0.0,
+                "freeze_encoder": False,
+            },
         )
 
     def twin(self, init: str | None = None) -> Recipe:

@@ -38,7 +38,7 @@ from larq_dense.training.pictures import (
 )
 from larq_dense.training.recalibration import Recalibration
 from larq_dense.training.run import FindRun, find_run
-from larq_dense.training.step import make_optimizers, make_train_step
+from larq_dense.training.step import freeze_encoder, make_optimizers, make_train_step
 from larq_dense.training.validation import Validator
 
 if TYPE_CHECKING:
@@ -136,6 +136,8 @@ class Session:
         self._total_steps = total_steps
         with distribution.strategy.scope():
             self.model = recipe.build_model(SHAPE, task=task, imagenet=True)
+            if recipe.optimizer.freeze_encoder:
+                freeze_encoder(self.model)
             self.optimizers = make_optimizers(self.model, recipe.optimizer, total_steps)
             decay = recipe.optimizer.average
             self.average = MovingAverage(self.model, decay) if decay else None

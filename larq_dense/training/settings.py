@@ -204,6 +204,8 @@ class OptimizerSettings(Section):
             gradient estimator is 0 and a latent weight would be lost.
         average: Decay, at each step, of a moving average of all but the latent binary kernels,
             which is then what is validated and kept as the best weights; 0 for none.
+        freeze_encoder: Leave the encoder as it begins, statistics of its normalizations included;
+            for a run that begins with trained weights (`init` or `encoder_weights`).
     """
 
     learning_rate: Rate = 2e-3
@@ -213,3 +215,4 @@ class OptimizerSettings(Section):
     weight_decay: Weight = 0.01
     clip: Annotated[float, Field(gt=0, le=1)] = 1.0
     average: Share = 0.0
+    freeze_encoder: bool = False

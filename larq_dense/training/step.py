@@ -56,8 +56,8 @@ def make_optimizers(
         AdamW for the real-valued variables, with weight decay on kernels only; and, if the
         model has binary kernels, `LatentAdam` for them.
     """
-    latent = models.binary_kernels(model)
-    latent_ids = {id(variable) for variable in latent}
+    latent_ids = {id(variable) for variable in models.binary_kernels(model)}
+    latent = [v for v in model.trainable_variables if id(v) in latent_ids]
     real = [v for v in model.trainable_variables if id(v) not in latent_ids]
     adamw = tf.keras.optimizers.AdamW(
         schedule(settings.learning_rate, settings, total_steps),
@@ -76,6 +76,16 @@ def make_optimizers(
     for optimizer, variables in groups:
         optimizer.build(variables)
     return groups
+
+
+def freeze_encoder(model: tf.keras.Model) -> None:
+    """Leave out of training what a network's encoder holds, and fix its statistics.
+
+    Args:
+        model: From `models.build`.
+    """
+    for name in model.encoder_layer_names:
+        model.get_layer(name).trainable = False
 
 
 def schedule(

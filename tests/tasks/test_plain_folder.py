@@ -211,6 +211,26 @@ def test_own_folder(plain_folder: Make) -> None:
     assert tasks.get(str(root)).classes == task.classes
 
 
+def test_own_values(plain_folder: Make) -> None:
+    root = plain_folder("cracks", {"a": row(0, 255)})
+    (root / "classes.yaml").write_text(
+        "classes: [{name: a, color: [0, 0, 0]}, {name: b, color: [9, 0, 0], value: 255}]"
+    )
+    assert labels_of(tasks.from_folder(root), root) == [[0, 1]]
+
+
+@pytest.mark.parametrize("ignore", ["", "ignore: [255, 255, 255]"])
+def test_own_colours(plain_folder: Make, write: Any, ignore: str) -> None:
+    colors = np.array([[0, 120, 0], [120, 0, 0], [255, 255, 255]], np.uint8)
+    root = plain_folder("rooms", {"a": row(0)})
+    write(root / "masks/a.png", colors[row(0, 1, 2) if ignore else row(0, 1)])
+    (root / "classes.yaml").write_text(
+        "classes: [{name: floor, color: [0, 120, 0]}, {name: wall, color: [120, 0, 0]}]\n"
+        f"masks: colors\n{ignore}\n"
+    )
+    assert labels_of(tasks.from_folder(root), root) == [[0, 1, 255] if ignore else [0, 1]]
+
+
 def test_own_classes_are_matched_by_name(plain_folder: Make) -> None:
     root = plain_folder("mine", {"a": row(0, 1)})
     (root / "classes.yaml").write_text(
@@ -238,6 +258,12 @@ def test_own_classes_are_matched_by_name(plain_folder: Make) -> None:
         (OWN.replace("120, 0, 0", "1, 0"), "color"),
         (OWN.replace("ignore: 9", "ignore: 1"), "ignore value 1 is also the class 'wall'"),
         (OWN.replace("ignore: 9", "ignore: 256"), "ignore"),
+        (OWN.replace("name: wall", "value: 0, name: wall"), "two classes have the value 0"),
+        (OWN.replace("ignore: 9", "ignore: [1, 2, 3]"), "ignore is a number"),
+        (OWN.replace("ignore: 9", "masks: colors\nignore: 9"), "ignore is a colour"),
+        (OWN.replace("ignore: 9", "masks: colors\nignore: [120, 0, 0]"), "also that of the class"),
+        (OWN.replace("120, 0, 0", "0, 120, 0") + "masks: colors", "two classes have the colour"),
+        (OWN.replace("ignore: 9", "masks: shades"), "masks"),
     ],
 )
 def test_wrong_classes_are_said_in_a_sentence(tmp_path: Path, text: str, message: str) -> None:

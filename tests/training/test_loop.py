@@ -478,3 +478,23 @@ def test_validation_scores_reach_the_callbacks(
     train(make_recipe(epochs=2), data_root, tmp_path, progress=False, callbacks=[history])
     expected = [float(row["score"]) for row in rows(tmp_path)]
     assert history.history["val_miou"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_finished_run_is_trained_for_longer(
+    make_recipe: Make, data_root: Path, tmp_path: Path
+) -> None:
+    train(make_recipe(epochs=1), data_root, tmp_path, progress=False)
+    assert train(make_recipe(epochs=1), data_root, tmp_path, progress=False)["steps"] == 3
+    longer = make_recipe(epochs=2)
+    assert train(longer, data_root, tmp_path, progress=False)["steps"] == 6
+    assert [row["step"] for row in rows(tmp_path)] == ["3", "6"]
+    assert Recipe.load(tmp_path / "recipe.yaml") == longer
+    with pytest.raises(RecipeError, match="another recipe"):
+        train(make_recipe(epochs=1), data_root, tmp_path, progress=False)
+
+
+def test_freezing_needs_trained_weights(make_recipe: Make, data_root: Path, tmp_path: Path) -> None:
+    recipe = make_recipe(epochs=1, optimizer={"freeze_encoder": True})
+    with pytest.raises(RecipeError, match="name trained weights"):
+        train(recipe, data_root, tmp_path, progress=False)
+    assert not recipe.quantized("x").optimizer.freeze_encoder

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from larq_dense import tasks
+from larq_dense import models, tasks
 from larq_dense.training.losses import make_loss
 from larq_dense.training.settings import LossSettings, OptimizerSettings
-from larq_dense.training.step import make_optimizers, make_train_step, schedule
+from larq_dense.training.step import freeze_encoder, make_optimizers, make_train_step, schedule
 
 # isort: split
 import tensorflow as tf
@@ -115,3 +115,28 @@ def test_the_step_exports_to_hlo(model: tf.keras.Model, batch: tuple[tf.Tensor, 
     step = make_train_step(model, optimizers, loss, jit_compile=True)
     text = step.experimental_get_compiler_ir(*batch)(stage="hlo")
     assert "f32[2,32,32,3]" in text and "u8[2,32,32]" in text
+
+
+def test_a_frozen_encoder_stays_as_it_is() -> None:
+    model = models.build(
+        tasks.get("camvid"),
+        input_shape=(32, 32, 3),
+        encoder_options={"blocks": 1, "filters": (8, 8, 8, 8)},
+        branches=1,
+        decoder_filters=8,
+        head_filters=8,
+    )
+    freeze_encoder(model)
+    encoder = set(model.encoder_layer_names)
+    assert {"stem_conv", "stage3_block0"} <= encoder and "head" not in encoder
+    groups = make_optimizers(model, OptimizerSettings(freeze_encoder=True), 4)
+    trained = {id(variable) for _, variables in groups for variable in variables}
+    before = {layer.name: layer.get_weights() for layer in model.layers}
+    step = make_train_step(model, groups, lambda _, logits: tf.reduce_mean(logits**2))
+    for _ in range(2):
+        step(tf.random.normal((2, 32, 32, 3), seed=1), tf.zeros((2, 32, 32), tf.uint8))
+    for layer in model.layers:
+        kept = all(map(np.array_equal, before[layer.name], layer.get_weights()))
+        if layer.name in encoder:
+            assert kept and not trained.intersection(map(id, layer.weights)), layer.name
+    assert not np.array_equal(before["head"][0], model.get_layer("head").get_weights()[0])
