@@ -34,6 +34,8 @@ _ENVIRONMENT_ERRORS = {
     errno.ENOENT: "check the path",
     errno.ENOTDIR: "check the path",
     errno.EISDIR: "check the path",
+    errno.ENAMETOOLONG: "use a shorter name",
+    errno.ELOOP: "remove the links that point at each other",
 }
 
 

@@ -142,6 +142,9 @@ def _in_balance(
             names = tuple(name for name, count in zip(names, images, strict=False) if count)
             images = images[images > 0][: len(names)]
         values = set().union(*(frame.values for frame in frames))
+        found += problems.among_others(
+            name, {pair.mask: tally.frames[pair].values for pair in usable}
+        )
         found += problems.in_balance(name, names, images[: len(names)].tolist(), masks, values)
     return found
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from larq_dense.common.errors import DataError
 from larq_dense.tasks.encodings import Encoding
 from larq_dense.tasks.masks import Color, color_reader, palette_checked
+from larq_dense.tasks.names import decode
 
 CLASSES_FILE = "classes.yaml"
 _IGNORE = 255
@@ -123,8 +124,7 @@ def read_classes(root: Path) -> OwnClasses:
     """
     path = root / CLASSES_FILE
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        content = _ClassesFile.model_validate(yaml.safe_load(text))
+        content = _ClassesFile.model_validate(yaml.safe_load(decode(path.read_bytes())))
     except OSError as error:
         raise DataError(
             f"cannot read {path}: {error.strerror}; write one with the names and colours of your "

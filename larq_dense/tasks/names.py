@@ -66,11 +66,12 @@ def read_lines(path: Path) -> list[str]:
 
     Bytes that are no UTF-8 are kept as the file system's names keep them.
     """
-    lines = re.split(r"\r\n|\r|\n", _decode(path.read_bytes()))
+    lines = re.split(r"\r\n|\r|\n", decode(path.read_bytes()))
     return [_unquoted(line.strip(_BLANKS)) for line in lines]
 
 
-def _decode(content: bytes) -> str:
+def decode(content: bytes) -> str:
+    """Return the text of a file as any editor writes it; bytes that are no UTF-8 as surrogates."""
     for mark, encoding in _BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return content.removeprefix(mark).decode(encoding, "replace")

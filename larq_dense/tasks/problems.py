@@ -150,6 +150,29 @@ def in_balance(
     ]
 
 
+def among_others(split: str, masks: Mapping[Path | None, frozenset[int]]) -> list[Problem]:
+    """Return the problem of a few masks in black and white among masks of other values.
+
+    Args:
+        split: Its name.
+        masks: The values in each mask's file.
+    """
+    odd = [path for path, values in masks.items() if len(values) == 2 and 255 in values]
+    others = [values for path, values in masks.items() if path not in odd]
+    if not odd or not any(len(values) > 1 for values in others) or any(255 in v for v in others):
+        return []
+    return [
+        Problem(
+            "masks in black and white among others",
+            split,
+            f"of the split {split!r} only {_few(odd)} hold 255, and no other value but one, as "
+            "black and white masks do; see whether 255 is a class there, and save them as the "
+            "others are.",
+            severe=False,
+        )
+    ]
+
+
 def _few(items: Iterable[object]) -> str:
     """Name the first few of some things."""
     names = [str(item) for item in items]

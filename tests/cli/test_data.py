@@ -93,6 +93,7 @@ def test_many_problems_are_cut_short(folder: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["nowhere"], "no such folder: nowhere."),
+        (["x" * 5000], "File name too long; use a shorter name."),
         (["FOLDER", "--task", "camvit"], "unknown task 'camvit'; did you mean camvid"),
         (["FOLDER", "--task", "ecssd"], "the task ecssd cannot use the labels"),
         (["FOLDER", "--labels", "camvit"], "unknown label encoding 'camvit'"),

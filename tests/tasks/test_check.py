@@ -320,6 +320,14 @@ def test_a_class_in_no_picture_of_a_split_is_a_warning(own: Path) -> None:
     assert "shows 'root'" in found.warnings[0].message
 
 
+def test_a_black_and_white_mask_among_others_is_a_warning(own: Path) -> None:
+    Image.fromarray(disc(inside=255)).save(own / "masks/b.png")
+    found = report(own)
+    assert found.problems == []
+    assert [warning.kind for warning in found.warnings] == ["masks in black and white among others"]
+    assert "masks/b.png" in found.warnings[0].message
+
+
 def test_names_that_differ_in_capitals_only_are_a_warning(own: Path) -> None:
     for folder, suffix in (("images", "jpg"), ("masks", "png")):
         (own / f"{folder}/A.{suffix}").write_bytes((own / f"{folder}/a.{suffix}").read_bytes())

@@ -211,6 +211,13 @@ def test_own_folder(plain_folder: Make) -> None:
     assert tasks.get(str(root)).classes == task.classes
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_editors_write_classes(plain_folder: Make, encoding: str) -> None:
+    root = plain_folder("mine", {"a": row(0, 1)})
+    (root / "classes.yaml").write_bytes(OWN.replace("\n", "\r\n").encode(encoding))
+    assert tasks.from_folder(root).class_names == ("floor", "wall", "door")
+
+
 def test_own_values(plain_folder: Make) -> None:
     root = plain_folder("cracks", {"a": row(0, 255)})
     (root / "classes.yaml").write_text(
