@@ -11,9 +11,12 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.10 python3 \
 
 SETTINGS := setup.py setup.cfg pyproject.toml $(wildcard native/*.py native/*/*.cc native/*/*.h)
 
-.PHONY: demo test lint
+.PHONY: demo test lint wheels
 
-demo: $(VENV)/.ready
+# First by the converted file that an entry brings along, in seconds; then with TensorFlow.
+demo: $(VENV)/.light
+	$(VENV)/bin/larq-dense predict ecssd "$(or $(IMAGE),docs/images/cat.jpg)" --output demo
+	@$(MAKE) --no-print-directory $(VENV)/.ready
 	$(VENV)/bin/larq-dense demo --output demo $(if $(IMAGE),--image "$(IMAGE)")
 
 test: $(VENV)/.ready-test
@@ -24,12 +27,22 @@ lint: $(VENV)/.ready-test
 	$(VENV)/bin/ruff format --check .
 	VENV=$(VENV) .ci/mypy
 
+# Every platform's wheel into dist/, by a cross compiler from PyPI, each checked.
+wheels: $(VENV)/bin/python
+	@$(VENV)/bin/python -m pip install -qq build ziglang auditwheel lief
+	$(VENV)/bin/python tools/wheels.py
+
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Error: no Python 3.10, 3.11 or 3.12 with venv was found; \
 	install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 # The pip of 2023 that comes with CPython 3.10 does not find the set that fits; later ones do.
 	@$(VENV)/bin/python -m pip install -qq --upgrade pip
+
+$(VENV)/.light: $(VENV)/bin/python $(SETTINGS)
+	@echo "Installing the light half into $(VENV): LiteRT, NumPy, Pillow, click; 180 MB on disk."
+	@$(VENV)/bin/python -m pip install -qq -e .
+	@touch $@
 
 # Everything is resolved in one install: TensorFlow, NumPy and OpenCV must agree.
 $(VENV)/.ready: $(VENV)/bin/python $(SETTINGS)
