@@ -9,6 +9,7 @@ IMAGE_SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".tif", ".tiff"),
         *(".webp", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"),
+        *(".heic", ".heif", ".hif"),  # by an extra, which is named where it is missing
     )
 )
 # What systems leave in folders, beside names that begin with a dot.

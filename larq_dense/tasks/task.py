@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from larq_dense.common.errors import DataError
+from larq_dense.common.images import open_picture, upright
 from larq_dense.tasks.classes import ClassInfo
 from larq_dense.tasks.encodings import Encoding
 from larq_dense.tasks.masks import SMEARED, MaskError, smeared_share
@@ -209,8 +210,10 @@ def image_size(path: Path) -> tuple[int, int]:
             width, height = picture.size
             # Of a TIFF, Pillow gives the size as it will be once turned.
             turned = _orientation(picture) >= 5 and picture.format != "TIFF"
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot read the image {path}: {error}; replace or remove it.") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        # A kind that Pillow alone does not know is decoded, or the sentence says what it lacks.
+        width, height = upright(open_picture(path)).size
+        turned = False
     return (width, height) if turned else (height, width)
 
 

@@ -242,8 +242,12 @@ def coloured(root: Path) -> None:
     save_masks(root, Image.fromarray(shown))
 
 
+def raw(root: Path) -> None:
+    (root / "images/d.cr2").write_bytes(b"II*\0")
+
+
 def heic(root: Path) -> None:
-    (root / "images/d.heic").write_bytes(b"ftypheic")
+    (root / "images/d.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
 
 
 def nested(root: Path) -> None:
@@ -280,7 +284,8 @@ def notes(root: Path) -> None:
         (one_class, "masks that teach nothing", "masks/a.png", "label more classes"),
         (deep, "values beyond 8 bits", "masks/a.png", "8-bit"),
         (coloured, "coloured masks", "masks/a.png", "masks: colors"),
-        (heic, "files that are not read", "images/d.heic", "convert it"),
+        (raw, "files that are not read", "images/d.cr2", "convert it"),
+        (heic, "damaged pictures", "images/d.heic", ""),
         (nested, "files that are not read", "images/more", "move its files up"),
         (empty_mask, "damaged masks", "masks/a.png", "replace or remove it"),
         (one_pixel, "pictures of a few pixels", "images/a.jpg", "replace it"),
