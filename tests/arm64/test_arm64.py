@@ -18,6 +18,8 @@ import pytest
 from arm64.make_root import CHECKOUT, pip_install
 from PIL import Image
 
+from larq_dense.runtime.engine import Engine
+
 ENTRY = "idd_lite"
 PACKAGE = ("larq_dense", "zoo", "cli", "native", "setup.py", "setup.cfg", "pyproject.toml")
 PICTURES = ("rocket.jpg", "motorcycle_left.png")
@@ -114,6 +116,32 @@ def test_the_wheel_is_for_64_bit_arm(wheel: Path) -> None:
         library = files.read(LIBRARY)
     assert library[:4] == b"\x7fELF"
     assert int.from_bytes(library[18:20], "little") == AARCH64
+
+
+@pytest.mark.parametrize("name", ["i8mm", "dotprod", "neon", "portable"])
+def test_the_engine_gives_what_it_gives_here(wheel: Path, tmp_path: Path, name: str) -> None:
+    """The C example, cross-compiled, on the wheel's library; emulated without a root."""
+    compiler, system = shutil.which("aarch64-linux-gnu-gcc"), Path("/usr/aarch64-linux-gnu")
+    if compiler is None or shutil.which(EMULATOR) is None or not system.is_dir():
+        pytest.skip(f"aarch64-linux-gnu-gcc, its libc or {EMULATOR} is not installed")
+    pytest.importorskip("flatbuffers")
+    sys.path.insert(0, str(CHECKOUT / "tests" / "native"))
+    import engine_files
+
+    with zipfile.ZipFile(wheel) as files:
+        library = tmp_path / "library.so"
+        library.write_bytes(files.read(LIBRARY))
+    program, links = tmp_path / "engine_run", (library, f"-Wl,-rpath,{tmp_path}")
+    run(compiler, CHECKOUT / "native" / "tools" / "engine_run.c", *links, "-o", program)
+    for make in (engine_files.encoder, engine_files.decoder):
+        content = make()
+        picture = np.random.default_rng(0).integers(-128, 128, (1, 4, 6, 3)).astype(np.int8)
+        (tmp_path / "network").write_bytes(content)
+        (tmp_path / "picture").write_bytes(picture.tobytes())
+        paths = [tmp_path / each for each in ("network", "picture", "logits")]
+        run(EMULATOR, "-cpu", "max", "-L", system, program, *paths, name)
+        (expected,) = Engine(content).run([picture])
+        assert paths[2].read_bytes() == expected.tobytes()
 
 
 def test_nothing_of_tensorflow_is_there(machine: Machine) -> None:
