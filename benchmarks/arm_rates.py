@@ -22,7 +22,7 @@ import subprocess
 import sys
 
 from xnor_arm_cycles import LOOPS as KERNELS
-from xnor_arm_cycles import assembly, find
+from xnor_arm_cycles import assembly, cycles, find
 
 CORES = ("cortex-a55", "cortex-a76", "neoverse-n2")
 
@@ -153,18 +153,6 @@ LOOPS: dict[str, tuple[list[str], int]] = {
         16,
     ),
 }  # fmt: skip
-
-
-def cycles(loop: list[str], core: str, mca: str) -> float:
-    """Return llvm-mca's cycles for one iteration of a loop."""
-    iterations = 200
-    options = ["-mtriple=aarch64", "-mattr=+dotprod,+i8mm", f"-iterations={iterations}"]
-    command = [mca, f"-mcpu={core}", *options]
-    text = "\n".join(loop) + "\n"
-    report = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"Total Cycles:\s+(\d+)", report)
-    assert found is not None
-    return int(found[1]) / iterations
 
 
 def main() -> int:

@@ -62,6 +62,8 @@ def command(
     from larq_dense.runtime import xnor
 
     if plot is not None:
+        if data is None:
+            raise click.UsageError("--plot draws accuracy over time, so it needs --data.")
         prepare_plot(plot)
     counts = tuple(dict.fromkeys(threads))
     points, metric = measure(models, data, limit, counts, repeats, progress)
@@ -74,7 +76,7 @@ def command(
         "points": [point.to_dict() for point in points],
         "in_words": [sentence for column in columns for sentence in in_words(points, column)],
     }
-    if plot is not None and any(point.metric is not None for point in points):
+    if plot is not None:
         from larq_dense.latency.frontier_plot import plot_frontier
 
         plot_frontier(points, metric, plot)

@@ -138,7 +138,8 @@ def _at_size(preprocessing: Preprocessing, input_shape: InputShape | None) -> Pr
 
 def _copy_all_but_head(source: "tf.keras.Model", target: "tf.keras.Model") -> None:
     for layer in source.layers:
-        if layer.name != _HEAD:
+        # A head may have more than one layer: Lite R-ASPP's has head and head_fine.
+        if not layer.name.startswith(_HEAD):
             target.get_layer(layer.name).set_weights(layer.get_weights())
 
 

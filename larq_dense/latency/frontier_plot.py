@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.figures import save_figure
 from larq_dense.latency.frontier import Point, dominating
 
@@ -25,11 +26,15 @@ def plot_frontier(points: Sequence[Point], metric: str, path: Path) -> None:
         path: A PNG, SVG, PDF or JPEG by its suffix.
 
     Raises:
-        LarqDenseError: The suffix is unknown or the file cannot be written.
+        LarqDenseError: No point has a metric, the suffix is unknown, or the file cannot be written.
     """
     from matplotlib.figure import Figure
 
     rated = [point for point in points if point.metric is not None]
+    if not rated:
+        raise LarqDenseError(
+            "no network has trained weights, so there is no accuracy to plot; name entries or runs."
+        )
     columns = list(points[0].milliseconds)
     figure = Figure(figsize=(5 * len(columns), 4.5), layout="constrained")
     fields = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]

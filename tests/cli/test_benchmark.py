@@ -5,13 +5,11 @@ from pathlib import Path
 
 import phones
 import pytest
-import yaml
 from click.testing import CliRunner, Result
 from PIL import Image
 
 from larq_dense.cli import main
 from larq_dense.runtime import xnor
-from larq_dense.zoo.opening import open_twin
 
 LCE = ["LCE default", "LCE reference", "LCE indirect", *["XNOR runtime"] * xnor.available()]
 
@@ -128,16 +126,8 @@ def test_numbers_of_threads_follow_the_option(
     assert list(dict.fromkeys(threads)) == expected
 
 
-def test_a_full_precision_run_is_timed_as_a_whole_and_in_int8(
-    tiny_run: Path, tmp_path: Path
-) -> None:
-    from larq_dense.models.weights import save_weights
-
-    recipe = yaml.safe_load((tiny_run / "recipe.yaml").read_text())
-    recipe["model"]["precision"] = "float"
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    save_weights(open_twin(str(tiny_run)), tmp_path / "best.safetensors")
-    result = benchmark(tmp_path, "--repeats", 1, "--json")
+def test_a_full_precision_run_is_timed_as_a_whole_and_in_int8(float_run: Path) -> None:
+    result = benchmark(float_run, "--repeats", 1, "--json")
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     engines = [(row["engine"], row["network"]) for row in document["timings"]]

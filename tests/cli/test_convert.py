@@ -67,6 +67,25 @@ def test_a_file_that_disagrees_with_keras_is_not_written(
     assert not (tmp_path / "x.tflite").exists()
 
 
+def test_a_full_precision_run_in_both_forms(float_run: Path, tmp_path: Path) -> None:
+    model, _ = opening.open_keras(str(float_run))
+    random = np.random.default_rng(0)
+    pictures = [tmp_path / f"{k}.png" for k in range(3)]
+    for path in pictures:
+        Image.fromarray(random.integers(0, 256, (64, 64, 3), np.uint8)).save(path)
+    for options, kinds in ((), {"float32"}), (("--int8", "--images", tmp_path), {"int8"}):
+        path = tmp_path / "out.tflite"
+        result = run(float_run, *options, "--output", path, "--json")
+        assert result.exit_code == 0, result.output
+        document = json.loads(result.stdout)
+        assert document["audit"]["layers"] == [] and document["parity"]["images"] == 3
+        file = TfliteFile.parse(path.read_bytes())
+        assert {tensor.dtype for tensor in (*file.inputs, *file.outputs)} == kinds
+        expected, actual = (Predictor(each).logits(pictures[0]) for each in (model, path))
+        assert np.corrcoef(actual.ravel(), expected.ravel())[0, 1] > 0.9
+    assert "name some by --images" in run(float_run, "--int8").stderr
+
+
 def test_fills_the_assets_of_an_app(tiny_run: Path, tmp_path: Path) -> None:
     assets = tmp_path / "assets"
     result = run(tiny_run, "--android", assets, "--json")

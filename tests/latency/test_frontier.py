@@ -173,6 +173,7 @@ def test_networks_of_two_tasks_are_one_sentence(tiny_run: Path, tmp_path: Path) 
     assert result.exit_code == 1
     assert "other has other classes than" in result.stderr
     assert frontier().exit_code == 2
+    assert frontier(tiny_run, "--plot", tmp_path / "plot.png").exit_code == 2
 
 
 def test_a_point_shows_no_bytes() -> None:

@@ -10,6 +10,7 @@ import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 from larq_dense.conversion.audit import audit
 from larq_dense.conversion.flatbuffer import to_flatbuffer
 from larq_dense.models import binary_layers, build_model
+from larq_dense.models.exact import inference_form, off_grid
 from larq_dense.quantization import quantize
 from larq_dense.runtime import LceInterpreter, xnor
 
@@ -64,6 +65,11 @@ def test_float_between() -> None:
     assert len(audit(content, model).layers) == len(binary_layers(model))
     (picture,) = pictures(1)
     np.testing.assert_allclose(LceInterpreter(content).run(picture), model(picture), atol=1e-3)
+
+
+def test_its_constants_lie_on_the_grid() -> None:
+    model = network("s")
+    assert off_grid(model) and not off_grid(inference_form(model))
 
 
 @pytest.mark.skipif(not xnor.available(), reason=str(xnor.why_unavailable()))
