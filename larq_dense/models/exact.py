@@ -26,7 +26,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from larq_dense.common.errors import WeightsError
-from larq_dense.layers import Affine, FixedPoint, GatedMerge, Threshold
+from larq_dense.layers import Affine, FixedPoint, GatedMerge, ParallelConv2D, Threshold
 from larq_dense.layers.gate import COEFFICIENT_BITS
 
 Floats = NDArray[np.float64]
@@ -34,6 +34,9 @@ Floats = NDArray[np.float64]
 # Multiples of 2^-18 in all: fraction bits of a product's two factors together.
 PRODUCT_BITS = 18
 CONSTANT_BITS = 12
+
+# Multiples of 2^-12 fit into the 24 bits of float32 below 2^12; offsets stay below 2^6 of that.
+LARGEST_SUM, LARGEST_VALUE = 2.0**12, 2.0**6
 
 
 def is_exact(model: tf.keras.Model) -> bool:
@@ -96,6 +99,34 @@ def _refuse_nan(form: tf.keras.Model) -> None:
                 f"{variable.name} holds values that are no finite numbers; train again from a "
                 "checkpoint before they arose."
             )
+
+
+def limit_scales(model: tf.keras.Model) -> None:
+    """Bring scales after binary convolutions with ReLU below what float32 can hold, in place.
+
+    A sum of K bits times a larger scale does not fit into float32 on the grid, and Larq Compute
+    Engine adds K scales to the offset even where the sum itself is small. Only channels come near
+    it that ReLU almost always closes, because their variance is next to 0. What they give while
+    closed, the offset, stays. To be called once, before a network is published.
+
+    Args:
+        model: The form that trains. One without `layers.FixedPoint` is left alone.
+    """
+    if not _has_grid(model):
+        return
+    room = (LARGEST_SUM - LARGEST_VALUE) * 2.0**CONSTANT_BITS
+    for layer in model.submodules:
+        if not isinstance(layer, ParallelConv2D) or layer.activation != "relu":
+            continue
+        for convolution, norm in zip(layer.convolutions, layer.norms, strict=True):
+            bits = int(np.prod(convolution.kernel.shape[:3]))
+            largest = np.floor(room / bits) / 2.0**CONSTANT_BITS
+            scale, mean, offset = read_norm(norm)
+            less = np.clip(scale, -largest, largest)
+            deviation = np.sqrt(norm.moving_variance.numpy().astype(np.float64) + norm.epsilon)
+            changed = less != scale
+            norm.gamma.assign(np.where(changed, less * deviation, norm.gamma))
+            norm.beta.assign(np.where(changed, offset + (less - scale) * mean, norm.beta))
 
 
 def off_grid(model: tf.keras.Model) -> list[str]:

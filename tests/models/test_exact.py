@@ -17,7 +17,9 @@ from larq_dense.models.exact import (
     coefficients,
     inference_form,
     is_exact,
+    limit_scales,
     off_grid,
+    read_norm,
 )
 
 TASK = types.SimpleNamespace(num_outputs=3)
@@ -134,6 +136,26 @@ def test_a_form_that_was_trained_returns_to_the_grid(pair: Pair) -> None:
     assert not off_grid(again)
     for old, new in zip(layers_of(form, Affine), layers_of(again, Affine), strict=True):
         np.testing.assert_allclose(new.offset, old.offset, atol=2.0 ** -(CONSTANT_BITS + 1))
+
+
+def test_limited_scales_fit_into_float32_and_the_rest_stays() -> None:
+    model = trained(4)
+    norm = model.get_layer("stage1_block0").norms[0]
+    dead = np.arange(128) % 2 == 0
+    norm.moving_variance.assign(np.where(dead, 0, norm.moving_variance))
+    norm.moving_mean.assign(np.where(dead, 2.0**-8, norm.moving_mean))
+    scale, mean, offset = read_norm(norm)
+    assert (np.abs(scale[dead]) * 9 * 128 > 2**12).all()
+    assert (np.abs(scale[~dead]) * 9 * 128 < 2**11).all()
+    limit_scales(model)
+    limited, _, offset_after = read_norm(norm)
+    np.testing.assert_array_equal(limited[~dead], scale[~dead])
+    np.testing.assert_array_equal(offset_after[~dead], offset[~dead])
+    # A channel that ReLU closes gives what it gave.
+    closed, closed_before = offset_after - limited * mean, offset - scale * mean
+    np.testing.assert_allclose(closed, closed_before, atol=1e-6)
+    assert (np.abs(limited) * 9 * 128 + np.abs(closed) < 2**12).all()
+    np.testing.assert_array_equal(np.sign(limited), np.sign(scale))
 
 
 def test_weights_that_are_no_numbers_are_refused_by_name() -> None:

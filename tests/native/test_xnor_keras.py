@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tiny_models
 
-from larq_dense.runtime import xnor
+from larq_dense.runtime import LceInterpreter, xnor
 
 if not xnor.available():
     pytest.skip(str(xnor.why_unavailable()), allow_module_level=True)
@@ -16,7 +16,7 @@ lce = pytest.importorskip("larq_compute_engine")
 
 from larq_dense.conversion.flatbuffer import to_flatbuffer  # noqa: E402
 from larq_dense.models.builder import build  # noqa: E402
-from larq_dense.models.exact import inference_form  # noqa: E402
+from larq_dense.models.exact import inference_form, limit_scales  # noqa: E402
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -32,14 +32,17 @@ def test_a_network_gives_what_keras_gives(seed: int) -> None:
             weight.assign(rng.uniform(0.5, 1.5, weight.shape))
         elif kind in ("beta", "moving_mean"):
             weight.assign(rng.normal(size=weight.shape) * 0.3)
+    limit_scales(model)
     model = inference_form(model)
-    interpreter = xnor.load(to_flatbuffer(model, (1, 64, 96, 3)), 2)
+    content = to_flatbuffer(model, (1, 64, 96, 3))
+    interpreter, reference = xnor.load(content, 2), LceInterpreter(content)
     for _ in range(3):
         x = rng.normal(size=interpreter.input_shape).astype(np.float32)
         expected = model(x, training=False).numpy()
-        got = interpreter.run(x)
         # No sign differs, so that only the head's sums do, in their last bits.
-        np.testing.assert_allclose(got, expected, atol=2e-6 * np.abs(expected).max())
+        for engine in (interpreter, reference):
+            got = engine.run(x)
+            np.testing.assert_allclose(got, expected, atol=2e-6 * np.abs(expected).max())
 
 
 def test_an_int8_network_gives_what_lce_gives() -> None:
