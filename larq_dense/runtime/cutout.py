@@ -14,7 +14,7 @@ Background = Callable[[Image.Image], Image.Image]
 
 # The guided filter's windows: their spacing, as a share of the longer side, and the contrast,
 # of colours in 0…1, below which an edge of the picture is none.
-_WINDOWS = 64
+_WINDOWS = 32
 _CONTRAST = 1e-3
 # Windows are fitted on a picture of at most this longer side.
 _FITTED = 1024

@@ -162,14 +162,21 @@ def _writer(av: Any, target: Path) -> Iterator[Callable[[NDArray[np.uint8], Frac
         elif pixels.shape[:2] != (stream.height, stream.width):
             raise DataError("the video's size changes on the way, which MP4 cannot follow.")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-        container.mux(stream.encode(frame))
+        try:
+            container.mux(stream.encode(frame))
+        except av.FFmpegError as error:
+            raise LarqDenseError(
+                f"cannot write {target}: {error.strerror}; choose another place or make room."
+            ) from error
 
     try:
         yield write
     finally:
-        if stream is not None:
-            container.mux(stream.encode())
-        container.close()
+        # A disk that is full was told of by then.
+        with contextlib.suppress(av.FFmpegError):
+            if stream is not None:
+                container.mux(stream.encode())
+            container.close()
         if stream is None:
             target.unlink(missing_ok=True)
 
