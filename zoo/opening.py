@@ -152,7 +152,7 @@ def load_recipe(recipe: str) -> "Recipe":
     Raises:
         LarqDenseError: There is neither, or a setting is wrong.
     """
-    from larq_dense.training.recipe import Recipe
+    from larq_dense.training import Recipe
 
     if Path(recipe).suffix in (".yaml", ".yml") or Path(recipe).is_file():
         return Recipe.load(recipe)

@@ -1,6 +1,6 @@
-"""Importing this module makes `tf.keras` mean Keras 2 in this process, as Larq needs.
+"""TensorFlow with `tf.keras` meaning Keras 2 in this process, as Larq needs.
 
-What uses TensorFlow in this package imports it first; `import larq_dense` alone does not.
+What uses TensorFlow in this package takes `tf` from here; `import larq_dense` alone does not.
 TensorFlow decides once, at its own import, by an environment variable, and asks for it again
 wherever it offers Keras under another name. So the variable stays set, and processes that this one
 starts inherit it.
@@ -49,3 +49,6 @@ def _select() -> None:
 
 
 _select()
+import tensorflow as tf  # noqa: E402  (Keras is chosen above)
+
+__all__ = ["tf"]

@@ -28,9 +28,7 @@ def without_chatter() -> Iterator[None]:
 
 def import_tensorflow() -> None:
     """Import TensorFlow, with Keras 2, and let it look for devices, without what it writes."""
-    import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
     with without_chatter():
-        import tensorflow as tf
+        from larq_dense.common.keras2 import tf
 
         tf.config.list_physical_devices()

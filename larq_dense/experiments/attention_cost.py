@@ -4,8 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
-
+from larq_dense.common.keras2 import tf
 from larq_dense.evaluation.complexity import Complexity, complexity
 from larq_dense.layers._base import Precision
 from larq_dense.models.decoder import attended_branches

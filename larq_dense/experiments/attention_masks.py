@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from larq_dense.common.keras2 import tf
 from larq_dense.experiments.verdict import Verdict
 from larq_dense.layers import BinaryAttention
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from larq_dense.common.keras2 import tf
 from larq_dense.experiments.verdict import Verdict
 from larq_dense.layers import GatedMerge, ParallelConv2D, ParallelUpsampling2D
 from larq_dense.layers.nearest import enlarge

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-import tensorflow as tf
-
+from larq_dense.common.keras2 import tf
 from larq_dense.experiments.verdict import Verdict
 from larq_dense.layers import GatedMerge, ParallelConv2D
 

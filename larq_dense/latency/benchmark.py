@@ -228,10 +228,7 @@ def _quantized_run(file: bytes, threads: int) -> Run:
 
 
 def _tflite_run(file: bytes, threads: int) -> Run:
-    import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-    # isort: split
-    import tensorflow as tf
+    from larq_dense.common.keras2 import tf
 
     with warnings.catch_warnings():
         # TensorFlow 2.19 announces that its interpreter moves to a package of its own.

@@ -6,6 +6,7 @@ What a run's folder holds is read without TensorFlow, which is imported when a t
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from larq_dense.common.extra import needs_extra
 from larq_dense.training.run import Run
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = ["Interrupted", "Recipe", "Result", "Run", "train"]
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        home = importlib.import_module(f"larq_dense.training.{_HOMES[name]}")
+        with needs_extra(__name__):
+            home = importlib.import_module(f"larq_dense.training.{_HOMES[name]}")
         return getattr(home, name)
     raise AttributeError(f"module 'larq_dense.training' has no attribute {name!r}")

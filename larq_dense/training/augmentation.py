@@ -6,16 +6,13 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
 import numpy as np
-import tensorflow as tf
 
 # keras-cv's backend announces itself on standard output, where results belong.
 with contextlib.redirect_stdout(sys.stderr):
     import keras_cv
 
+from larq_dense.common.keras2 import tf
 from larq_dense.training.pictures import IGNORE
 
 if TYPE_CHECKING:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
-import tensorflow as tf
-
 from larq_dense import models
+from larq_dense.common.keras2 import tf
 
 
 class MovingAverage:

@@ -12,17 +12,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from larq_dense.common.errors import WeightsError
 from larq_dense.common.files import write_bytes
+from larq_dense.common.keras2 import tf
 from larq_dense.training.run import Run
 
 

@@ -10,13 +10,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from larq_dense.common.keras2 import tf
 from larq_dense.training.augmentation import DRAWS, Augmentation
 from larq_dense.training.pictures import IGNORE, OUTSIDE, Picture
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
 import numpy as np
-import tensorflow as tf
 
 from larq_dense.common.errors import RecipeError
+from larq_dense.common.keras2 import tf
 from larq_dense.models.weights import load_weights
 from larq_dense.training.losses import divergence, energy_distance
 from larq_dense.training.pictures import IGNORE, OUTSIDE

@@ -5,12 +5,8 @@ from __future__ import annotations
 import json
 import os
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
-import tensorflow as tf
-
 from larq_dense.common.errors import LarqDenseError, RecipeError, UnknownNameError
+from larq_dense.common.keras2 import tf
 
 KINDS = ("mirrored", "multiworker")
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
-import tensorflow as tf
-
 from larq_dense.common.errors import WeightsError
+from larq_dense.common.keras2 import tf
 from larq_dense.models import weights
 from larq_dense.training.run import FindRun, find_run
 

@@ -12,15 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
-import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from larq_dense.common.files import write_text
+from larq_dense.common.keras2 import tf
 from larq_dense.training.checkpoint import Progress
 
 

@@ -11,13 +11,9 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from pathlib import Path
 from typing import Any, TypedDict
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
-import tensorflow as tf
-
 from larq_dense.common.errors import LarqDenseError, RecipeError
 from larq_dense.common.files import write_json, write_text
+from larq_dense.common.keras2 import tf
 from larq_dense.common.machine import processor
 from larq_dense.models.weights import save_weights
 from larq_dense.training.checkpoint import Progress, read_progress

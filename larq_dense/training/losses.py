@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from larq_dense.common.errors import RecipeError
+from larq_dense.common.keras2 import tf
 from larq_dense.training.pictures import IGNORE
 
 if TYPE_CHECKING:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from larq_dense.common.keras2 import tf
 from larq_dense.tasks.metrics import SegmentationMetrics
 
 if TYPE_CHECKING:

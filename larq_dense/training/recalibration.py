@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
-import tensorflow as tf
+from larq_dense.common.keras2 import tf
 
 
 class Recalibration:

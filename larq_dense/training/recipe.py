@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
-
 from larq_dense.common.errors import RecipeError, within_sentence
+from larq_dense.common.extra import needs_extra
 from larq_dense.common.files import read_yaml, write_text
 from larq_dense.common.images import Preprocessing
 from larq_dense.training.run import CLASSES, Run
@@ -27,6 +25,10 @@ from larq_dense.training.settings import (
     SourceSettings,
     UnlabelledSettings,
 )
+
+with needs_extra(__name__):
+    import yaml
+    from pydantic import Field, ValidationError, model_validator
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -101,7 +101,7 @@ class Run:
         Raises:
             RecipeError: The file is missing or wrong.
         """
-        from larq_dense.training.recipe import Recipe
+        from larq_dense.training import Recipe
 
         return Recipe.load(self.recipe_file)
 

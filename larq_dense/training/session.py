@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError
+from larq_dense.common.keras2 import tf
 from larq_dense.common.sampling import evenly_spaced
 from larq_dense.models.pretrained import load_pretrained
 from larq_dense.quantization import quantize

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
-import tensorflow as tf
-
 from larq_dense import models
+from larq_dense.common.keras2 import tf
 from larq_dense.training.distillation import without_outside
 
 if TYPE_CHECKING:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from larq_dense.common.images import Preprocessing
+from larq_dense.common.keras2 import tf
 from larq_dense.common.labels import Prediction, resize_scores
 
 if TYPE_CHECKING:

@@ -18,16 +18,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
 import numpy as np
-import tensorflow as tf
 from picture_pack import Pictures
 from xla_friendly import friendly_operators
 
 from larq_dense import models
 from larq_dense.common.errors import LarqDenseError, RecipeError
+from larq_dense.common.keras2 import tf
 from larq_dense.models.weights import save_weights
 from larq_dense.tasks import Task
 from larq_dense.training.distribution import Distribution

@@ -10,14 +10,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
 import numpy as np
-import tensorflow as tf
 
 from larq_dense.common.errors import LarqDenseError, WeightsError
 from larq_dense.common.files import DAMAGED_ZIP
+from larq_dense.common.keras2 import tf
 from larq_dense.models.weights import LATENT_MAGNITUDE
 from larq_dense.training import loop
 from larq_dense.training.checkpoint import Progress

@@ -8,10 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
-
-# isort: split
-import tensorflow as tf
+from larq_dense.common.keras2 import tf
 
 _CONVOLUTIONS = importlib.import_module(tf.keras.layers.Conv2D.__mro__[1].__module__)
 _BACKEND = importlib.import_module(_CONVOLUTIONS.__name__.split(".layers.")[0] + ".backend")
