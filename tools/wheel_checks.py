@@ -16,7 +16,9 @@ from pathlib import Path
 import lief
 
 RUNTIME = "larq_dense/runtime/"
-EXPORTS = {"tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate"}
+EXPORTS = {"tflite_plugin_create_delegate", "larq_dense_engine_open", "larq_dense_engine_run"}
+# What a linker adds.
+LINKER_EXPORTS = {"init", "fini", "__dso_handle", "_dso_handle", "_mh_dylib_header"}
 OUR_EXPORTS = re.compile(r"larq_dense_\w+|tflite_plugin_\w+")
 
 # Platform tag → the library's name, the processor, and the libraries that every such system has.
@@ -99,7 +101,7 @@ def _exports(binary: Binary, wheel: Path) -> str:
         found = {str(entry.name) for entry in export.entries} if export else set()
     else:
         found = {str(symbol.name).removeprefix("_") for symbol in binary.exported_symbols}
-        found -= {"init", "fini"}
+        found -= LINKER_EXPORTS
     foreign = sorted(name for name in found if not OUR_EXPORTS.fullmatch(name))
     missing = sorted(EXPORTS - found)
     if foreign or missing:
@@ -125,7 +127,9 @@ def _needs(binary: Binary, allowed: str, wheel: Path) -> str:
 
 def _policy(wheel: Path, tag: str) -> str:
     """Let auditwheel say which Linux systems the wheel runs on, by the symbols that it uses."""
-    command = [sys.executable, "-m", "auditwheel", "show", "--json", str(wheel)]
+    # Nothing of this machine is looked at: its own libc.so may be a linker's script.
+    show = ["auditwheel", "show", "--json", "--ldpaths", ""]
+    command = [sys.executable, "-m", *show, str(wheel)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise WheelError(f"auditwheel cannot read {wheel.name}: {done.stderr.strip()}")
