@@ -42,7 +42,7 @@ class Augmentation:
         # The layers never draw, so their ranges do not matter; without a seed they would ask for
         # the global generator, which deterministic mode forbids.
         self._crop = keras_cv.layers.RandomCropAndResize(crop, (1.0, 1.0), (1.0, 1.0), seed=1)
-        self._flip = keras_cv.layers.RandomFlip("horizontal", seed=1)
+        self._flip = keras_cv.layers.RandomFlip("horizontal_and_vertical", seed=1)
         self._brightness = keras_cv.layers.RandomBrightness(0.5, seed=1)
         self._contrast = keras_cv.layers.RandomContrast((0, 255), 0.5, seed=1)
 
@@ -87,10 +87,14 @@ class Augmentation:
             Both, as they came in shape and range.
         """
         settings = self._settings
-        if settings.flip:
+        if settings.flip or settings.vertical_flip:
+            draw, never = draws[:, 4:5], tf.zeros_like(draws[:, :1])
             flips = {
-                "flip_horizontals": draws[:, 4:5],
-                "flip_verticals": tf.zeros_like(draws[:, :1]),
+                "flip_horizontals": draw if settings.flip else never,
+                # One draw decides both: its halves, and the halves of these.
+                "flip_verticals": tf.math.floormod(2 * draw, 1)
+                if settings.vertical_flip
+                else never,
             }
             pixels = self._flip.augment_images(pixels, flips)
             label = self._flip.augment_segmentation_masks(label, flips)

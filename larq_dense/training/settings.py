@@ -116,6 +116,7 @@ class AugmentationSettings(Section):
             logarithmic scale.
         aspect: Range of the stretch of width against height, drawn likewise.
         flip: Mirror every second picture from left to right.
+        vertical_flip: Turn every second picture upside down, for pictures from above.
         brightness: Largest shift, as a share of 255.
         contrast: Largest relative change.
     """
@@ -123,6 +124,7 @@ class AugmentationSettings(Section):
     scale: tuple[Factor, Factor] = (0.75, 1.5)
     aspect: tuple[Factor, Factor] = (0.9, 1.1)
     flip: bool = True
+    vertical_flip: bool = False
     brightness: Share = 0.15
     contrast: Share = 0.2
 

@@ -121,6 +121,21 @@ def test_flip_mirrors_both_or_neither(make_recipe: Make) -> None:
     assert labels.dtype == tf.uint8
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_vertical_flip(make_recipe: Make, flip: bool) -> None:
+    settings = make_recipe(augmentation={**PLAIN, "flip": flip, "vertical_flip": True})
+    augmentation = Augmentation(settings.augmentation, (4, 6))
+    pixels = tf.random.stateless_uniform((4, 4, 6, 3), (1, 2), 0, 255)
+    label = tf.cast(pixels[..., :1], tf.uint8)
+    draws = np.zeros((4, DRAWS), np.float32)
+    draws[:, 4] = 0.9, 0.6, 0.4, 0.1
+    flipped, labels = augmentation.photo(pixels, label, tf.constant(draws))
+    for index, (across, down) in enumerate([(1, 1), (1, 0), (0, 1), (0, 0)]):
+        rows, columns = -1 if down else 1, -1 if across and flip else 1
+        np.testing.assert_array_equal(flipped[index], pixels[index][::rows, ::columns])
+        np.testing.assert_array_equal(labels[index], label[index][::rows, ::columns])
+
+
 def test_brightness_and_contrast_against_numpy(make_recipe: Make) -> None:
     settings = make_recipe(augmentation={**PLAIN, "brightness": 0.1, "contrast": 0.3}).augmentation
     pixels = np.random.default_rng(0).uniform(90, 160, (2, 5, 7, 3)).astype(np.float32)
