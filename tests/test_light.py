@@ -282,7 +282,6 @@ def test_a_damaged_file_of_an_entry_is_named(site: Path, photo: Path, tmp_path: 
         "evaluate ecssd --data {folder} --split val",
         "ablate ecssd --data {folder} --run {folder}/run",
         "train ecssd --data {folder} --run {folder}/run",
-        "zoo publish {folder} x --data {folder} --zoo {folder}",
     ],
 )
 def test_a_command_that_needs_the_extra_says_so(
