@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,17 @@ class DenseModel(tf.keras.Model):
     def get_config(self) -> dict[str, Any]:
         """Return the network and the description, JSON-ready."""
         return {**super().get_config(), "spec": self.spec and self.spec.to_dict()}
+
+    def to_json(self, **kwargs: Any) -> str:
+        """Return the network and the description as JSON, for `tf.keras.models.model_from_json`.
+
+        Args:
+            **kwargs: Of `json.dumps`.
+        """
+        described = json.loads(super().to_json())
+        # Keras writes the bare name, by which it does not find a registered class.
+        described["class_name"] = tf.keras.utils.get_registered_name(type(self))
+        return json.dumps(described, **kwargs)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> DenseModel:
