@@ -175,7 +175,7 @@ class Prediction:
 
     def stripes(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Yield rows of the picture and their probabilities, `[rows, width, channels]`."""
-        count = max(1, _TILE * _SMALL_TILE // self.width)
+        count = _whole(_TILE * _SMALL_TILE // self.width, self.height, self.logits.shape[0])
         for top in range(0, self.height, count):
             rows = slice(top, min(top + count, self.height))
             box = self._box(rows, slice(0, self.width))
@@ -184,10 +184,12 @@ class Prediction:
     def _tiles(self) -> Iterator[tuple[slice, slice]]:
         large = self.height >= _MUCH_LARGER * self.logits.shape[0]
         side = _SMALL_TILE if large else _TILE
-        for top in range(0, self.height, side):
-            rows = slice(top, min(top + side, self.height))
-            for left in range(0, self.width, side):
-                yield rows, slice(left, min(left + side, self.width))
+        down = _whole(side, self.height, self.logits.shape[0])
+        across = _whole(side, self.width, self.logits.shape[1])
+        for top in range(0, self.height, down):
+            rows = slice(top, min(top + down, self.height))
+            for left in range(0, self.width, across):
+                yield rows, slice(left, min(left + across, self.width))
 
     def _box(self, rows: slice, columns: slice) -> Box:
         """Return a part of the picture in pixels of the logits."""
@@ -204,6 +206,21 @@ class Prediction:
             slice(max(0, int(top) - down), int(np.ceil(bottom)) + down),
             slice(max(0, int(left) - across), int(np.ceil(right)) + across),
         )
+
+
+def _whole(side: int, length: int, source: int) -> int:
+    """Return a tile's side, near the one wanted, whose borders lie on whole pixels of the logits.
+
+    Pillow takes a part's borders in float32: between pixels they would be rounded, and some labels
+    would differ from those of the picture resized in one piece.
+
+    Args:
+        side: The side that is wanted.
+        length: The picture's side.
+        source: The logits' side.
+    """
+    period = length // math.gcd(length, source)
+    return period * max(1, side // period)
 
 
 def _logit(probability: float) -> float:

@@ -158,7 +158,8 @@ def _open_run(recipe: Recipe, run: Run, resume: bool, distribution: Distribution
     new, old = recipe.to_dict(), run.recipe().to_dict()
     longer = state.finished and _total(recipe, state) > state.step
     for key in new:
-        if new[key] != old[key] and not (longer and key in _LENGTH):
+        lengthened = longer and key in _LENGTH and None not in (new[key], old[key])
+        if new[key] != old[key] and not lengthened:
             raise RecipeError(
                 f"{run.folder} holds a run of another recipe ({key}: {old[key]} there, {new[key]} "
                 f"now); name another folder, or go on with {run.recipe_file}."

@@ -116,7 +116,6 @@ def test_a_delegate_lives_on_the_jvm(
     assert lines == [
         "true",
         "java.lang.IllegalStateException: the XNOR delegate was closed.",
-        "java.lang.IllegalArgumentException: larq_dense: the XNOR delegate has no option "
-        "num_threads=-1 here",
+        "java.lang.IllegalArgumentException: larq_dense: num_threads must be 0 to 64, not -1",
         "true",
     ]

@@ -286,7 +286,7 @@ def test_folders_that_are_no_models_are_one_sentence(
     unfinished.mkdir()
     shutil.copy(tiny_run / "recipe.yaml", unfinished)
     result = evaluate(unfinished, "--data", people, "--split", "val")
-    assert_one_sentence(result, "best.safetensors yet")
+    assert_one_sentence(result, "has no weights yet")
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_a_threshold_that_is_none_is_refused(threshold: float) -> None:
 def test_a_large_picture_takes_no_plane_for_each_class(monkeypatch: pytest.MonkeyPatch) -> None:
     """No array of a picture's size but the result, and few planes that are resized at all."""
     pixels = 0
-    resize = labels._resize
+    resize = labels.resize
 
     def counted(plane: Image.Image, *arguments: object) -> Image.Image:
         nonlocal pixels
@@ -117,7 +117,7 @@ def test_a_large_picture_takes_no_plane_for_each_class(monkeypatch: pytest.Monke
         pixels += part.width * part.height
         return part
 
-    monkeypatch.setattr(labels, "_resize", counted)
+    monkeypatch.setattr(labels, "resize", counted)
     prediction = Prediction(smooth(48, 64, 11), 1536, 2048)
     prediction.labels()
     assert pixels < 8 * 1536 * 2048  # noise; of a network's regions it is fewer

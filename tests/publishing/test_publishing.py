@@ -19,7 +19,14 @@ from larq_dense.training import Recipe
 from larq_dense.zoo import Entry
 from larq_dense.zoo.provenance import notice
 
-FILES = {"recipe.yaml", "metrics.json", "card.md", "weights.safetensors", "weights.sha256"}
+FILES = {
+    "recipe.yaml",
+    "metrics.json",
+    "card.md",
+    "entry.json",
+    "weights.safetensors",
+    "weights.sha256",
+}
 
 
 def figures(tiny: Entry) -> dict[str, Any]:
@@ -146,6 +153,7 @@ def test_card_of_weights_that_saw_the_benchmark_says_so(tiny: Entry) -> None:
         path.read_text().replace("ecssd", "camvid").replace("folder: people", "folder: camvid")
     )
     path.write_text(changed)
+    (tiny.folder / "entry.json").unlink()
     notice = zoo.info("tiny")["notice"]
     assert "of CamVid they saw the train split only" in notice
     assert "never saw" not in notice

@@ -171,7 +171,7 @@ def test_the_documentation_has_every_setting_with_its_default(checkout: Path) ->
         if default is not None and name not in ("input.mean", "input.std"):
             assert yaml.safe_load(rows[name]) == default, name
     sources = dict(settings(SourceSettings))
-    arguments = inspect.signature(build).parameters.keys() - {"task", "input_shape"}
+    arguments = inspect.signature(build).parameters.keys() - {"task", "input_shape", "flat"}
     assert rows.keys() >= sources.keys() | arguments
     for name in arguments:
         assert yaml.safe_load(rows[name]) == inspect.signature(build).parameters[name].default, name
