@@ -11,7 +11,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.10 python3 \
 
 SETTINGS := setup.py setup.cfg pyproject.toml $(wildcard native/*.py native/*/*.cc native/*/*.h)
 
-.PHONY: demo test lint wheels
+.PHONY: demo test lint wheels web
 
 # First by the converted file that an entry brings along, in seconds; then with TensorFlow.
 demo: $(VENV)/.light
@@ -21,6 +21,9 @@ demo: $(VENV)/.light
 
 test: $(VENV)/.ready-test
 	$(VENV)/bin/pytest -n $(WORKERS) --dist worksteal
+
+web: $(VENV)/.ready-test
+	$(VENV)/bin/python web/build.py
 
 lint: $(VENV)/.ready-test
 	$(VENV)/bin/ruff check .
