@@ -143,7 +143,7 @@ def command(
     )
     if folder is not None and not to_stream:
         prepare_folder(folder)
-    rows, failed = _label_all(predictor, outputs, pictures, folder)
+    rows, failed = _label_all(predictor, outputs, pictures, folder, as_json)
     for video in videos:
         try:
             rows.append(_label_video(predictor, outputs, video, folder or Path(), smooth))
@@ -186,6 +186,7 @@ def _label_all(
     outputs: "Outputs",
     pictures: list[Path | None],
     folder: Path | None,
+    with_scores: bool,
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """Label pictures on threads; return a row about each, and what failed and why."""
     import warnings
@@ -205,7 +206,7 @@ def _label_all(
 
     def label(item: tuple[Path | None, str]) -> dict[str, Any] | str:
         try:
-            return _label(predictor, outputs, *item, folder)
+            return _label(predictor, outputs, *item, folder, with_scores)
         except LarqDenseError as error:
             return str(error)
         except MemoryError:
@@ -239,7 +240,12 @@ def _on_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterat
 
 
 def _label(
-    predictor: "Predictor", outputs: "Outputs", path: Path | None, name: str, folder: Path | None
+    predictor: "Predictor",
+    outputs: "Outputs",
+    path: Path | None,
+    name: str,
+    folder: Path | None,
+    with_scores: bool,
 ) -> dict[str, Any]:
     """Label one picture, write what is asked for, and return a row about it."""
     from larq_dense.common.files import write_bytes
@@ -255,8 +261,9 @@ def _label(
         "width": prediction.width,
         "height": prediction.height,
         "shares": shares(labels, spec),
-        "scores": scores(prediction, spec),
     }
+    if with_scores:
+        row["scores"] = scores(prediction, spec)
     if folder is None:
         return row
     written: dict[str, list[str]] = {}

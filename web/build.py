@@ -8,7 +8,6 @@ Needs `pip install ziglang`, Node.js with npm, and larq_dense for the pretrained
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -16,9 +15,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import ModuleType
 
 from larq_dense import zoo
+from larq_dense.native import build as native
 from larq_dense.runtime import ModelSpec
 from larq_dense.runtime.metadata import read_spec
 from larq_dense.zoo import entries
@@ -54,7 +53,6 @@ def compile_module(output: Path) -> None:
 
 def compile_engine(wasm: Path) -> None:
     """Compile the engine to WebAssembly with SIMD, one thread."""
-    native = _native()
     # Zig keeps what it compiled; a folder of its own keeps that out of the home directory.
     os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(HERE / "node_modules" / ".zig"))
     with tempfile.TemporaryDirectory() as scratch:
@@ -63,16 +61,6 @@ def compile_engine(wasm: Path) -> None:
         reactor = ["-mexec-model=reactor", "-O3", "-Wl,--strip-all", *exports]
         command = [*ZIG, *reactor, *map(str, objects), "-o", str(wasm)]
         subprocess.run(command, check=True)
-
-
-def _native() -> ModuleType:
-    path = HERE.parent / "native" / "build.py"
-    spec = importlib.util.spec_from_file_location("larq_dense_native_build", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def copy_networks(output: Path) -> None:

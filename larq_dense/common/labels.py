@@ -175,7 +175,7 @@ class Prediction:
 
     def stripes(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Yield rows of the picture and their probabilities, `[rows, width, channels]`."""
-        count = _whole(_TILE * _SMALL_TILE // self.width, self.height, self.logits.shape[0])
+        count = max(1, _TILE * _SMALL_TILE // self.width)
         for top in range(0, self.height, count):
             rows = slice(top, min(top + count, self.height))
             box = self._box(rows, slice(0, self.width))
@@ -212,7 +212,8 @@ def _whole(side: int, length: int, source: int) -> int:
     """Return a tile's side, near the one wanted, whose borders lie on whole pixels of the logits.
 
     Pillow takes a part's borders in float32: between pixels they would be rounded, and some labels
-    would differ from those of the picture resized in one piece.
+    would differ from those of the picture resized in one piece. Where a large picture's side has
+    too little in common with the logits', a tile that takes little memory comes first.
 
     Args:
         side: The side that is wanted.
@@ -220,7 +221,7 @@ def _whole(side: int, length: int, source: int) -> int:
         source: The logits' side.
     """
     period = length // math.gcd(length, source)
-    return period * max(1, side // period)
+    return period * max(1, side // period) if period <= 2 * _TILE else side
 
 
 def _logit(probability: float) -> float:
