@@ -358,7 +358,7 @@ def bench_sets(repeats: int, sets: list[str]) -> list[dict[str, Any]]:
 
 
 def bench_entry(text: str, threads: int, repeats: int) -> dict[str, Any]:
-    """Time a whole network beside LCE and its twins; `text` is `name=binary[,float[,int8]]`."""
+    """Time a whole network beside LCE and its baselines; `text` is `name=binary[,float[,int8]]`."""
     name, _, files = text.partition("=")
     paths = [Path(part) for part in files.split(",")]
     model = paths[0].read_bytes()
@@ -367,8 +367,8 @@ def bench_entry(text: str, threads: int, repeats: int) -> dict[str, Any]:
     contest.add("XNOR, nothing fused", stock_call(xnor.load(model, threads, fuse=False))[0])
     for lce, call in lce_calls(model, threads).items():
         contest.add(lce, call)
-    for twin, path in zip(("float32 twin", "int8 twin"), paths[1:], strict=False):
-        contest.add(twin, stock_call(stock_interpreter(path.read_bytes(), threads))[0])
+    for baseline, path in zip(("float32 baseline", "int8 baseline"), paths[1:], strict=False):
+        contest.add(baseline, stock_call(stock_interpreter(path.read_bytes(), threads))[0])
     contest.run(repeats)
     print(f"\n{name}, {threads} thread(s)\n")
     show(

@@ -13,7 +13,7 @@ from larq_dense.version import __version__
 # Name → summary. The summaries stand here so that `larq-dense --help` imports no command.
 _COMMANDS = {
     "ablate": "Train a recipe with parts of the method changed, and compare.",
-    "benchmark": "Time a model: Keras, LCE, float and int8 twins.",
+    "benchmark": "Time a model: Keras, LCE, float and int8 baselines.",
     "convert": "Convert a model with Larq Compute Engine, audited.",
     "data": "Check a data set, or import polygons as one.",
     "demo": "Predict, convert and compare two entries on real pictures.",

@@ -11,7 +11,7 @@ from larq_dense.cli.options import FILE, json_option
 from larq_dense.cli.output import prepare_plot, print_json, print_table
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.progress import progress
-from larq_dense.zoo.opening import is_file, open_int8, open_keras, open_predictor, open_twin
+from larq_dense.zoo.opening import is_file, open_baseline, open_int8, open_keras, open_predictor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from larq_dense.runtime import ModelSpec
 
 _PICTURES = 4
-"""Random pictures that set the int8 twin's ranges; they change nothing in its speed."""
+"""Random pictures that set the int8 baseline's ranges; they change nothing in its speed."""
 _VERSIONS = {
     "tensorflow": "TensorFlow",
     "larq_compute_engine": "Larq Compute Engine",
@@ -94,14 +94,14 @@ def command(
 
     MODEL is an entry's name, a run's folder or a .tflite file. A .tflite file is timed in the
     native XNOR runtime and in Larq Compute Engine with each of its kernels, as far as they are
-    installed; an entry or a run also in Keras, and beside its full-precision twin in TensorFlow
+    installed; an entry or a run also in Keras, and beside its full-precision baseline in TensorFlow
     Lite (XNNPACK) as float32 and as int8. A full-precision run is timed in Keras and, in both
     forms, in TensorFlow Lite. The engines take turns in one process; a run is from
-    the normalized picture to logits. The twins have random weights: they tell latency, not
+    the normalized picture to logits. The baselines have random weights: they tell latency, not
     accuracy.
 
-    On a phone the XNOR runtime and the twins are timed, by a program that is built for it first.
-    That takes adb and Android's NDK, which ANDROID_NDK_HOME names.
+    On a phone the XNOR runtime and the baselines are timed, by a program that is built for it
+    first. That takes adb and Android's NDK, which ANDROID_NDK_HOME names.
 
     \b
     Examples:
@@ -242,16 +242,16 @@ def _forms(model: str) -> _Forms:
         cost = {"float": complexity(keras).totals()}
         files = float_tflite(keras), int8_tflite(keras, pictures)
         return _Forms(keras.spec, cost, None, *files, keras=keras)
-    twin, file = open_twin(model), convert(keras).content
+    baseline, file = open_baseline(model), convert(keras).content
     quantized_file = file if is_quantized(keras) else None
     if quantized_file is None and (variant := open_int8(model)) is not None:
         quantized_file = convert(variant).content
     return _Forms(
         keras.spec,
-        {"binary": complexity(keras).totals(), "float": complexity(twin).totals()},
+        {"binary": complexity(keras).totals(), "float": complexity(baseline).totals()},
         file,
-        float_tflite(twin),
-        int8_tflite(twin, pictures),
+        float_tflite(baseline),
+        int8_tflite(baseline, pictures),
         quantized_file,
         keras,
     )
@@ -300,7 +300,15 @@ def _print(document: dict[str, Any]) -> None:
         )
         for row in document["timings"]
     ]
-    columns = ("engine", "network", "threads", "bytes", "median ms", "10 to 90 %", "x float32 twin")
+    columns = (
+        "engine",
+        "network",
+        "threads",
+        "bytes",
+        "median ms",
+        "10 to 90 %",
+        "x float32 baseline",
+    )
     click.echo(
         f"{document['model']} at {width}x{height}, {document['repeats']} interleaved repeats"
     )

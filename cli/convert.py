@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 # Real pictures that scikit-image's wheel carries.
 _BUNDLED = ("astronaut.png", "chelsea.png", "coffee.png")
 
-# The app finds an entry and its twin by these suffixes (android/vision, Assets.kt).
-FILE_SUFFIX, TWIN_SUFFIX = ".tflite", ".int8.tflite"
+# The app finds an entry and its baseline by these suffixes (android/vision, Assets.kt).
+FILE_SUFFIX, BASELINE_SUFFIX = ".tflite", "_random_baseline_int8.tflite"
 
 
 @click.command()
@@ -35,7 +35,7 @@ FILE_SUFFIX, TWIN_SUFFIX = ".tflite", ".int8.tflite"
     "--android",
     type=FOLDER,
     metavar="FOLDER",
-    help="Write the file and its int8 twin into the assets of an app instead.",
+    help="Write the file and its int8 baseline into the assets of an app instead.",
 )
 @click.option(
     "--int8",
@@ -66,8 +66,8 @@ def command(
     A full-precision run goes through TensorFlow Lite's own converter, with --int8 by its
     post-training quantization.
 
-    With --android the folder receives NAME.tflite and NAME.int8.tflite, the full-precision twin
-    with random weights, which the app in android/ times beside it.
+    With --android the folder receives NAME.tflite and NAME_random_baseline_int8.tflite. The second
+    is the full-precision baseline in int8 with random weights, which the app in android/ times.
 
     \b
     Example:
@@ -92,7 +92,9 @@ def command(
     path = output or (android or Path()) / f"{result.spec.name}{suffix}"
     files = {path: result.content}
     if android:
-        files[path.with_suffix(TWIN_SUFFIX)] = _twin(model, result.spec, pictures)
+        files[android / f"{result.spec.name}{BASELINE_SUFFIX}"] = _baseline(
+            model, result.spec, pictures
+        )
     for each, content in files.items():
         write_bytes(each, content)
     if as_json:
@@ -134,16 +136,16 @@ def _convert(
     return convert(keras, images=pictures), is_quantized(keras)
 
 
-def _twin(model: str, spec: "ModelSpec", pictures: list[Path]) -> bytes:
-    """Return the int8 twin, described like the entry: the app reads both alike."""
+def _baseline(model: str, spec: "ModelSpec", pictures: list[Path]) -> bytes:
+    """Return the int8 baseline, described like the entry: the app reads both alike."""
     from larq_dense.common.quiet import without_chatter
     from larq_dense.conversion import add_metadata
     from larq_dense.conversion.baseline import int8_tflite
-    from larq_dense.zoo.opening import open_twin
+    from larq_dense.zoo.opening import open_baseline
 
     with without_chatter():
-        content = int8_tflite(open_twin(model), [spec.preprocessing(path) for path in pictures])
-    random = "Full-precision twin in int8 with random weights: it tells latency, nothing else."
+        content = int8_tflite(open_baseline(model), [spec.preprocessing(path) for path in pictures])
+    random = "Full-precision baseline in int8 with random weights: it tells latency, nothing else."
     return add_metadata(content, replace(spec, description=random))
 
 

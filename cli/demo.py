@@ -10,7 +10,7 @@ from larq_dense.cli.image_files import Names
 from larq_dense.cli.options import FILE, FOLDER, json_option
 from larq_dense.cli.output import print_json, print_table
 from larq_dense.common.quiet import import_tensorflow, without_chatter
-from larq_dense.zoo.opening import open_twin
+from larq_dense.zoo.opening import open_baseline
 
 if TYPE_CHECKING:
     from larq_dense.latency.benchmark import Timing
@@ -39,7 +39,8 @@ def command(images: tuple[Path, ...], output: Path, repeats: int, as_json: bool)
     """Try the entries cityscapes and ecssd on real pictures.
 
     Predicts and writes overlays, converts both with Larq Compute Engine, runs the converted files
-    on the same pictures, and prints how they compare with Keras and with the full-precision twin.
+    on the same pictures, and prints how they compare with Keras and with the full-precision
+    baseline.
     Without --image it takes pictures that come with scikit-image, and street frames from
     ../shared/data (or the folder in LARQ_DENSE_DATA) where there are any.
 
@@ -82,15 +83,15 @@ def _try_entry(name: str, images: tuple[Path, ...], output: Path, repeats: int) 
     names = Names()
     written = [_write_overlay(predictor, image, output, names) for image in images]
     click.echo("\n".join(f"wrote {path}" for path in written), err=True)
-    click.echo(f"converting {name} and its twin, and timing both", err=True)
+    click.echo(f"converting {name} and its baseline, and timing both", err=True)
     with without_chatter():
         converted = convert(model, images=images)
-        twin = open_twin(name)
+        baseline = open_baseline(name)
         timings = time_files(
-            twin.input_shape[1:],
+            baseline.input_shape[1:],
             repeats,
             binary_file=converted.content,
-            float_file=float_tflite(twin),
+            float_file=float_tflite(baseline),
         )
     assert converted.parity is not None
     converted.save(output / f"{name}.tflite")
@@ -131,7 +132,7 @@ def _published_metric(name: str) -> str:
 
 
 def _milliseconds(timings: "list[Timing]") -> dict[str, float]:
-    """Return the medians: LCE's fastest kernel, the native runtime if it is there, the twin."""
+    """Return the medians: LCE's fastest kernel, the native runtime if it is there, the baseline."""
     taken = {timing.candidate.engine: timing.median for timing in timings}
     lce = min(value for engine, value in taken.items() if engine.startswith("LCE"))
     others = {engine: value for engine, value in taken.items() if not engine.startswith("LCE")}

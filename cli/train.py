@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     help="Go on in eight bits from RECIPE, a trained entry or a run's folder.",
 )
 @click.option(
-    "--twin",
+    "--baseline",
     is_flag=True,
     help="Train RECIPE's network in full precision instead, from new weights or --init.",
 )
@@ -60,7 +60,7 @@ def command(
     data: Path,
     run_dir: Path,
     quantize: bool,
-    twin: bool,
+    baseline: bool,
     init: str | None,
     epochs: int | None,
     deterministic: bool,
@@ -69,9 +69,9 @@ def command(
 ) -> None:
     """Train by RECIPE, a YAML file or a zoo entry's name.
 
-    With --twin all of the recipe stays but the precision, so that the two tell what binarization
-    costs. Where the recipe begins with a run's weights, train that run's twin first and name it by
-    --init, or the twin has seen less.
+    --baseline trains the full-precision baseline: the same recipe with precision float. The
+    difference between the two is what binarization costs. If the recipe begins with the weights of
+    a run, train that run's baseline first and pass it with --init.
 
     Interrupted or killed, the same command goes on where the last checkpoint was.
 
@@ -80,13 +80,13 @@ def command(
       larq-dense train kitti_road --data ../shared/data --run runs/road
       larq-dense evaluate runs/road --data ../shared/data/idd_lite --split val
       larq-dense train runs/road --quantize --data ../shared/data --run runs/road_int8
-      larq-dense train kitti_road --twin --data ../shared/data --run runs/road_twin
+      larq-dense train kitti_road --baseline --data ../shared/data --run runs/road_baseline
     """
-    if quantize and (twin or init):
-        raise click.UsageError("--quantize excludes --twin and --init.")
+    if quantize and (baseline or init):
+        raise click.UsageError("--quantize excludes --baseline and --init.")
     chosen = _quantized(recipe) if quantize else load_recipe(recipe)
-    if twin:
-        chosen = chosen.twin(init)
+    if baseline:
+        chosen = chosen.baseline(init)
     elif init:
         chosen = chosen.replace(init=init)
     if epochs is not None:

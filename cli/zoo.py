@@ -93,10 +93,10 @@ def publish(run: Path, name: str, data: Path, root: Path | None, repeats: int) -
     """Turn the training RUN into the entry NAME: packed weights, metrics, card.
 
     A run by `larq-dense train --quantize` becomes the entry's int8 variant; of one by `larq-dense
-    train --twin` only the figures are kept, beside the entry's.
+    train --baseline` only the figures are kept, beside the entry's.
 
     Measures the packed weights on every validation source, converts them with the audit, compares
-    the file with Keras, and times it beside its full-precision twin. An entry of that name is
+    the file with Keras, and times it beside its full-precision baseline. An entry of that name is
     replaced.
 
     \b

@@ -59,7 +59,7 @@ def test_every_entry_is_packaged_whole(checkout: Path) -> None:
 
 
 def files(folder: Path) -> set[str]:
-    """List an entry's files, with those of its int8 variant and of its twin where it has them."""
+    """List an entry's files, with those of its int8 variant and baseline where it has them."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 

@@ -40,9 +40,9 @@ class Entry(Run):
         """Return the entry's variant in eight bits; `is_published` says whether there is one."""
         return Entry(self.folder / "int8", self.name)
 
-    def twin(self) -> "Entry":
-        """Return the full-precision twin, of which figures are kept, but no weights."""
-        return Entry(self.folder / "twin", self.name)
+    def baseline(self) -> "Entry":
+        """Return the full-precision baseline, of which figures are kept, but no weights."""
+        return Entry(self.folder / "baseline", self.name)
 
     @property
     def card_file(self) -> Path:

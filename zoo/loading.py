@@ -53,7 +53,7 @@ def load(
             such size; the entry's own if left out.
         num_classes: A new head, with random weights, for so many classes.
         precision: `"int8"` is the entry's variant that computes in int8 what is not binary;
-            `"float"` is the full-precision twin, which has no published weights.
+            `"float"` is the full-precision baseline, which has no published weights.
         training: Whether to keep batch normalizations, to fine-tune the network. Left out, it is
             so for a network that has yet to be trained: with `num_classes` or random weights.
 

@@ -159,8 +159,8 @@ def load_recipe(recipe: str) -> "Recipe":
     return find(recipe).recipe()
 
 
-def open_twin(model: str) -> "tf.keras.Model":
-    """Return the full-precision twin of an entry or a run, with random weights.
+def open_baseline(model: str) -> "tf.keras.Model":
+    """Return the full-precision baseline of an entry or a run, with random weights.
 
     Raises:
         LarqDenseError: There is no such entry or run.

@@ -168,12 +168,12 @@ def recipe_of(folder: Path, source: str) -> tuple["Recipe", Path]:
     if source in entries.names():
         before = entries.find(source)
         return before.recipe(), before.folder
-    return Recipe.load(ancestor(folder, source)), folder
+    return Recipe.load(parent_recipe(folder, source)), folder
 
 
-def ancestor(folder: Path, source: str) -> Path:
+def parent_recipe(folder: Path, source: str) -> Path:
     """Return where an entry keeps the recipe of a run that its training began with."""
-    return folder / f"ancestor-{PurePosixPath(source).name}.yaml"
+    return folder / f"parent-{PurePosixPath(source).name}.yaml"
 
 
 def seen(entry: "Entry") -> list[Use]:

@@ -97,8 +97,8 @@ def candidates(
         keras: The Keras model.
         binary_file: It converted by Larq Compute Engine, which runs it, as does the XNOR runtime;
             `left_out` tells of those that are not installed.
-        float_file: The full-precision twin as float32 `.tflite`.
-        int8_file: The full-precision twin as int8 `.tflite`.
+        float_file: The full-precision baseline as float32 `.tflite`.
+        int8_file: The full-precision baseline as int8 `.tflite`.
         quantized_file: The binary network with all else in int8; it is handed its own integers,
             which an app takes from the picture by a table.
     """
@@ -167,15 +167,15 @@ def _milliseconds(entrant: LocalCandidate, picture: NDArray[np.float32]) -> floa
 
 
 def ratios(timings: Sequence[Timing]) -> list[float | None]:
-    """Return each median over that of the float32 twin with as many threads.
+    """Return each median over that of the float32 baseline with as many threads.
 
     Keras, whose threads are not chosen here, is held against the most threads. None where the
-    twin was not timed.
+    baseline was not timed.
     """
-    twins = {t.candidate.threads: t.median for t in timings if t.candidate.network == "float32"}
-    most = max(twins, key=lambda count: count or 0, default=None)
-    pairs = [(t.median, twins.get(t.candidate.threads or most)) for t in timings]
-    return [median / twin if twin else None for median, twin in pairs]
+    baselines = {t.candidate.threads: t.median for t in timings if t.candidate.network == "float32"}
+    most = max(baselines, key=lambda count: count or 0, default=None)
+    pairs = [(t.median, baselines.get(t.candidate.threads or most)) for t in timings]
+    return [median / baseline if baseline else None for median, baseline in pairs]
 
 
 def to_rows(timings: Sequence[Timing]) -> list[dict[str, Any]]:

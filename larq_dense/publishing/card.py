@@ -7,13 +7,21 @@ from typing import Any
 from larq_dense.common.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
 from larq_dense.publishing.int8 import int8_section, paired_rows
 from larq_dense.zoo.entries import Entry
-from larq_dense.zoo.provenance import ancestor, data_set, history, notice, seen, split_title, use_of
+from larq_dense.zoo.provenance import (
+    data_set,
+    history,
+    notice,
+    parent_recipe,
+    seen,
+    split_title,
+    use_of,
+)
 
 PICTURE = "accuracy.png"
-"""Drawn where there is a twin: accuracy over OPs."""
+"""Drawn where there is a baseline: accuracy over OPs."""
 
 CURVE = "training.png"
-"""Drawn where an entry or its twin keeps its log: validation scores over steps."""
+"""Drawn where an entry or its baseline keeps its log: validation scores over steps."""
 
 _LIMITS = {
     "ecssd": (
@@ -42,7 +50,7 @@ def card(entry: Entry) -> str:
         f"**{first[0].upper()}{first[1:]}**",
         _usage(entry.name),
         "## Accuracy\n\n" + _accuracy(metrics["accuracy"]),
-        "## Full precision\n\n" + _twin(entry),
+        "## Full precision\n\n" + _baseline(entry),
         "## Complexity\n\n" + _complexity(metrics["complexity"]),
         "## Converted\n\n" + _conversion(metrics["conversion"]),
         "## Latency\n\n" + _latency(metrics["latency"], metrics["machine"]),
@@ -86,36 +94,39 @@ def _accuracy(rows: list[dict[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
-def _twin(entry: Entry) -> str:
-    twin, metric = entry.twin().metrics(), entry.task().main_metric
-    if not twin:
-        return "The twin has not been trained, so no figure of its accuracy stands here."
-    recipe = entry.twin().recipe()
-    body = paired_rows(metric, entry.metrics()["accuracy"], twin["accuracy"], twin["int8"])
-    commands = [*_train_twin(twin["stages"]), *(row["command"] for row in twin["accuracy"])]
+def _baseline(entry: Entry) -> str:
+    baseline, metric = entry.baseline().metrics(), entry.task().main_metric
+    if not baseline:
+        return "The baseline has not been trained, so no figure of its accuracy stands here."
+    recipe = entry.baseline().recipe()
+    body = paired_rows(metric, entry.metrics()["accuracy"], baseline["accuracy"], baseline["int8"])
+    commands = [
+        *_train_baseline(baseline["stages"]),
+        *(row["command"] for row in baseline["accuracy"]),
+    ]
     taught = ", once its teacher is there ([Training](#training))" * bool(recipe.distillation)
-    table = markdown_table(["", "binary", "full-precision twin", "twin in int8"], body)
+    table = markdown_table(["", "binary", "full-precision baseline", "baseline in int8"], body)
     return (
         f"{table}\n\n![accuracy over OPs]({PICTURE})\n\n"
-        f"The same network, data and length ([recipe](twin/recipe.yaml)), {_twin_begins(entry)}, "
-        f"by{taught}\n\n" + "\n".join(["```", *commands, "```"]) + "\n\n"
+        "The same network, data and length ([recipe](baseline/recipe.yaml)), "
+        f"{_baseline_begins(entry)}, by{taught}\n\n" + "\n".join(["```", *commands, "```"]) + "\n\n"
         "In int8 by TensorFlow Lite's post-training quantization, with ranges from training "
-        f"pictures; measured by `larq-dense zoo publish {twin['run']} {entry.name} --data "
+        f"pictures; measured by `larq-dense zoo publish {baseline['run']} {entry.name} --data "
         "../shared/data`."
     )
 
 
-def _train_twin(stages: list[dict[str, str]]) -> Iterator[str]:
-    """Yield the commands that train a twin, stage by stage."""
+def _train_baseline(stages: list[dict[str, str]]) -> Iterator[str]:
+    """Yield the commands that train a baseline, stage by stage."""
     before = ""
     for stage in stages:
-        command = f"larq-dense train {stage['recipe']} --twin{before} --data ../shared/data"
+        command = f"larq-dense train {stage['recipe']} --baseline{before} --data ../shared/data"
         yield f"{command} --run {stage['run']}"
         before = f" --init {stage['run']}"
 
 
-def _twin_begins(entry: Entry) -> str:
-    if entry.twin().recipe().init:
+def _baseline_begins(entry: Entry) -> str:
+    if entry.baseline().recipe().init:
         return "each stage of the entry's training in full precision"
     if entry.recipe().init:
         return f"from new weights, whereas the entry began with those of {entry.recipe().init}"
@@ -132,9 +143,9 @@ def _per_class(rows: list[dict[str, Any]]) -> str:
 
 
 def _complexity(values: dict[str, Any]) -> str:
-    binary, twin = values["binary"], values["float"]
+    binary, baseline = values["binary"], values["float"]
     body = [
-        [title, f"{binary[key] / unit:,.{digits}f}", f"{twin[key] / unit:,.{digits}f}"]
+        [title, f"{binary[key] / unit:,.{digits}f}", f"{baseline[key] / unit:,.{digits}f}"]
         for title, key, unit, digits in (
             ("OPs, M (float MACs + binary MACs / 64)", "ops", 1e6, 1),
             ("binary MACs, M", "binary_macs", 1e6, 1),
@@ -144,7 +155,9 @@ def _complexity(values: dict[str, Any]) -> str:
         )
     ]
     height, width, _ = binary["input_shape"]
-    table = markdown_table([f"one picture at {width}×{height}", "binary", "float twin"], body)
+    table = markdown_table(
+        [f"one picture at {width}×{height}", "binary", "full-precision baseline"], body
+    )
     note = "Convolutions and dense layers are counted; batch normalization, gates and resizing not."
     return f"{table}\n\n{note} Printed by `{values['command']}`."
 
@@ -168,7 +181,8 @@ def _latency(values: dict[str, Any], machine: dict[str, Any]) -> str:
     table = markdown_table(["engine", "ms a picture"], body)
     return (
         f"{table}\n\n{threads} of {machine['cpu']}, {vectors(machine)}; medians of "
-        f"interleaved runs, measured by `{values['command']}`. TFLite runs the full-precision twin."
+        f"interleaved runs, measured by `{values['command']}`. TFLite runs the full-precision "
+        "baseline."
     )
 
 
@@ -178,9 +192,9 @@ def _training(entry: Entry) -> str:
     rows, columns = recipe.crop
     # What it began with comes first, the earliest before all. Entries, and the runs that those
     # began with, stand on cards of their own.
-    runs = [x for _, x, _ in history(entry) if x and ancestor(entry.folder, x).is_file()]
+    runs = [x for _, x, _ in history(entry) if x and parent_recipe(entry.folder, x).is_file()]
     commands = [
-        f"larq-dense train {ancestor(Path('zoo', entry.name), run).as_posix()} "
+        f"larq-dense train {parent_recipe(Path('zoo', entry.name), run).as_posix()} "
         f"--data ../shared/data --run {run}"
         for run in reversed(runs)
     ]
@@ -193,14 +207,14 @@ def _training(entry: Entry) -> str:
 
 
 def _curve(entry: Entry) -> str:
-    kept = [each.log for each in (entry, entry.twin()) if each.log.is_file()]
+    kept = [each.log for each in (entry, entry.baseline()) if each.log.is_file()]
     if not kept:
         return ""
     limit = entry.recipe().data.validation_limit
     pictures = f"at most {limit} pictures of each source" if limit else "all pictures"
     names = [path.relative_to(entry.folder).as_posix() for path in kept]
     files = " and ".join(f"[{name}]({name})" for name in names)
-    whose = " of the full-precision twin" if kept == [entry.twin().log] else ""
+    whose = " of the full-precision baseline" if kept == [entry.baseline().log] else ""
     return (
         f"\n\n![validation scores over steps]({CURVE})\n\nThe validation splits' mean, over "
         f"{pictures}, after each epoch of the last stage{whose} ({files})."

@@ -29,7 +29,7 @@ class _Figures:
         self.memory = _Pair(memory["float glue"], memory["int8"])
         taken = self.variant["latency"]["milliseconds"]
         self.milliseconds = _Pair(taken["XNOR runtime"], taken["XNOR runtime, int8"])
-        self.twin = taken["TFLite int8"]
+        self.baseline = taken["TFLite int8"]
 
     def metric(self, rows: _Pair) -> _Pair:
         """Return the main metric of two rows as text."""
@@ -54,13 +54,17 @@ def int8_section(entry: Entry) -> str:
         f"{entry.name} --quantize{length} --data ../shared/data --run runs/{entry.name}_int8`.",
         _table(figures),
         f"XNOR runtime, one thread of {variant['machine']['cpu']}, {vectors(variant['machine'])}; "
-        f"the full-precision twin in int8 took {figures.twin:.1f} ms in the same run. The file and "
-        f"the Keras model that rounds alike, on {agreement['images']} validation pictures: the "
+        f"the full-precision baseline in int8 took {figures.baseline:.1f} ms in the same run. The "
+        f"file against the int8 Keras model, on {agreement['images']} validation pictures: the "
         f"same label at {100 * agreement['same_labels']:.3f} % of the pixels, logits at most "
-        f"{agreement['max_steps']} steps apart. Measured by",
+        f"{_steps(agreement['max_steps'])} apart. Measured by",
         "\n".join(["```", *commands, "```"]),
     ]
     return "\n\n".join(paragraphs)
+
+
+def _steps(count: int) -> str:
+    return f"{count} quantization step{'s' * (count != 1)}"
 
 
 def _table(figures: _Figures) -> str:
@@ -88,7 +92,7 @@ def paired_rows(metric: str, *measured: Sequence[dict[str, Any]]) -> list[list[s
 
 def int8_table(entries: list[Entry]) -> str:
     """Return the README's table of variants."""
-    header = ["entry", "metric (float glue)", "file", "tensors at one time", "ms (int8 twin)"]
+    header = ["entry", "metric (float glue)", "file", "tensors at one time", "ms (int8 baseline)"]
     table = markdown_table(header, [_row(entry) for entry in entries])
     return (
         "With nothing in floating point (`larq-dense convert NAME --int8`), beside the same with "
@@ -105,6 +109,6 @@ def _row(entry: Entry) -> list[str]:
         f"{METRIC_TITLES[figures.main]} " + ", ".join(f"{m.int8} ({m.glue})" for m in metrics),
         f"{size.int8 / 1024:.0f} KiB ({size.glue / 1024:.0f})",
         f"{memory.int8 / 1024:.0f} KiB ({memory.glue / 1024:.0f})",
-        f"{taken.int8:.1f}, float glue {taken.glue:.1f} ({figures.twin:.1f}), "
+        f"{taken.int8:.1f}, float glue {taken.glue:.1f} ({figures.baseline:.1f}), "
         f"{vectors(figures.variant['machine'])}",
     ]

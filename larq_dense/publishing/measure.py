@@ -10,7 +10,7 @@ from larq_dense.common.quiet import import_tensorflow
 from larq_dense.common.sampling import evenly_spaced
 from larq_dense.publishing.files import keep_file
 from larq_dense.zoo.entries import Entry
-from larq_dense.zoo.opening import open_twin
+from larq_dense.zoo.opening import open_baseline
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -42,7 +42,7 @@ def measure(run: "Run", data: Path, repeats: int = 50) -> dict[str, Any]:
     from larq_dense.publishing.measure_int8 import measure_int8
 
     if not isinstance(run, Entry):
-        return measure_twin(run, data)
+        return measure_baseline(run, data)
     return (measure_int8 if run.recipe().quantize else measure_entry)(run, data, repeats)
 
 
@@ -69,17 +69,17 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
     import_tensorflow()
     sources = validation_samples(entry, data)
     pictures = [sample.image for samples in sources for sample in samples]
-    model, twin = zoo.load(entry.folder), open_twin(str(entry.folder))
+    model, baseline = zoo.load(entry.folder), open_baseline(str(entry.folder))
     compared = parity_pictures(pictures)
     converted = convert(model, images=compared)
     keep_file(entry, converted.content)
     calibration = [model.preprocess(path) for path in calibration_pictures(pictures)]
     timings = time_files(
-        twin.input_shape[1:],
+        baseline.input_shape[1:],
         repeats,
         binary_file=converted.content,
-        float_file=float_tflite(twin),
-        int8_file=int8_tflite(twin, calibration),
+        float_file=float_tflite(baseline),
+        int8_file=int8_tflite(baseline, calibration),
     )
     return {
         "machine": describe_machine(),
@@ -87,7 +87,7 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
         "golden": golden(model),
         "complexity": {
             "binary": complexity_totals(model),
-            "float": complexity_totals(twin),
+            "float": complexity_totals(baseline),
             "command": (
                 'python -c "from larq_dense import evaluation, zoo; '
                 f"print(evaluation.complexity(zoo.load('{entry.name}')).totals())\""
@@ -108,7 +108,7 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
     }
 
 
-def measure_twin(run: "Run", data: Path) -> dict[str, Any]:
+def measure_baseline(run: "Run", data: Path) -> dict[str, Any]:
     """Measure a full-precision run: accuracy alone, since all else needs no trained weights.
 
     Args:
@@ -149,7 +149,7 @@ def parity_pictures(pictures: Sequence[_Item]) -> list[_Item]:
 
 
 def calibration_pictures(pictures: Sequence[_Item]) -> list[_Item]:
-    """Choose the pictures that the twin's ranges are taken from."""
+    """Choose the pictures that the baseline's ranges are taken from."""
     return evenly_spaced(pictures, _CALIBRATION_PICTURES)
 
 

@@ -14,7 +14,7 @@ from larq_dense.publishing.measure import (
     time_files,
     validation_samples,
 )
-from larq_dense.zoo.opening import open_keras, open_twin
+from larq_dense.zoo.opening import open_baseline, open_keras
 
 if TYPE_CHECKING:
     from larq_dense.zoo import Entry
@@ -51,12 +51,12 @@ def measure_int8(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any
     keep_file(entry, converted.content)
     files = {"float glue": convert(glued).content, "int8": converted.content}
     calibration = [glued.spec.preprocessing(path) for path in calibration_pictures(pictures)]
-    twin = open_twin(begun_with)
+    baseline = open_baseline(begun_with)
     timings = time_files(
-        twin.input_shape[1:],
+        baseline.input_shape[1:],
         repeats,
         binary_file=files["float glue"],
-        int8_file=int8_tflite(twin, calibration),
+        int8_file=int8_tflite(baseline, calibration),
         quantized_file=files["int8"],
     )
     file = f"{entry.name}_int8.tflite"

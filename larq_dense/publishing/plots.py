@@ -22,19 +22,19 @@ def draw(entry: "Entry") -> None:
 
 
 def _draw_accuracy(entry: "Entry") -> None:
-    """Draw an entry, its int8 variant and its twin over their OPs, if it has a twin."""
+    """Draw an entry, its int8 variant and its baseline over their OPs, if it has a baseline."""
     from larq_dense.publishing.accuracy_plot import Point, plot_accuracy
 
-    metrics, twin = entry.metrics(), entry.twin().metrics()
-    if not twin:
+    metrics, baseline = entry.metrics(), entry.baseline().metrics()
+    if not baseline:
         return
     metric = entry.task().main_metric
     binary, full = (metrics["complexity"][kind]["ops"] for kind in ("binary", "float"))
     rows = {"binary": (binary, metrics["accuracy"])}
     if entry.int8().is_published:
         rows["binary, rest in int8"] = (binary, entry.int8().metrics()["accuracy"])
-    rows["full-precision twin"] = (full, twin["accuracy"])
-    rows["twin in int8"] = (full, twin["int8"])
+    rows["full-precision baseline"] = (full, baseline["accuracy"])
+    rows["baseline in int8"] = (full, baseline["int8"])
     points = {name: Point(ops, _scores(found, metric)) for name, (ops, found) in rows.items()}
     plot_accuracy(points, METRIC_TITLES[metric], entry.name, entry.folder / PICTURE)
 
@@ -44,10 +44,10 @@ def _scores(rows: list[dict[str, Any]], metric: str) -> dict[str, float]:
 
 
 def _draw_training(entry: "Entry") -> None:
-    """Draw an entry's and its twin's validation scores while they trained, where they are kept."""
+    """Draw the validation scores of an entry's and its baseline's training, where kept."""
     from larq_dense.publishing.training_plot import plot_training
 
-    curves = {"binary": _curve(entry), "full-precision twin": _curve(entry.twin())}
+    curves = {"binary": _curve(entry), "full-precision baseline": _curve(entry.baseline())}
     kept = {name: curve for name, curve in curves.items() if curve}
     if kept:
         metric = METRIC_TITLES[entry.task().main_metric]

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import write_bytes, write_json, write_text
+from larq_dense.publishing.baselines import stages
 from larq_dense.publishing.card import CURVE, PICTURE, card
-from larq_dense.publishing.twins import stages
 from larq_dense.training.run import Run
 from larq_dense.version import __version__
 from larq_dense.zoo import entries
 from larq_dense.zoo.description import DESCRIPTION, describe
 from larq_dense.zoo.entries import Entry
-from larq_dense.zoo.provenance import Training, ancestor
+from larq_dense.zoo.provenance import Training, parent_recipe
 
 if TYPE_CHECKING:
     from larq_dense.training.recipe import Recipe
@@ -29,7 +29,7 @@ def publish(
 ) -> Entry:
     """Turn a run's best weights into an entry, or into an entry's variant in eight bits.
 
-    Of a full-precision run, the entry's twin, only the figures are kept.
+    Of a full-precision run, the entry's baseline, only the figures are kept.
 
     The weights are packed, loaded again from the packed file and measured in the form that
     predicts (`models.exact.inference_form`); only then does the entry take its place.
@@ -37,8 +37,8 @@ def publish(
     Args:
         run_dir: Holds `recipe.yaml` and `best.safetensors`.
         name: The entry's name; an entry of that name is replaced. A run in eight bits becomes
-            the variant of the entry that there is, one in full precision its twin.
-        measure: Measures the packed entry, or the twin's run: what `metrics.json` holds; and
+            the variant of the entry that there is, one in full precision its baseline.
+        measure: Measures the packed entry, or the baseline's run: what `metrics.json` holds; and
             keeps the converted file (`publishing.files.keep_file`).
         root: Folder of entries; the zoo's own if left out.
 
@@ -56,7 +56,7 @@ def publish(
     run.weights()
     recipe = run.recipe().replace(name=name)
     if recipe.precision != "binary":
-        return _publish_twin(run, recipe, target, measure)
+        return _publish_baseline(run, recipe, target, measure)
     try:
         root.mkdir(parents=True, exist_ok=True)
         staging = tempfile.TemporaryDirectory(prefix=".publish-", dir=root)
@@ -114,30 +114,30 @@ def _check_variant(run: Run, recipe: "Recipe", target: Entry) -> None:
 
 
 def _drop_what_was_beside(target: Entry, recipe: "Recipe") -> None:
-    """Remove the variant of the weights before, and the twin of another recipe."""
+    """Remove the variant of the weights before, and the baseline of another recipe."""
     shutil.rmtree(target.int8().folder, ignore_errors=True)
-    if target.twin().metrics() and not target.twin().recipe().is_twin_of(recipe):
-        shutil.rmtree(target.twin().folder)
+    if target.baseline().metrics() and not target.baseline().recipe().is_baseline_of(recipe):
+        shutil.rmtree(target.baseline().folder)
         for picture in (PICTURE, CURVE):
             (target.folder / picture).unlink(missing_ok=True)
 
 
-def _publish_twin(run: Run, recipe: "Recipe", target: Entry, measure: Measure) -> Entry:
-    """Keep the figures of an entry's full-precision twin."""
+def _publish_baseline(run: Run, recipe: "Recipe", target: Entry, measure: Measure) -> Entry:
+    """Keep the figures of an entry's full-precision baseline."""
     trainings = stages(run.folder, target) if target.is_published else []
     if not trainings:
         raise LarqDenseError(
-            f"{run.folder} trained a full-precision network, but not the twin of an entry "
+            f"{run.folder} trained a full-precision network, but not the baseline of an entry "
             f"{target.name} by the same recipe; train that by `larq-dense train {target.name} "
-            "--twin`, from new weights or from the twin of what the entry began with, or use the "
-            "run as a teacher."
+            "--baseline`, from new weights or from the baseline of what the entry began with, or "
+            "use the run as a teacher."
         )
-    twin = target.twin()
+    baseline = target.baseline()
     metrics = _origin(target.name) | {"stages": trainings}
     metrics |= measure(run)
-    recipe.save(twin.recipe_file)
-    _keep_log(run, twin)
-    write_json(twin.metrics_file, metrics)
+    recipe.save(baseline.recipe_file)
+    _keep_log(run, baseline)
+    write_json(baseline.metrics_file, metrics)
     write_text(target.card_file, card(target))
     return target
 
@@ -157,7 +157,7 @@ def _pack(run: Run, recipe: "Recipe", entry: Entry) -> Entry:
     if not recipe.quantize:
         limit_scales(model)
     recipe.save(entry.recipe_file)
-    _keep_ancestors(recipe, entry.folder)
+    _keep_parents(recipe, entry.folder)
     if run.classes_file.exists():
         write_bytes(entry.classes_file, run.classes_file.read_bytes())
     _keep_log(run, entry)
@@ -166,7 +166,7 @@ def _pack(run: Run, recipe: "Recipe", entry: Entry) -> Entry:
     return entry
 
 
-def _keep_ancestors(recipe: "Recipe", folder: Path) -> None:
+def _keep_parents(recipe: "Recipe", folder: Path) -> None:
     """Write the recipes of the runs that a training took weights or answers from, in turn."""
     from larq_dense.training.recipe import Recipe
 
@@ -179,12 +179,12 @@ def _keep_ancestors(recipe: "Recipe", folder: Path) -> None:
                 f"the training began with {source}, and there is no {run.recipe_file} to tell what "
                 "it has seen; publish where that run's folder is."
             )
-        kept, before = ancestor(folder, source), run.recipe()
+        kept, before = parent_recipe(folder, source), run.recipe()
         if kept.exists() and Recipe.load(kept) != before:
             raise LarqDenseError(f"two runs that it began with are called {kept.stem}; rename one.")
         if not kept.exists():
             before.save(kept)
-            _keep_ancestors(before, folder)
+            _keep_parents(before, folder)
 
 
 def _keep_log(run: Run, entry: Entry) -> None:
@@ -201,7 +201,7 @@ def _install(staged: Entry, folder: Path) -> None:
         before.checksum_file,
         before.log,
         before.read_file,
-        *folder.glob(ancestor(folder, "*").name),
+        *folder.glob(parent_recipe(folder, "*").name),
     ):
         stale.unlink(missing_ok=True)
     for path in sorted(staged.folder.iterdir(), key=lambda path: path == staged.checksum_file):

@@ -22,11 +22,11 @@ def entries_table() -> str:
     header = [
         "entry",
         "measured on",
-        "metric (float twin's)",
-        "OPs (float twin's)",
+        "metric (baseline)",
+        "OPs (baseline)",
         "weights",
         "same labels as Keras",
-        "ms (float twin's)",
+        "ms (baseline)",
     ]
     rows = [_row(entry, index) for entry in measured for index in range(_sources(entry))]
     commands = "\n".join(
@@ -47,7 +47,7 @@ def _row(entry: Entry, index: int) -> list[str]:
     row = metrics["accuracy"][index]
     value = format_metric(task.main_metric, row["metrics"][task.main_metric])
     where = f"{data_set(row['data']).title} ({split_title(row['split'], row['within'])})"
-    figure = f"{METRIC_TITLES[task.main_metric]} {value}{_twin(entry, index)}"
+    figure = f"{METRIC_TITLES[task.main_metric]} {value}{_baseline(entry, index)}"
     if index:
         return ["", where, figure, "", "", "", ""]
     complexity = metrics["complexity"]
@@ -63,20 +63,20 @@ def _row(entry: Entry, index: int) -> list[str]:
     ]
 
 
-def _twin(entry: Entry, index: int) -> str:
-    """Return the full-precision twin's figure in brackets, if there is one."""
-    twin, metric = entry.twin().metrics(), entry.task().main_metric
-    if not twin:
+def _baseline(entry: Entry, index: int) -> str:
+    """Return the full-precision baseline's figure in brackets, if there is one."""
+    baseline, metric = entry.baseline().metrics(), entry.task().main_metric
+    if not baseline:
         return ""
-    return f" ({format_metric(metric, twin['accuracy'][index]['metrics'][metric])})"
+    return f" ({format_metric(metric, baseline['accuracy'][index]['metrics'][metric])})"
 
 
 def _milliseconds(rows: list[dict[str, float]]) -> str:
-    """Return the fastest binary engine's time, and the float twin's."""
+    """Return the fastest binary engine's time, and the full-precision baseline's."""
     taken = {str(row["engine"]): row["milliseconds"] for row in rows}
-    twin = taken["TFLite float32"]
+    baseline = taken["TFLite float32"]
     binary = min(value for engine, value in taken.items() if not engine.startswith("TFLite"))
-    return f"{binary:.1f} ({twin:.1f})"
+    return f"{binary:.1f} ({baseline:.1f})"
 
 
 def render_readme(path: Path) -> None:

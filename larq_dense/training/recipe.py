@@ -184,19 +184,19 @@ class Recipe(Section):
             },
         )
 
-    def twin(self, init: str | None = None) -> Recipe:
-        """Return the recipe of the full-precision twin: the same but for what it begins with.
+    def baseline(self, init: str | None = None) -> Recipe:
+        """Return the recipe of the full-precision baseline: the same but for what it begins with.
 
         Args:
-            init: The twin of what this recipe begins with, whose own weights would not fit; None
-                for new weights.
+            init: The baseline of what this recipe begins with, whose own weights would not fit;
+                None for new weights.
         """
         model = {**self.model, "precision": "float"}
         return self.replace(model=model, init=init)
 
-    def is_twin_of(self, other: Recipe) -> bool:
-        """Return whether this trains the other's full-precision twin, whatever it begins with."""
-        return self.replace(name=other.name, init=None) == other.twin()
+    def is_baseline_of(self, other: Recipe) -> bool:
+        """Return whether this trains the other's baseline, whatever it begins with."""
+        return self.replace(name=other.name, init=None) == other.baseline()
 
     def first_difference(self, other: Recipe, settings: Iterable[str]) -> str | None:
         """Return the first of some settings, such as `"input.height"`, that another has not alike.

@@ -10,7 +10,7 @@ fun main(arguments: Array<String>) {
     when (arguments[0]) {
         "label" -> rest.forEach { label(File(it)) }
         "read" -> File(rest[0]).listFiles()!!.sorted().forEach { println(describe(it.readBytes())) }
-        "entries" -> findEntries(rest).forEach { println("${it.name} ${it.file} ${it.twin}") }
+        "entries" -> findEntries(rest).forEach { println("${it.name} ${it.file} ${it.baseline}") }
     }
 }
 

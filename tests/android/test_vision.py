@@ -12,7 +12,7 @@ from jvm import Kotlinc, join, run
 from numpy.typing import NDArray
 from tflite_files import described
 
-from larq_dense.cli.convert import FILE_SUFFIX, TWIN_SUFFIX
+from larq_dense.cli.convert import BASELINE_SUFFIX, FILE_SUFFIX
 from larq_dense.common.images import Preprocessing, overlay
 from larq_dense.runtime import ModelSpec, Predictor, SpecClass, read_spec
 from larq_dense.runtime.metadata import METADATA_NAME
@@ -158,12 +158,12 @@ def test_refuses_damaged_files_in_a_sentence(driver: Driver, tmp_path: Path) -> 
 
 
 def test_finds_what_convert_writes(driver: Driver) -> None:
-    names = [f"{name}{each}" for name in ("b", "a") for each in (FILE_SUFFIX, TWIN_SUFFIX)]
-    names += [f"alone{FILE_SUFFIX}", f"orphan{TWIN_SUFFIX}", "images", "labels.txt"]
+    names = [f"{name}{each}" for name in ("b", "a") for each in (FILE_SUFFIX, BASELINE_SUFFIX)]
+    names += [f"alone{FILE_SUFFIX}", f"orphan{BASELINE_SUFFIX}", "images", "labels.txt"]
     assert driver("entries", *names).splitlines() == [
-        "a a.tflite a.int8.tflite",
+        "a a.tflite a_random_baseline_int8.tflite",
         "alone alone.tflite null",
-        "b b.tflite b.int8.tflite",
+        "b b.tflite b_random_baseline_int8.tflite",
     ]
 
 

@@ -66,7 +66,7 @@ def test_arms_are_trained_and_compared(
     assert document == json.loads((runs / "ablation.json").read_text())
     check(document)
     table = (runs / "ablation.md").read_text()
-    assert "| K = 1 | 2 |" in table and "| full-precision twin | 1 |" in table
+    assert "| K = 1 | 2 |" in table and "| full-precision baseline | 1 |" in table
 
     other = invoke(*arguments, "--arm", "k1", "--steps", 3)
     assert other.exit_code == 1
@@ -74,8 +74,8 @@ def test_arms_are_trained_and_compared(
 
 
 def check(document: dict[str, Any]) -> None:
-    binary, twin = document["arms"]
-    assert [binary["arm"], twin["arm"]] == ["k1", "float"]
+    binary, baseline = document["arms"]
+    assert [binary["arm"], baseline["arm"]] == ["k1", "float"]
     assert [run["seed"] for run in binary["runs"]] == [0, 1]
     assert document["steps"] == 2
     for arm in document["arms"]:
@@ -86,7 +86,7 @@ def check(document: dict[str, Any]) -> None:
         assert figures["mean"] == pytest.approx(sum(values) / len(values))
         assert figures == arm["score"]
         assert (figures["deviation"] is None) == (len(values) == 1)
-    assert binary["complexity"]["binary_macs"] > 0 == twin["complexity"]["binary_macs"]
+    assert binary["complexity"]["binary_macs"] > 0 == baseline["complexity"]["binary_macs"]
     assert document["claims"] == [], "no claim is about these two"
     if not xnor.available():
         assert document["attention"] is None

@@ -18,7 +18,9 @@ def benchmark(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["benchmark", *map(str, arguments)])
 
 
-def test_a_run_is_timed_on_every_engine_beside_its_twins(tiny_run: Path, tmp_path: Path) -> None:
+def test_a_run_is_timed_on_every_engine_beside_its_baselines(
+    tiny_run: Path, tmp_path: Path
+) -> None:
     plot = tmp_path / "new" / "latency.png"
     result = benchmark(tiny_run, "--threads", 1, 2, "--repeats", 2, "--json", "--plot", plot)
     assert result.exit_code == 0, result.output
@@ -38,19 +40,19 @@ def test_a_run_is_timed_on_every_engine_beside_its_twins(tiny_run: Path, tmp_pat
         assert row["median_ms"] > 0.01
     by_key = {(row["engine"], row["threads"]): row for row in rows}
     for (_, threads), row in by_key.items():
-        twin = by_key["TFLite float32", threads or 2]
-        assert row["ratio_to_float32"] == pytest.approx(row["median_ms"] / twin["median_ms"])
+        baseline = by_key["TFLite float32", threads or 2]
+        assert row["ratio_to_float32"] == pytest.approx(row["median_ms"] / baseline["median_ms"])
     sizes = {row["network"]: row["bytes"] for row in rows[1:]}
     assert sizes["binary"] < sizes["int8"] < sizes["float32"]
-    binary, twin = document["complexity"]["binary"], document["complexity"]["float"]
-    assert binary["binary_macs"] > 0 == twin["binary_macs"]
-    # The same topology: every binary MAC is a float one in the twin.
-    assert twin["float_macs"] == twin["ops"] == binary["binary_macs"] + binary["float_macs"]
+    binary, baseline = document["complexity"]["binary"], document["complexity"]["float"]
+    assert binary["binary_macs"] > 0 == baseline["binary_macs"]
+    # The same topology: every binary MAC is a float one in the baseline.
+    assert baseline["float_macs"] == baseline["ops"] == binary["binary_macs"] + binary["float_macs"]
     assert binary["ops"] == binary["float_macs"] + binary["binary_macs"] / 64
     Image.open(plot).verify()
 
 
-def test_a_run_is_timed_on_a_phone_beside_its_twins(
+def test_a_run_is_timed_on_a_phone_beside_its_baselines(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phone = phones.connect_phone(tmp_path, monkeypatch)
@@ -104,7 +106,7 @@ def test_no_phone_is_one_sentence(
     assert benchmark(tiny_file, *options[2:]).exit_code == 2
 
 
-def test_a_converted_file_is_timed_without_twins(tiny_file: Path) -> None:
+def test_a_converted_file_is_timed_without_baselines(tiny_file: Path) -> None:
     result = benchmark("--threads", 1, tiny_file, "--repeats", 1)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()

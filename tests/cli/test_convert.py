@@ -90,14 +90,14 @@ def test_fills_the_assets_of_an_app(tiny_run: Path, tmp_path: Path) -> None:
     assets = tmp_path / "assets"
     result = run(tiny_run, "--android", assets, "--json")
     assert result.exit_code == 0, result.output
-    entry, twin = assets / "tiny.tflite", assets / "tiny.int8.tflite"
-    assert json.loads(result.stdout)["files"] == [str(entry), str(twin)]
-    assert sorted(assets.iterdir()) == sorted([entry, twin])
+    entry, baseline = assets / "tiny.tflite", assets / "tiny_random_baseline_int8.tflite"
+    assert json.loads(result.stdout)["files"] == [str(entry), str(baseline)]
+    assert sorted(assets.iterdir()) == sorted([entry, baseline])
     assert (spec := read_spec(entry)) is not None
-    assert (other := read_spec(twin)) is not None
+    assert (other := read_spec(baseline)) is not None
     assert "random weights" in other.description
     assert other == replace(spec, description=other.description)
-    binary, int8 = (TfliteFile.parse(path.read_bytes()) for path in (entry, twin))
+    binary, int8 = (TfliteFile.parse(path.read_bytes()) for path in (entry, baseline))
     assert "LceBconv2d" in {each.custom_name for each in binary.operators}
     assert {each.custom_name for each in int8.operators} == {""}
     inner = {each.outputs[0].dtype for each in int8.operators}

@@ -15,7 +15,7 @@ from PIL import Image
 from larq_dense import Predictor, zoo
 from larq_dense.cli import main
 from larq_dense.common.files import sha256
-from larq_dense.zoo.opening import open_predictor, open_twin
+from larq_dense.zoo.opening import open_baseline, open_predictor
 
 
 def evaluate(*arguments: object) -> Result:
@@ -117,7 +117,7 @@ def test_an_entry_is_measured_by_its_name(
     assert document["model"] == "tiny"
     for name, value in keras_report[0]["metrics"].items():
         assert document["metrics"][name] == pytest.approx(value, abs=1e-6), name
-    assert open_twin("tiny").name == "light_float"
+    assert open_baseline("tiny").name == "light_float"
 
 
 def test_real_pictures_are_measured_at_their_own_sizes(tiny_file: Path, shared_data: Path) -> None:

@@ -124,9 +124,9 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
         assert not (tmp_path / "run").exists()
 
 
-def test_a_twin_is_trained_in_full_precision(folder: Path, tmp_path: Path) -> None:
+def test_a_baseline_is_trained_in_full_precision(folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    done = invoke(folder / "recipe.yaml", "--twin", "--data", folder, "--run", run)
+    done = invoke(folder / "recipe.yaml", "--baseline", "--data", folder, "--run", run)
     assert done.exit_code == 0, done.output
     model, _ = open_keras(str(run))
     assert not binary_layers(model)
@@ -136,7 +136,9 @@ def test_a_twin_is_trained_in_full_precision(folder: Path, tmp_path: Path) -> No
 def test_weights_to_begin_with_may_be_named(folder: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     for run, options in ((first, []), (second, ["--init", first])):
-        done = invoke(folder / "recipe.yaml", "--twin", "--data", folder, "--run", run, *options)
+        done = invoke(
+            folder / "recipe.yaml", "--baseline", "--data", folder, "--run", run, *options
+        )
         assert done.exit_code == 0, done.output
     assert Recipe.load(second / "recipe.yaml").init == str(first)
     assert "begins with" in done.stderr
@@ -149,7 +151,7 @@ def test_weights_to_begin_with_may_be_named(folder: Path, tmp_path: Path) -> Non
         (["camvid"], "--data"),
         (["camvid", "--data", "."], "--run"),
         (["camvid", "--data", ".", "--run", "run", "--epochs", "0"], "--epochs"),
-        (["camvid", "--data", ".", "--run", "run", "--twin", "--quantize"], "--twin"),
+        (["camvid", "--data", ".", "--run", "run", "--baseline", "--quantize"], "--baseline"),
         (["camvid", "--data", ".", "--run", "run", "--init", "a", "--quantize"], "--init"),
     ],
 )

@@ -74,19 +74,19 @@ def test_a_variant_is_measured_beside_its_entry(
     assert "## In eight bits" in (root / "tiny" / "card.md").read_text()
 
 
-def test_a_twin_is_measured(root: Path, tiny_data: Path, tmp_path: Path) -> None:
-    run = tmp_path / "tiny_twin"
-    recipe = find("tiny").recipe().twin()
+def test_a_baseline_is_measured(root: Path, tiny_data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "tiny_baseline"
+    recipe = find("tiny").recipe().baseline()
     recipe.save(run / "recipe.yaml")
     save_weights(recipe.build_model(), run / "best.safetensors", unpacked=True)
     result = zoo("publish", run, "tiny", "--data", tiny_data)
     assert result.exit_code == 0, result.output
-    (row,) = json.loads((root / "tiny" / "twin" / "metrics.json").read_text())["accuracy"]
+    (row,) = json.loads((root / "tiny" / "baseline" / "metrics.json").read_text())["accuracy"]
     program, *arguments = row["command"].split()
     assert program == "larq-dense"
     again = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)
     assert again["metrics"] == pytest.approx(row["metrics"])
-    assert "| binary | full-precision twin |" in (root / "tiny" / "card.md").read_text()
+    assert "| binary | full-precision baseline |" in (root / "tiny" / "card.md").read_text()
 
 
 def test_published_command_gives_the_published_figure(root: Path) -> None:

@@ -149,11 +149,11 @@ def test_a_custom_operation_of_another_maker_is_named(flatbuffer: bytes) -> None
 
 
 def test_one_operation_does_not_stand_for_two_layers() -> None:
-    twins = [tiny.binary_conv(32, name=name) for name in ("left", "right")]
+    pair = [tiny.binary_conv(32, name=name) for name in ("left", "right")]
     inputs = tf.keras.Input((tiny.HEIGHT, tiny.WIDTH, 32))
-    model = tf.keras.Model(inputs, twins[1](twins[0](inputs)))
-    both = to_flatbuffer(tiny.around(twins[0], tiny.batch_norm(1)), SHAPE)
-    twins[1].set_weights(twins[0].get_weights())
+    model = tf.keras.Model(inputs, pair[1](pair[0](inputs)))
+    both = to_flatbuffer(tiny.around(pair[0], tiny.batch_norm(1)), SHAPE)
+    pair[1].set_weights(pair[0].get_weights())
     with pytest.raises(ConversionError, match=r": (left|right) \(not found\);"):
         audit(both, model)
 

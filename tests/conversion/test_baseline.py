@@ -1,4 +1,4 @@
-"""The twins' files compute what the Keras model computes."""
+"""The baselines' files compute what the Keras model computes."""
 
 from typing import Any
 

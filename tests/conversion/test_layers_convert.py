@@ -64,7 +64,9 @@ def test_nothing_else_is_binary(results: dict[str, ConversionResult]) -> None:
     assert operators["CONV_2D"] == 2
 
 
-def test_a_twin_has_a_float_convolution_in_each_place(results: dict[str, ConversionResult]) -> None:
+def test_a_baseline_has_a_float_convolution_in_each_place(
+    results: dict[str, ConversionResult],
+) -> None:
     operators = results["float"].audit.operators
     assert operators["CONV_2D"] == sum(map(len, BINARY_LAYERS.values())) + 2
     assert not any(name.startswith("Lce") for name in operators)

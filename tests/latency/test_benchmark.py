@@ -107,7 +107,7 @@ def test_median_and_spread() -> None:
     assert found.percentiles == (2, 10)
 
 
-def test_ratios_are_to_the_float_twin_with_as_many_threads() -> None:
+def test_ratios_are_to_the_float_baseline_with_as_many_threads() -> None:
     timings = [
         timing("binary", None, 2.0),
         timing("binary", 1, 5.0),

@@ -100,7 +100,7 @@ def test_the_phone_computes_what_this_machine_computes(
     assert not list((folder / "phone/data/local/tmp").iterdir())
 
 
-def test_the_float_twin_gives_what_the_definition_says(
+def test_the_float_baseline_gives_what_the_definition_says(
     phone: Phone, kit: list[Path], picture: NDArray[np.float32]
 ) -> None:
     full = network(binary=False)

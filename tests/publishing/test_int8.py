@@ -89,7 +89,7 @@ def test_the_variant_is_loaded_by_its_precision(variant: Entry, int8_run: Path) 
         "| bytes of tensors at one time, at most | 4,567,890 | 1,234,567 |",
         "| ms a picture | 7.8 | 4.6 |",
         "took 21.6 ms",
-        "99.990 % of the pixels, logits at most 1 steps apart",
+        "99.990 % of the pixels, logits at most 1 quantization step apart",
         "larq-dense convert tiny --int8 --output tiny_int8.tflite",
     ],
 )

@@ -194,7 +194,7 @@ def test_card_tells_what_init_and_teacher_have_seen(
         assert line in text
     order = [text.index(f"--run runs/{name}") for name in ("first", "teacher", "tiny")]
     assert order == sorted(order)
-    Recipe.load(tiny.folder / "ancestor-teacher.yaml")
+    Recipe.load(tiny.folder / "parent-teacher.yaml")
 
 
 def test_what_begins_with_an_entry_has_seen_what_that_has(
@@ -212,7 +212,7 @@ def test_what_begins_with_an_entry_has_seen_what_that_has(
     assert "--run runs/teacher" not in card(other)
 
 
-def test_an_ancestor_that_is_gone_is_named(
+def test_a_parent_that_is_gone_is_named(
     tiny: Entry, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last = ancestry(tiny_run, tmp_path, monkeypatch)
@@ -221,10 +221,10 @@ def test_an_ancestor_that_is_gone_is_named(
         publish(last, "tiny", lambda entry: figures(tiny))
 
 
-def test_ancestors_of_the_entry_before_are_gone(tiny: Entry, tiny_run: Path) -> None:
-    (tiny.folder / "ancestor-old.yaml").touch()
+def test_parents_of_the_entry_before_are_gone(tiny: Entry, tiny_run: Path) -> None:
+    (tiny.folder / "parent-old.yaml").touch()
     publish(tiny_run, "tiny", lambda entry: figures(tiny))
-    assert not (tiny.folder / "ancestor-old.yaml").exists()
+    assert not (tiny.folder / "parent-old.yaml").exists()
 
 
 @pytest.mark.parametrize(

@@ -99,4 +99,4 @@ def test_where_they_mean_nothing_they_are_refused(make_recipe: Make, tmp_path: P
     with pytest.raises(RecipeError, match=r"chosen for miou, but ecssd is measured by maxf"):
         train(saliency, tmp_path, tmp_path / "run", progress=False)
     assert make_recipe(class_offsets=5).quantized("x").class_offsets == 5
-    assert make_recipe(class_offsets=5).twin().class_offsets == 5
+    assert make_recipe(class_offsets=5).baseline().class_offsets == 5

@@ -145,10 +145,10 @@ def test_gradients_reach_the_new_head_and_what_was_kept(renewed: Model) -> None:
         assert tf.norm(by_name[name]) > 0, name
 
 
-def test_float_twin_has_no_binary_layer(usual: Model, published: Path) -> None:
-    twin = zoo.load(published / "tiny", weights=None, precision="float")
-    assert binary_layers(twin) == []
-    assert twin.output_shape == usual.output_shape
+def test_float_baseline_has_no_binary_layer(usual: Model, published: Path) -> None:
+    baseline = zoo.load(published / "tiny", weights=None, precision="float")
+    assert binary_layers(baseline) == []
+    assert baseline.output_shape == usual.output_shape
 
 
 def test_own_weight_file(trainable: Model, published: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ data class Screen(
     val picture: Bitmap? = null,
     val classes: List<LabelClass> = emptyList(),
     val milliseconds: Double? = null,
-    val twinMilliseconds: Double? = null,
+    val baselineMilliseconds: Double? = null,
     val message: String? = null,
 )
 
@@ -98,7 +98,7 @@ class LabelModel(application: Application) : AndroidViewModel(application) {
         attempt(R.string.does_not_run) {
             val picture = frame.toBitmap().toPicture()
             label(picture)
-            if (frames++ % FRAMES_FOR_EACH_TWIN == 0) labeller?.timeTwin(picture)
+            if (frames++ % FRAMES_FOR_EACH_BASELINE == 0) labeller?.timeBaseline(picture)
         }
     }
 
@@ -111,7 +111,7 @@ class LabelModel(application: Application) : AndroidViewModel(application) {
     }
 
     private fun labelStill(picture: Picture) = repeat(STILL_RUNS) {
-        labeller?.timeTwin(picture)
+        labeller?.timeBaseline(picture)
         label(picture)
     }
 
@@ -119,7 +119,7 @@ class LabelModel(application: Application) : AndroidViewModel(application) {
         val labeller = labeller ?: return
         val labelled = labeller.label(picture).toBitmap()
         val classes = labeller.spec.classes
-        show(Screen(labelled, classes, labeller.milliseconds, labeller.twinMilliseconds))
+        show(Screen(labelled, classes, labeller.milliseconds, labeller.baselineMilliseconds))
     }
 
     /** Does something with the chosen network; where that fails, the screen says why. */
@@ -143,6 +143,6 @@ class LabelModel(application: Application) : AndroidViewModel(application) {
 
     private companion object {
         const val STILL_RUNS = 6
-        const val FRAMES_FOR_EACH_TWIN = 8
+        const val FRAMES_FOR_EACH_BASELINE = 8
     }
 }

@@ -10,11 +10,11 @@ import larqdense.vision.overlay
 import larqdense.xnor.XnorDelegate
 import java.io.Closeable
 
-/** An entry that labels pictures, with its int8 twin beside it for the time that it takes. */
+/** An entry that labels pictures, with its int8 baseline beside it for the time that it takes. */
 class Labeller(assets: AssetManager, entry: Entry, threads: Int) : Closeable {
     private val network = Network(assets.map(entry.file), threads, XnorDelegate(threads))
-    private val twin = try {
-        entry.twin?.let { Network(assets.map(it), threads, null) }
+    private val baseline = try {
+        entry.baseline?.let { Network(assets.map(it), threads, null) }
     } catch (error: Exception) {
         network.close()
         throw error
@@ -22,7 +22,7 @@ class Labeller(assets: AssetManager, entry: Entry, threads: Int) : Closeable {
 
     val spec: ModelSpec get() = network.spec
     val milliseconds: Double? get() = network.medianMilliseconds
-    val twinMilliseconds: Double? get() = twin?.medianMilliseconds
+    val baselineMilliseconds: Double? get() = baseline?.medianMilliseconds
 
     /** Returns the picture with its labels laid over it. */
     fun label(picture: Picture): Picture {
@@ -30,13 +30,13 @@ class Labeller(assets: AssetManager, entry: Entry, threads: Int) : Closeable {
         return spec.overlay(picture, spec.labels(logits, picture.width, picture.height))
     }
 
-    /** Runs the twin, only for its time: its weights are random. */
-    fun timeTwin(picture: Picture) {
-        twin?.run(spec.input(picture))
+    /** Runs the baseline, only for its time: its weights are random. */
+    fun timeBaseline(picture: Picture) {
+        baseline?.run(spec.input(picture))
     }
 
     override fun close() {
         network.close()
-        twin?.close()
+        baseline?.close()
     }
 }

@@ -85,7 +85,7 @@ class MainActivity : ComponentActivity() {
         findViewById<ImageView>(R.id.picture).setImageBitmap(screen.picture)
         findViewById<TextView>(R.id.legend).text = legend(screen.classes)
         findViewById<TextView>(R.id.xnor_time).text = time(screen.milliseconds)
-        findViewById<TextView>(R.id.twin_time).text = time(screen.twinMilliseconds)
+        findViewById<TextView>(R.id.baseline_time).text = time(screen.baselineMilliseconds)
         with(findViewById<TextView>(R.id.message)) {
             text = screen.message
             visibility = if (screen.message == null) View.GONE else View.VISIBLE

@@ -1,27 +1,28 @@
-"""Full-precision twins of entries: the trainings that lead to one."""
+"""Full-precision baselines of entries: the trainings that lead to one."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from larq_dense.training.run import Run
-from larq_dense.zoo.provenance import ancestor, recipe_of
+from larq_dense.zoo.provenance import parent_recipe, recipe_of
 
 if TYPE_CHECKING:
     from larq_dense.zoo.entries import Entry
 
 
 def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
-    """Return the trainings that led to a twin, from the first on.
+    """Return the trainings that led to a baseline, from the first on.
 
-    A twin begins with new weights, or with the twin of what the entry began with, and so on back.
+    A baseline begins with new weights, or with the baseline of what the entry began with, and so
+    on back.
 
     Args:
         run_dir: A run in full precision.
-        entry: What it may be the twin of.
+        entry: What it may be the baseline of.
 
     Returns:
         Each training's `recipe`, as `larq-dense train` takes it, and `run`; none if `run_dir` is no
-        twin of the entry.
+        baseline of the entry.
 
     Raises:
         LarqDenseError: A recipe that an earlier training followed is missing.
@@ -29,15 +30,15 @@ def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
     title, original, folder = entry.name, entry.recipe(), entry.folder
     found: list[dict[str, str]] = []
     while True:
-        twin = Run(run_dir).recipe()
-        if not twin.is_twin_of(original):
+        baseline = Run(run_dir).recipe()
+        if not baseline.is_baseline_of(original):
             return []
         found.insert(0, {"recipe": title, "run": str(run_dir)})
-        if twin.init is None:
+        if baseline.init is None:
             return found
         if original.init is None:
             return []
-        run_dir, source = Path(twin.init), original.init
-        kept = ancestor(folder, source)
+        run_dir, source = Path(baseline.init), original.init
+        kept = parent_recipe(folder, source)
         original, folder = recipe_of(folder, source)
         title = f"zoo/{folder.name}/{kept.name}" if kept.parent == folder else source
