@@ -21,6 +21,7 @@ _COMMANDS = {
     "evaluate": "Measure a model on labelled pictures.",
     "frontier": "Hold networks against each other: accuracy over milliseconds.",
     "predict": "Label pictures: overlays, masks or JSON.",
+    "robustness": "Measure a model on noisy, blurred and badly lit pictures.",
     "train": "Train a model by a recipe.",
     "zoo": "List, describe and publish the zoo's entries.",
 }

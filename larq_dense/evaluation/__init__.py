@@ -11,6 +11,7 @@ from larq_dense.evaluation.complexity import Complexity, LayerComplexity, comple
 
 if TYPE_CHECKING:
     from larq_dense.evaluation.accuracy import Evaluation, Scored, evaluate, measure
+    from larq_dense.evaluation.robustness import measure_robustness
 
 __all__ = [
     "Complexity",
@@ -20,10 +21,14 @@ __all__ = [
     "complexity",
     "evaluate",
     "measure",
+    "measure_robustness",
 ]
+
+_MODULES = {"measure_robustness": "larq_dense.evaluation.robustness"}
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(importlib.import_module("larq_dense.evaluation.accuracy"), name)
+        module = _MODULES.get(name, "larq_dense.evaluation.accuracy")
+        return getattr(importlib.import_module(module), name)
     raise AttributeError(f"module 'larq_dense.evaluation' has no attribute {name!r}")

@@ -1,0 +1,65 @@
+"""`larq-dense robustness`."""
+
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from larq_dense.cli.options import data_option, json_option, runtime_option, threads_option
+from larq_dense.cli.output import print_json, print_table
+from larq_dense.common.progress import progress
+
+
+@click.command()
+@click.argument("model")
+@data_option(help="Folder of the data set: as published, or images/, masks/ and lists.")
+@click.option("--split", required=True, metavar="NAME", help="Split to measure, such as val.")
+@click.option("--labels", metavar="SOURCE", help="Encoding of the masks, if it cannot be told.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Pictures, evenly spaced over the split.",
+)
+@runtime_option
+@threads_option
+@json_option
+def command(
+    model: str,
+    data: Path,
+    split: str,
+    labels: str | None,
+    limit: int,
+    runtime: Literal["auto", "native", "xnor", "lce", "keras"],
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Measure MODEL on noisy, blurred, badly lit and compressed pictures.
+
+    MODEL is an entry's name, a .tflite file, or a run's folder. Each picture is corrupted in nine
+    ways at severities 1 to 5, and the task's main metric is printed for each.
+
+    \b
+    Example:
+      larq-dense robustness ecssd --data duts --split val --labels binary
+    """
+    from larq_dense.common.sampling import evenly_spaced
+    from larq_dense.evaluation import measure_robustness
+    from larq_dense.zoo.opening import open_predictor
+
+    opened = open_predictor(model, runtime, threads)
+    samples = evenly_spaced(opened.task.samples(data, split, labels=labels), limit)
+    found = measure_robustness(
+        opened.predictor, opened.task, samples, watch=partial(progress, text="corrupting")
+    )
+    if as_json:
+        print_json({"model": model, "data": str(data), "split": split, **found})
+        return
+    click.echo(f"{model}: {found['metric']} on {found['images']} pictures of {data}, {split}")
+    click.echo()
+    columns = ("corruption", *(f"severity {each}" for each in found["severities"]))
+    print_table(columns, [(name, *values) for name, values in found["corrupted"].items()])
+    click.echo()
+    click.echo(f"clean {found['clean']:.4f}, mean of the corrupted {found['mean']:.4f}")
