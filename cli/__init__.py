@@ -17,7 +17,7 @@ _COMMANDS = {
     "convert": "Convert a model with Larq Compute Engine, audited.",
     "data": "Check a data set, or import polygons as one.",
     "demo": "Predict, convert and compare two entries on real pictures.",
-    "diagnose": "Check on a model why its method should work.",
+    "diagnose": "Test the method's hypotheses on a model.",
     "evaluate": "Measure a model on labelled pictures.",
     "frontier": "Hold networks against each other: accuracy over milliseconds.",
     "predict": "Label pictures: overlays, masks or JSON.",

@@ -13,10 +13,10 @@ from larq_dense.experiments.tables import markdown, tables
 from larq_dense.zoo.opening import load_recipe
 
 
-def _complete_arm(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
-    from larq_dense.experiments.study import Study
+def _complete_variant(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+    from larq_dense.experiments.experiment import Experiment
 
-    return [arm for arm in Study.load().arms if arm.startswith(begun)]
+    return [variant for variant in Experiment.load().variants if variant.startswith(begun)]
 
 
 @click.command()
@@ -28,32 +28,34 @@ def _complete_arm(_ctx: click.Context, _param: click.Parameter, begun: str) -> l
     type=FOLDER,
     required=True,
     metavar="DIR",
-    help="Folder for the arms' runs, ablation.json and ablation.md; runs found there go on.",
+    help="Folder for the variants' runs, ablation.json and ablation.md; runs in it are resumed.",
 )
 @click.option(
-    "--arm",
-    "arms",
+    "--variant",
+    "variants",
     multiple=True,
     metavar="NAME",
-    shell_complete=_complete_arm,
-    help="Train this arm of the study; repeat it for more. All, if not given.",
+    shell_complete=_complete_variant,
+    help="Train this variant of the experiment; repeat it for more. All, if not given.",
 )
 @click.option(
-    "--study",
-    "study_file",
+    "--experiment",
+    "experiment_file",
     type=FILE,
     metavar="FILE",
-    help="Arms and claims in YAML, instead of those of the method.",
+    help="Variants and hypotheses in YAML, instead of those of the method.",
 )
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Runs of each arm, with as many seeds from the recipe's on.",
+    help="Seeds per variant, counted from the recipe's.",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Instead of the recipe's length.")
-@click.option("--plot", type=FILE, metavar="FILE", help="Draw the arms' scores: PNG, SVG or PDF.")
+@click.option("--steps", type=click.IntRange(min=1), help="Steps; overrides the recipe's length.")
+@click.option(
+    "--plot", type=FILE, metavar="FILE", help="Draw the variants' scores: PNG, SVG or PDF."
+)
 @json_option
 @click.pass_context
 def command(
@@ -61,42 +63,42 @@ def command(
     recipe: str,
     data: Path,
     folder: Path,
-    arms: tuple[str, ...],
-    study_file: Path | None,
+    variants: tuple[str, ...],
+    experiment_file: Path | None,
     seeds: int,
     steps: int | None,
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """Train what RECIPE says with parts of it changed, one arm at a time.
+    """Train variants of RECIPE, each with a part of it changed, and compare them.
 
-    RECIPE is a YAML file or a zoo entry's name. All arms have the same length and begin with new
-    weights. The arms are those of a study: by default, parts of the method. Interrupted or killed,
-    the same command goes on where it was; the table holds every run that DIR has finished.
-    docs/ablation.md tells the arms, the criteria, and how a study is written.
+    RECIPE is a YAML file or a zoo entry's name. All variants have the same length and begin with
+    new weights. The variants are those of an experiment: by default, parts of the method. If the
+    command was interrupted, run it again and it resumes; the table holds every run that DIR has
+    finished. docs/ablation.md describes the variants, the criteria, and how to write an experiment.
 
     \b
     Example:
       larq-dense ablate kitti_road --data ../shared/data --run runs/ablation --steps 1200
       larq-dense ablate kitti_road --data ../shared/data --run runs/ablation --steps 1200 \\
-        --arm k3 --arm k3-attention --seeds 3 --plot runs/ablation/plot.png
-      larq-dense ablate benchmarks/ablation.yaml --study benchmarks/training.yaml \\
+        --variant k3 --variant k3-attention --seeds 3 --plot runs/ablation/plot.png
+      larq-dense ablate benchmarks/ablation.yaml --experiment benchmarks/training.yaml \\
         --data ../shared/data --run runs/training
     """
     from larq_dense.common.files import write_json, write_text
     from larq_dense.common.quiet import import_tensorflow
-    from larq_dense.experiments.study import METHOD, Study
+    from larq_dense.experiments.experiment import METHOD, Experiment
 
     chosen = load_recipe(recipe)
     if steps is not None:
         chosen = chosen.replace(steps=steps, epochs=None)
-    study = Study.load(study_file or METHOD)
+    experiment = Experiment.load(experiment_file or METHOD)
     from larq_dense.experiments.trainings import Ablation
 
-    ablation = Ablation.of(recipe, chosen, study)
-    named = list(dict.fromkeys(arms or study.arms))
-    for arm in named:  # A wrong one is refused before any is trained.
-        ablation.stages(arm, folder)
+    ablation = Ablation.of(recipe, chosen, experiment)
+    named = list(dict.fromkeys(variants or experiment.variants))
+    for variant in named:  # A wrong one is refused before any is trained.
+        ablation.stages(variant, folder)
     if plot is not None:
         prepare_plot(plot)
     import_tensorflow()
@@ -113,7 +115,7 @@ def command(
         from larq_dense.experiments.ablation_plot import plot_ablation
 
         title = f"{Path(recipe).stem}, {document['steps']} steps"
-        plot_ablation(document["arms"], document["metric"], title, plot)
+        plot_ablation(document["variants"], document["metric"], title, plot)
     if as_json:
         print_json(document)
         return

@@ -44,7 +44,7 @@ def command(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Check on MODEL why its method should work.
+    """Test the method's three hypotheses on MODEL.
 
     MODEL is an entry's name or a run's folder. Three checks: whether the binarization errors of
     parallel branches are independent and average out; whether the attention's masks choose, or are

@@ -1,1 +1,1 @@
-"""Experiments on the method: ablation studies, and checks on why it should work."""
+"""Experiments on the method: ablations, and checks on why it should work."""

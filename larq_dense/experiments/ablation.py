@@ -1,4 +1,4 @@
-"""What the scores of a study's arms say of its claims."""
+"""What the scores of an experiment's variants say of its hypotheses."""
 
 import math
 import statistics
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from larq_dense.experiments.study import Claim
+from larq_dense.experiments.experiment import Hypothesis
 from larq_dense.experiments.verdict import Verdict
 
 SEEDS = 3
@@ -15,16 +15,16 @@ ERRORS = 3
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the scores say of a claim.
+    """What the scores say of a hypothesis.
 
     Attributes:
-        claim: The claim.
+        hypothesis: The hypothesis.
         gain: The difference of the mean scores.
-        error: Its standard error; None where an arm has one seed.
+        error: Its standard error; None where a variant has one seed.
         verdict: By `judge`.
     """
 
-    claim: Claim
+    hypothesis: Hypothesis
     gain: float
     error: float | None
     verdict: Verdict
@@ -32,7 +32,7 @@ class Judgement:
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
         return {
-            **self.claim.model_dump(),
+            **self.hypothesis.model_dump(),
             "gain": self.gain,
             "error": self.error,
             "verdict": self.verdict,
@@ -44,31 +44,31 @@ def deviation(scores: Sequence[float]) -> float | None:
     return statistics.stdev(scores) if len(scores) > 1 else None
 
 
-def judge(claim: Claim, scores: Mapping[str, Sequence[float]]) -> Judgement | None:
-    """Judge a claim by two arms' scores.
+def judge(hypothesis: Hypothesis, scores: Mapping[str, Sequence[float]]) -> Judgement | None:
+    """Judge a hypothesis by two variants' scores.
 
-    It holds where the gain less three standard errors is above the least that is claimed, breaks
-    where the gain plus three is below it, and is unclear between, or with fewer than three seeds.
+    It is supported if the gain minus three standard errors is above the minimum gain, and refuted
+    if the gain plus three is below it. Otherwise, or with fewer than three seeds, it is unclear.
 
     Args:
-        claim: The claim.
-        scores: Each arm's score by seed.
+        hypothesis: The hypothesis.
+        scores: Each variant's score by seed.
 
     Returns:
-        The judgement; None where an arm was not trained.
+        The judgement; None where a variant was not trained.
     """
-    pair = [scores.get(name, ()) for name in (claim.arm, claim.against)]
+    pair = [scores.get(name, ()) for name in (hypothesis.variant, hypothesis.against)]
     if not all(pair):
         return None
     good, other = pair
     gain = statistics.fmean(good) - statistics.fmean(other)
     if min(map(len, pair)) < 2:
-        return Judgement(claim, gain, None, "unclear")
+        return Judgement(hypothesis, gain, None, "unclear")
     error = math.sqrt(sum(statistics.variance(each) / len(each) for each in pair))
     verdict: Verdict = "unclear"
     if min(map(len, pair)) >= SEEDS:
-        if gain - ERRORS * error > claim.least:
-            verdict = "holds"
-        elif gain + ERRORS * error < claim.least:
-            verdict = "breaks"
-    return Judgement(claim, gain, error, verdict)
+        if gain - ERRORS * error > hypothesis.minimum_gain:
+            verdict = "supported"
+        elif gain + ERRORS * error < hypothesis.minimum_gain:
+            verdict = "refuted"
+    return Judgement(hypothesis, gain, error, verdict)

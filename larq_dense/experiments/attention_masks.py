@@ -71,8 +71,8 @@ def verdict(parts: Sequence[MaskUse]) -> Verdict:
     """Judge by the share of uniform maps, over all of at least one part alike."""
     uniform = np.mean([part.uniform for part in parts])
     if uniform <= FEW:
-        return "holds"
-    return "breaks" if uniform >= MANY else "unclear"
+        return "supported"
+    return "refuted" if uniform >= MANY else "unclear"
 
 
 def _use(layer: str, part: str, share: NDArray[np.float64]) -> MaskUse:

@@ -103,8 +103,8 @@ def verdict(layers: Sequence[BranchErrors]) -> Verdict:
     lost = np.mean([(x.reduction - x.independent) / (1 - x.independent) for x in layers])
     near = np.mean([layer.reduction / layer.independent for layer in layers]) <= NEAR
     if correlation <= INDEPENDENT and near:
-        return "holds"
-    return "breaks" if correlation >= CORRELATED or lost >= 0.5 else "unclear"
+        return "supported"
+    return "refuted" if correlation >= CORRELATED or lost >= 0.5 else "unclear"
 
 
 def _sites(model: tf.keras.Model) -> Iterable[_Site]:

@@ -1,4 +1,4 @@
-"""What is measured of an ablation's arms besides accuracy: complexity, latency, attention."""
+"""What is measured of an ablation's variants besides accuracy: complexity, latency, attention."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -15,14 +15,14 @@ _REPEATS = 20
 
 
 def measure_cost(recipes: "Mapping[str, Recipe]", task: "Task") -> dict[str, dict[str, Any]]:
-    """Count and time each arm's network, with random weights, on one thread.
+    """Count and time each variant's network, with random weights, on one thread.
 
     Args:
-        recipes: Each arm's recipe; all have one input size.
+        recipes: Each variant's recipe; all have one input size.
         task: Their task.
 
     Returns:
-        `complexity` and `latency` by arm.
+        `complexity` and `latency` by variant.
 
     Raises:
         ConversionError: A layer of a binary network would not be binary in its file.
@@ -32,15 +32,15 @@ def measure_cost(recipes: "Mapping[str, Recipe]", task: "Task") -> dict[str, dic
     from larq_dense.evaluation import complexity
 
     counts, entrants = [], []
-    for arm, recipe in progress(recipes.items(), "converting", len(recipes)):
+    for variant, recipe in progress(recipes.items(), "converting", len(recipes)):
         model = recipe.build_model(task=task)
         counts.append(complexity(model).totals())
-        entrants.append(_network(arm, model, recipe, task))
+        entrants.append(_network(variant, model, recipe, task))
     picture = np.zeros((1, *model.input_shape[1:]), np.float32)
     latencies = map(_latency, _time(entrants, picture))
     return {
-        arm: {"complexity": count, "latency": latency}
-        for arm, count, latency in zip(recipes, counts, latencies, strict=True)
+        variant: {"complexity": count, "latency": latency}
+        for variant, count, latency in zip(recipes, counts, latencies, strict=True)
     }
 
 
@@ -85,7 +85,7 @@ def measure_attention(recipe: "Recipe") -> dict[str, Any]:
     return found
 
 
-def _network(arm: str, model: Any, recipe: "Recipe", task: "Task") -> "LocalCandidate":
+def _network(variant: str, model: Any, recipe: "Recipe", task: "Task") -> "LocalCandidate":
     from larq_dense import runtime
     from larq_dense.conversion import convert
     from larq_dense.models import binary_layers
@@ -93,7 +93,7 @@ def _network(arm: str, model: Any, recipe: "Recipe", task: "Task") -> "LocalCand
 
     if not binary_layers(model):
         return _float_candidate(model)
-    content = convert(model, ModelSpec.for_task(arm, task, recipe.preprocessing)).content
+    content = convert(model, ModelSpec.for_task(variant, task, recipe.preprocessing)).content
     return _binary_candidate(content, runtime.load(content).run)
 
 

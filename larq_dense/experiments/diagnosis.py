@@ -1,4 +1,4 @@
-"""The checks on why the method should work, on one network."""
+"""The tests of the method's hypotheses on one network."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -41,5 +41,5 @@ def verdict(milliseconds: Mapping[int, float]) -> Verdict:
     several = [cost for k, cost in relative_cost(milliseconds).items() if k > 1]
     mean = sum(several) / len(several)
     if mean <= CHEAPER:
-        return "holds"
-    return "breaks" if mean >= NO_GAIN else "unclear"
+        return "supported"
+    return "refuted" if mean >= NO_GAIN else "unclear"

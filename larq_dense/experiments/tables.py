@@ -23,33 +23,33 @@ def markdown(document: dict[str, Any]) -> str:
 
 
 def tables(document: dict[str, Any]) -> list[Table]:
-    """Return an ablation's tables: arms, claims if it has any, and attention if it was timed."""
-    found = [_arms(document)]
-    if document["claims"]:
-        found.append(_claims(document))
+    """Return the tables: variants, hypotheses if there are any, and attention if it was timed."""
+    found = [_variants(document)]
+    if document["hypotheses"]:
+        found.append(_hypotheses(document))
     if document["attention"]:
         found.append(_attention(document["attention"]))
     return found
 
 
-def _arms(document: dict[str, Any]) -> Table:
-    metric, sources = document["metric"], list(document["arms"][0]["sources"])
+def _variants(document: dict[str, Any]) -> Table:
+    metric, sources = document["metric"], list(document["variants"][0]["sources"])
     height, width = document["input"]
     cost = ("OPs", "binary MACs", "float MACs", "parameters", "bytes", "ms", "engine")
     keys = ("ops", "binary_macs", "float_macs", "parameters", "stored_bytes")
     several = ["mean"] if len(sources) > 1 else []
     rows = []
-    for arm in document["arms"]:
-        found = [arm["sources"][source] for source in sources]
-        found += [arm["score"]] * len(several)
+    for variant in document["variants"]:
+        found = [variant["sources"][source] for source in sources]
+        found += [variant["score"]] * len(several)
         rows.append(
             (
-                arm["title"],
-                str(len(arm["runs"])),
+                variant["title"],
+                str(len(variant["runs"])),
                 *(_figure(metric, each) for each in found),
-                *(f"{arm['complexity'][key]:,.0f}" for key in keys),
-                f"{arm['latency']['median_ms']:.2f}",
-                arm["latency"]["engine"],
+                *(f"{variant['complexity'][key]:,.0f}" for key in keys),
+                f"{variant['latency']['median_ms']:.2f}",
+                variant["latency"]["engine"],
             )
         )
     name = METRIC_TITLES.get(metric, metric)
@@ -58,7 +58,7 @@ def _arms(document: dict[str, Any]) -> Table:
         f"{document['steps']} steps of {document['batch_size']}; milliseconds of one picture of "
         f"{width}x{height} on one thread of {document['machine']['cpu']}"
     )
-    return Table(title, ("arm", "seeds", *sources, *several, *cost), rows)
+    return Table(title, ("variant", "seeds", *sources, *several, *cost), rows)
 
 
 def _figure(metric: str, statistics: dict[str, Any]) -> str:
@@ -67,19 +67,21 @@ def _figure(metric: str, statistics: dict[str, Any]) -> str:
     return mean if deviation is None else f"{mean} ± {format_metric(metric, deviation)}"
 
 
-def _claims(document: dict[str, Any]) -> Table:
+def _hypotheses(document: dict[str, Any]) -> Table:
     metric = document["metric"]
     rows = [
         (
-            each["claim"],
-            f"{each['arm']} over {each['against']}",
+            each["hypothesis"],
+            f"{each['variant']} over {each['against']}",
             format_metric(metric, each["gain"]),
             format_metric(metric, each["error"]),
             each["verdict"],
         )
-        for each in document["claims"]
+        for each in document["hypotheses"]
     ]
-    return Table("claims", ("claim", "arms", "gain", "standard error", "verdict"), rows)
+    return Table(
+        "hypotheses", ("hypothesis", "variants", "gain", "standard error", "verdict"), rows
+    )
 
 
 def _attention(found: dict[str, Any]) -> Table:

@@ -2,4 +2,4 @@
 
 from typing import Literal
 
-Verdict = Literal["holds", "breaks", "unclear"]
+Verdict = Literal["supported", "refuted", "unclear"]

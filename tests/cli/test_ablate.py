@@ -1,4 +1,4 @@
-"""`larq-dense ablate`: arms are trained, interrupted, gone on with, read, and compared."""
+"""`larq-dense ablate`: variants are trained, interrupted, gone on with, read, and compared."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from PIL import Image
 
 from larq_dense.cli import main
 from larq_dense.experiments import cost
-from larq_dense.experiments.study import Study
+from larq_dense.experiments.experiment import Experiment
 from larq_dense.runtime import xnor
 from larq_dense.training import Recipe
 
@@ -31,7 +31,7 @@ def recipe(tiny_run: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_arms_are_trained_and_compared(
+def test_variants_are_trained_and_compared(
     recipe: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One test, for building and tracing the real network takes its time."""
@@ -39,7 +39,7 @@ def test_arms_are_trained_and_compared(
     arguments = [recipe, "--data", tiny_data, "--run", runs]
     with monkeypatch.context() as patch:
         interrupt_at(patch, 1)
-        stopped = invoke(*arguments, "--arm", "k1")
+        stopped = invoke(*arguments, "--variant", "k1")
     assert stopped.exit_code == 130
     last = stopped.stderr.splitlines()[-1]
     assert "k1-seed0 is saved up to step 1 of 2" in last and "the same command goes on" in last
@@ -47,20 +47,20 @@ def test_arms_are_trained_and_compared(
 
     with monkeypatch.context() as patch:  # Of its own figures the next one tells.
         patch.setattr(cost, "measure_attention", lambda recipe: None)
-        done = invoke(*arguments, "--arm", "k1", "--seeds", 2)
+        done = invoke(*arguments, "--variant", "k1", "--seeds", 2)
     assert done.exit_code == 0, done.stderr
     assert "goes on after step 1" in done.stderr
-    assert "begins with" not in done.stderr, "no arm takes another network's weights"
+    assert "begins with" not in done.stderr, "no variant takes another network's weights"
     assert "K = 1" in done.stdout and "±" in done.stdout
     assert {path.name for path in runs.iterdir()} == {
         *("k1-seed0", "k1-seed1", "ablation.json", "ablation.md")
     }
 
     plot = tmp_path / "new" / "plot.png"
-    both = invoke(*arguments, "--arm", "k1", "--arm", "float", "--plot", plot, "--json")
+    both = invoke(*arguments, "--variant", "k1", "--variant", "float", "--plot", plot, "--json")
     assert both.exit_code == 0, both.stderr
-    assert "arm k1," not in both.stderr, "finished runs are read"
-    assert "arm float, seed 0: run 1 of 1" in both.stderr
+    assert "variant k1," not in both.stderr, "finished runs are read"
+    assert "variant float, seed 0: run 1 of 1" in both.stderr
     Image.open(plot).verify()
     document = json.loads(both.stdout)
     assert document == json.loads((runs / "ablation.json").read_text())
@@ -68,26 +68,26 @@ def test_arms_are_trained_and_compared(
     table = (runs / "ablation.md").read_text()
     assert "| K = 1 | 2 |" in table and "| full-precision baseline | 1 |" in table
 
-    other = invoke(*arguments, "--arm", "k1", "--steps", 3)
+    other = invoke(*arguments, "--variant", "k1", "--steps", 3)
     assert other.exit_code == 1
     assert "holds a run of another recipe (epochs: 1 there, None now)" in other.stderr
 
 
 def check(document: dict[str, Any]) -> None:
-    binary, baseline = document["arms"]
-    assert [binary["arm"], baseline["arm"]] == ["k1", "float"]
+    binary, baseline = document["variants"]
+    assert [binary["variant"], baseline["variant"]] == ["k1", "float"]
     assert [run["seed"] for run in binary["runs"]] == [0, 1]
     assert document["steps"] == 2
-    for arm in document["arms"]:
-        assert arm["settings"] == Study.load().settings(arm["arm"])
-        assert arm["latency"]["median_ms"] > 0
-        (figures,) = arm["sources"].values()
-        values = [run["metrics"]["people/val"]["maxf"] for run in arm["runs"]]
+    for variant in document["variants"]:
+        assert variant["settings"] == Experiment.load().settings(variant["variant"])
+        assert variant["latency"]["median_ms"] > 0
+        (figures,) = variant["sources"].values()
+        values = [run["metrics"]["people/val"]["maxf"] for run in variant["runs"]]
         assert figures["mean"] == pytest.approx(sum(values) / len(values))
-        assert figures == arm["score"]
+        assert figures == variant["score"]
         assert (figures["deviation"] is None) == (len(values) == 1)
     assert binary["complexity"]["binary_macs"] > 0 == baseline["complexity"]["binary_macs"]
-    assert document["claims"] == [], "no claim is about these two"
+    assert document["hypotheses"] == [], "no hypothesis is about these two"
     if not xnor.available():
         assert document["attention"] is None
         return
@@ -101,8 +101,8 @@ def check(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "options", "code", "said"),
     [
-        ({}, ["--arm", "k7"], 1, "unknown arm 'k7'; did you mean"),
-        ({}, ["--study", "nowhere.yaml"], 1, "cannot read the study nowhere.yaml"),
+        ({}, ["--variant", "k7"], 1, "unknown variant 'k7'; did you mean"),
+        ({}, ["--experiment", "nowhere.yaml"], 1, "cannot read the experiment nowhere.yaml"),
         ({}, ["--seeds", 0], 2, "--seeds"),
         ({}, ["--plot", "plot.txt"], 1, "cannot draw plot.txt"),
         ({"quantize": True}, [], 1, "goes on in eight bits"),
@@ -134,40 +134,50 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
         assert said in result.stderr
 
 
-STUDY = """
-arms:
+EXPERIMENT = """
+variants:
   plain: {title: as it is}
   two-stages: {title: two stages, first: {model.precision: activations}}
   wrong: {title: wrong, changes: {optimizer.speed: 2}}
   network: {title: a wrong network, changes: {model.branchs: 5}}
   larger: {title: larger pictures, changes: {input.height: 96}}
-claims:
-  - {claim: two stages gain, arm: two-stages, against: plain}
+hypotheses:
+  - {hypothesis: two stages gain, variant: two-stages, against: plain}
 """
 
 
-def test_a_study_of_ones_own(
+def test_an_experiment_of_ones_own(
     recipe: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cost, "measure_attention", lambda recipe: None)
-    runs, study = tmp_path / "runs", tmp_path / "study.yaml"
-    study.write_text(STUDY)
-    arguments = [recipe, "--data", tiny_data, "--run", runs, "--study", study, "--steps", 3]
+    runs, experiment = tmp_path / "runs", tmp_path / "experiment.yaml"
+    experiment.write_text(EXPERIMENT)
+    arguments = [
+        recipe,
+        "--data",
+        tiny_data,
+        "--run",
+        runs,
+        "--experiment",
+        experiment,
+        "--steps",
+        3,
+    ]
     wrong = invoke(*arguments)
     assert wrong.exit_code == 1
-    assert "the recipe of arm wrong has an unknown setting optimizer.speed" in wrong.stderr
-    network = invoke(*arguments, "--arm", "plain", "--arm", "network")
+    assert "the recipe of variant wrong has an unknown setting optimizer.speed" in wrong.stderr
+    network = invoke(*arguments, "--variant", "plain", "--variant", "network")
     assert network.exit_code == 1
     assert "model.branchs is not a setting" in network.stderr
-    larger = invoke(*arguments, "--arm", "plain", "--arm", "larger")
+    larger = invoke(*arguments, "--variant", "plain", "--variant", "larger")
     assert larger.exit_code == 1
-    assert "arm larger has another input.height" in larger.stderr
-    short = invoke(*arguments[:-1], 1, "--arm", "two-stages")
+    assert "variant larger changes input.height, so it cannot be compared" in larger.stderr
+    short = invoke(*arguments[:-1], 1, "--variant", "two-stages")
     assert short.exit_code == 1
     assert "too short for both" in short.stderr
     assert not runs.exists()
 
-    done = invoke(*arguments, "--arm", "two-stages", "--json")
+    done = invoke(*arguments, "--variant", "two-stages", "--json")
     assert done.exit_code == 0, done.stderr
     place = runs / "two-stages-seed0"
     first, last = (Recipe.load(run / "recipe.yaml").to_dict() for run in (place / "first", place))
@@ -178,5 +188,5 @@ def test_a_study_of_ones_own(
     assert "begins with" in done.stderr
     document = json.loads(done.stdout)
     assert document["steps"] == 3
-    (arm,) = document["arms"]
-    assert arm["first"] == {"model.precision": "activations"}
+    (variant,) = document["variants"]
+    assert variant["first"] == {"model.precision": "activations"}

@@ -45,7 +45,7 @@ def test_a_stuck_mask_is_uniform(beta: float, open_: float) -> None:
     (measured,) = mask_use(model, pictures())
     assert (measured.open, measured.uniform) == (open_, 1.0)
     assert measured.entropy == pytest.approx(0, abs=1e-6)
-    assert verdict([measured]) == "breaks"
+    assert verdict([measured]) == "refuted"
 
 
 def test_a_network_without_attention_has_no_masks() -> None:
@@ -53,6 +53,8 @@ def test_a_network_without_attention_has_no_masks() -> None:
     assert mask_use(tf.keras.Model(inputs, tf.keras.layers.ReLU()(inputs)), pictures()) == []
 
 
-@pytest.mark.parametrize(("uniform", "said"), [(0.1, "holds"), (0.3, "unclear"), (0.5, "breaks")])
+@pytest.mark.parametrize(
+    ("uniform", "said"), [(0.1, "supported"), (0.3, "unclear"), (0.5, "refuted")]
+)
 def test_the_verdict_follows_the_criteria(uniform: float, said: str) -> None:
     assert verdict([MaskUse("layer", "spatial", 0.5, uniform, 0.9)]) == said

@@ -87,7 +87,7 @@ def test_equal_branches_have_equal_errors() -> None:
     (measured,) = branch_errors(model, pictures())
     assert measured.correlation == pytest.approx(1)
     assert measured.reduction == pytest.approx(1)
-    assert verdict([measured]) == "breaks"
+    assert verdict([measured]) == "refuted"
 
 
 @pytest.mark.parametrize("method", ["subpixel", "nearest"])
@@ -105,12 +105,12 @@ def test_one_branch_has_nothing_to_compare() -> None:
 @pytest.mark.parametrize(
     ("correlation", "reduction", "said"),
     [
-        (0.0, 0.577, "holds"),
-        (0.2, 0.66, "holds"),
+        (0.0, 0.577, "supported"),
+        (0.2, 0.66, "supported"),
         (0.2, 0.70, "unclear"),
         (0.3, 0.6, "unclear"),
-        (0.5, 0.6, "breaks"),
-        (0.1, 0.8, "breaks"),
+        (0.5, 0.6, "refuted"),
+        (0.1, 0.8, "refuted"),
     ],
 )
 def test_the_verdict_follows_the_criteria(correlation: float, reduction: float, said: str) -> None:

@@ -19,7 +19,8 @@ def test_relative_cost() -> None:
 
 
 @pytest.mark.parametrize(
-    ("several", "said"), [((1.5, 2.2), "holds"), ((1.7, 2.5), "unclear"), ((1.9, 2.9), "breaks")]
+    ("several", "said"),
+    [((1.5, 2.2), "supported"), ((1.7, 2.5), "unclear"), ((1.9, 2.9), "refuted")],
 )
 def test_the_verdict_follows_the_criteria(several: tuple[float, float], said: str) -> None:
     assert verdict({1: 1.0, 2: several[0], 3: several[1]}) == said

@@ -1,4 +1,4 @@
-"""What `larq-dense ablate` compares: arms that differ in a few settings, and claims about them."""
+"""What `larq-dense ablate` compares: variants of a recipe, and hypotheses about them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from larq_dense.common.errors import RecipeError, UnknownNameError, within_sente
 from larq_dense.common.files import read_yaml
 
 METHOD = Path(__file__).with_name("method.yaml")
-"""The study of the method's own parts."""
+"""The experiment of the method's own parts."""
 
 Settings = dict[str, Any]
 """Values by the path of a recipe's setting, such as `optimizer.average`."""
@@ -23,8 +23,8 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Arm(_Section):
-    """One training of the comparison.
+class Variant(_Section):
+    """A recipe with a few settings changed.
 
     Attributes:
         title: What it is, in a few words.
@@ -38,68 +38,72 @@ class Arm(_Section):
     first: Settings | None = None
 
 
-class Claim(_Section):
-    """What a pair of arms decides.
+class Hypothesis(_Section):
+    """A statement that the scores of two variants support or refute.
 
     Attributes:
-        claim: The sentence.
-        arm: The arm that should be good.
-        against: The arm that it is held against.
-        least: The claim is that `arm` scores more than this above `against`.
+        hypothesis: The sentence.
+        variant: The variant that should be good.
+        against: The variant that it is compared with.
+        minimum_gain: The hypothesis is that `variant` scores more than this above `against`.
     """
 
-    claim: str
-    arm: str
+    hypothesis: str
+    variant: str
     against: str
-    least: float = 0.0
+    minimum_gain: float = 0.0
 
 
-class Study(_Section):
-    """Arms, and the claims that they decide.
+class Experiment(_Section):
+    """Variants of a recipe, and hypotheses about their scores.
 
     Attributes:
-        settled: Settings of all arms, whatever the recipe says.
-        arms: By name.
-        claims: Written down before any figure is seen.
+        fixed: Settings of all variants, whatever the recipe says.
+        variants: By name.
+        hypotheses: Written down before any figure is seen.
     """
 
-    settled: Settings = {}
-    arms: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z0-9-]+$")], Arm], Field(min_length=1)]
-    claims: list[Claim] = []
+    fixed: Settings = {}
+    variants: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z0-9-]+$")], Variant], Field(min_length=1)
+    ]
+    hypotheses: list[Hypothesis] = []
 
     @model_validator(mode="after")
-    def _check_claims(self) -> Study:
-        for claim in self.claims:
-            for arm in (claim.arm, claim.against):
-                if arm not in self.arms:
-                    raise ValueError(f"the claim {claim.claim!r} names no arm: {arm}")
+    def _check_hypotheses(self) -> Experiment:
+        for hypothesis in self.hypotheses:
+            for variant in (hypothesis.variant, hypothesis.against):
+                if variant not in self.variants:
+                    raise ValueError(
+                        f"the hypothesis {hypothesis.hypothesis!r} names no variant: {variant}"
+                    )
         return self
 
     @classmethod
-    def load(cls, path: Path = METHOD) -> Study:
-        """Read and check a study's YAML file.
+    def load(cls, path: Path = METHOD) -> Experiment:
+        """Read and check an experiment's YAML file.
 
         Raises:
             RecipeError: The file is missing, no YAML, or something in it is wrong.
         """
         try:
-            return cls.model_validate(read_yaml(path, "the study"))
+            return cls.model_validate(read_yaml(path, "the experiment"))
         except ValidationError as error:
             found = error.errors()[0]
             where = ".".join(map(str, found["loc"]))
             wrong = f"has a wrong {where}" if where else "is wrong"
             message = within_sentence(found["msg"])
-            raise RecipeError(f"the study {path} {wrong}: {message}.") from None
+            raise RecipeError(f"the experiment {path} {wrong}: {message}.") from None
 
-    def settings(self, arm: str) -> Settings:
-        """Return all that an arm settles.
+    def settings(self, variant: str) -> Settings:
+        """Return every setting that a variant fixes.
 
         Raises:
-            UnknownNameError: There is no such arm.
+            UnknownNameError: There is no such variant.
         """
-        if arm not in self.arms:
-            raise UnknownNameError("arm", arm, self.arms)
-        return self.settled | self.arms[arm].changes
+        if variant not in self.variants:
+            raise UnknownNameError("variant", variant, self.variants)
+        return self.fixed | self.variants[variant].changes
 
 
 def changed(values: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
