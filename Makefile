@@ -11,7 +11,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.10 python3 \
 
 SETTINGS := setup.py setup.cfg pyproject.toml $(wildcard native/*.py native/*/*.cc native/*/*.h)
 
-.PHONY: demo test lint wheels web
+.PHONY: demo test lint docs wheels web
 
 # First by the converted file that an entry brings along, in seconds; then with TensorFlow.
 demo: $(VENV)/.light
@@ -29,6 +29,10 @@ lint: $(VENV)/.ready-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	VENV=$(VENV) .ci/mypy
+
+# The documentation site into build/site, without network.
+docs: $(VENV)/.ready-docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 # Every platform's wheel into dist/, by a cross compiler from PyPI, each checked.
 wheels: $(VENV)/bin/python
@@ -53,7 +57,11 @@ $(VENV)/.ready: $(VENV)/bin/python $(SETTINGS)
 	@$(VENV)/bin/python -m pip install -qq -e '.[tensorflow]'
 	@touch $@
 
+$(VENV)/.ready-docs: $(VENV)/bin/python $(SETTINGS)
+	@$(VENV)/bin/python -m pip install -qq -e '.[docs]'
+	@touch $@
+
 $(VENV)/.ready-test: $(VENV)/bin/python $(SETTINGS)
 	@echo "Installing into $(VENV): some minutes, about 3 GB."
 	@$(VENV)/bin/python -m pip install -qq -e '.[test]'
-	@touch $(VENV)/.ready $@
+	@touch $(VENV)/.ready $(VENV)/.ready-docs $@

@@ -31,6 +31,11 @@ def info(name: str | Path) -> dict[str, Any]:
     Raises:
         UnknownNameError: There is no such entry.
         LarqDenseError: One of its files is damaged.
+
+    Examples:
+        >>> from larq_dense import zoo
+        >>> zoo.info("ecssd")["main_metric"]
+        'maxf'
     """
     entry = entries.find(name)
     return {

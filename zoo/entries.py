@@ -20,6 +20,12 @@ class Entry(Run):
             `weights.safetensors`, the converted file `NAME.tflite`, and `weights.sha256` with a
             line for each of these two, as `sha256sum --check` reads it.
         name: The folder's name.
+
+    Examples:
+        >>> from larq_dense import zoo
+        >>> entry = zoo.find("ecssd")
+        >>> entry.tflite().name, entry.is_published
+        ('ecssd.tflite', True)
     """
 
     name: str
@@ -161,8 +167,19 @@ def file_name(name: str, int8: bool = False) -> str:
 def find(name: str | Path) -> Entry:
     """Return the entry called `name`, or else the one in the folder `name`.
 
+    Args:
+        name: An entry's name, or a folder's path.
+
+    Returns:
+        The entry, none of whose files has been read.
+
     Raises:
         UnknownNameError: There is neither; the nearest names are offered.
+
+    Examples:
+        >>> from larq_dense import zoo
+        >>> zoo.find("ecssd").weights_file.name
+        'weights.safetensors'
     """
     known = names()
     if str(name) in known:
@@ -176,9 +193,20 @@ def find(name: str | Path) -> Entry:
 def find_trained(source: str) -> Run:
     """Return the entry called `source`, or else the entry or the run in the folder `source`.
 
+    Args:
+        source: An entry's name, or a folder's path.
+
+    Returns:
+        An `Entry`, or else a run.
+
     Raises:
         UnknownNameError: It is no folder, and there is no such entry; the nearest are offered.
         WeightsError: There is no such run, or the folder is none.
+
+    Examples:
+        >>> from larq_dense import zoo
+        >>> zoo.find_trained("ecssd").recipe().task
+        'ecssd'
     """
     if source in names():
         return find(source)
@@ -194,6 +222,18 @@ def find_trained(source: str) -> Run:
 
 
 def names(pattern: str = "*") -> list[str]:
-    """Return the names of all entries that match a shell pattern, sorted."""
+    """Return the names of all entries that match a shell pattern, sorted.
+
+    Args:
+        pattern: As shells have it: `*` for any letters, `?` for one.
+
+    Returns:
+        The names.
+
+    Examples:
+        >>> from larq_dense import zoo
+        >>> zoo.list_entries("k*")
+        ['kitti_road']
+    """
     found = (path.parent.name for path in ROOT.glob(f"*/{RECIPE}"))
     return sorted(name for name in found if fnmatch.fnmatchcase(name, pattern))

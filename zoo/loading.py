@@ -57,14 +57,21 @@ def load(
         training: Whether to keep batch normalizations, to fine-tune the network. Left out, it is
             so for a network that has yet to be trained: with `num_classes` or random weights.
 
-    Example:
-        >>> model = load("ecssd")                                             # doctest: +SKIP
-        >>> labels = model.postprocess(model(model.preprocess(image)), (480, 640))  # doctest: +SKIP
+    Returns:
+        A functional Keras model from float32 `[batch, height, width, 3]` to float32 logits
+        `[batch, height, width, channels]`, not compiled.
 
     Raises:
         UnknownNameError: There is no such entry or folder.
         WeightsError: The weights are missing, damaged or another network's.
         LarqDenseError: An argument is out of range.
+
+    Examples:
+        >>> from larq_dense import zoo
+        >>> model = zoo.load("ecssd")
+        >>> labels = model.postprocess(model(model.preprocess("photo.jpg")), (300, 451))
+        >>> labels.shape, labels.dtype
+        ((300, 451), dtype('uint8'))
     """
     run = entries.find_trained(str(name))
     if precision == "int8":

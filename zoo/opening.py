@@ -61,12 +61,17 @@ def load(
             instead.
         num_threads: Threads that run a file.
 
-    Example:
-        >>> import larq_dense
-        >>> larq_dense.load("ecssd").labels("photo.jpg")    # doctest: +SKIP
+    Returns:
+        A predictor: `labels(picture)`, `probabilities(picture)`, `logits(picture)`.
 
     Raises:
         LarqDenseError: There is no such model, or it is damaged.
+
+    Examples:
+        >>> import larq_dense
+        >>> predictor = larq_dense.load("ecssd")
+        >>> predictor.labels("photo.jpg").shape
+        (300, 451)
     """
     return open_predictor(str(model), runtime, num_threads).predictor
 

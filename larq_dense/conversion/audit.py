@@ -28,6 +28,10 @@ class AuditedLayer:
         output: The operation's output tensor in the file.
         filter_shape: `(out, height, width, in)`.
         bitpacked: Whether its output stays packed, at one bit a value.
+
+    Examples:
+        >>> AuditedLayer("conv_0", "conv_0/out", (32, 3, 3, 16), True).bitpacked
+        True
     """
 
     layer: str
@@ -43,6 +47,13 @@ class AuditReport:
     Attributes:
         layers: Every layer declared binary, in the model's order.
         operators: How many operations of each kind the file holds, the most frequent first.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from larq_dense import conversion, zoo
+        >>> report = conversion.audit(Path("run.tflite").read_bytes(), zoo.load("run"))
+        >>> report.operators["LceBconv2d"] == len(report.layers)
+        True
     """
 
     layers: tuple[AuditedLayer, ...]
@@ -69,6 +80,13 @@ def audit(content: bytes, model: Any, int8: bool = False) -> AuditReport:
             in floating point, or the file holds a custom operation that is not LCE's; or, if
             `int8`, a float tensor. The sentence names the layer or the tensor.
         DataError: The file is damaged.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from larq_dense import conversion, zoo
+        >>> report = conversion.audit(Path("run.tflite").read_bytes(), zoo.load("run"))
+        >>> all(layer.filter_shape[0] % 32 == 0 for layer in report.layers)
+        True
     """
     file = parse(content, "the converted file")
     _refuse_foreign_operations(file)

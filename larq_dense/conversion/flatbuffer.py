@@ -33,6 +33,13 @@ def to_flatbuffer(
         ConversionError: The model computes in another type than float32, it is not `exact`, or
             the converter refuses it.
         LarqDenseError: The folder of temporary files is full or not writable.
+
+    Examples:
+        >>> from larq_dense import conversion
+        >>> inputs = tf.keras.Input((32, 32, 3))
+        >>> model = tf.keras.Model(inputs, tf.keras.layers.Conv2D(2, 1)(inputs))
+        >>> conversion.to_flatbuffer(model, (1, 32, 32, 3))[4:8]
+        b'TFL3'
     """
     if model.dtype_policy.name != "float32":
         raise ConversionError(

@@ -38,9 +38,21 @@ def add_metadata(content: bytes, spec: ModelSpec) -> bytes:
         content: A file as converted, or one with an older description, which is replaced.
         spec: The description.
 
+    Returns:
+        The new file.
+
     Raises:
         ConversionError: The description does not fit the file's input or output.
         DataError: The file is damaged.
+
+    Examples:
+        >>> import dataclasses
+        >>> from pathlib import Path
+        >>> from larq_dense import conversion, runtime
+        >>> content = Path("ecssd.tflite").read_bytes()
+        >>> spec = dataclasses.replace(runtime.read_spec(content), description="ours")
+        >>> runtime.read_spec(conversion.add_metadata(content, spec)).description
+        'ours'
     """
     file = parse(content, "the converted file")
     size = spec.preprocessing

@@ -25,6 +25,10 @@ class Parity:
         max_logit: Largest absolute logit of the Keras model, for scale.
         images: Number of pictures.
         max_steps: Largest difference in steps of an int8 file's output; None for a float file.
+
+    Examples:
+        >>> Parity(1.0, 2e-6, 12.7, images=10).to_dict()["same_labels"]
+        1.0
     """
 
     same_labels: float
@@ -54,8 +58,18 @@ def parity(
         spec: What the model is for; left out, the model's own.
         runtime: What runs the file.
 
+    Returns:
+        Shares and differences over all pictures.
+
     Raises:
         DataError: There is no picture, or one cannot be read.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from larq_dense import conversion, zoo
+        >>> content = Path("run.tflite").read_bytes()
+        >>> conversion.parity(zoo.load("run"), content, ["photo.jpg"]).images
+        1
     """
     reference = Predictor.from_keras(model, spec)
     converted = Predictor.from_tflite(content, runtime=runtime, spec=reference.spec)

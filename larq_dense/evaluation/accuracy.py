@@ -28,6 +28,15 @@ class Scored:
     Attributes:
         sample: The picture and its mask.
         iou: Mean intersection over union of the classes seen in label or prediction, 0…1.
+
+    Examples:
+        >>> from larq_dense import Predictor, evaluation, tasks
+        >>> task = tasks.get("ecssd")
+        >>> samples = task.samples("people", "val")
+        >>> measured = evaluation.measure(Predictor("ecssd.tflite"), task, samples)
+        >>> worst = min(measured.scored, key=lambda scored: scored.iou)
+        >>> 0 <= worst.iou <= 1
+        True
     """
 
     sample: Sample
@@ -45,6 +54,14 @@ class Evaluation:
         confusion: Pixels, int64 `[true class, predicted class]`, or None for a task without.
         scored: Every picture with its own score, in the order of the samples.
         per_category: For each of the groups that a task's classes form its metrics, if any.
+
+    Examples:
+        >>> from larq_dense import Predictor, evaluation, tasks
+        >>> task = tasks.get("ecssd")
+        >>> samples = task.samples("people", "val")
+        >>> measured = evaluation.measure(Predictor("ecssd.tflite"), task, samples)
+        >>> measured.images, "maxf" in measured.metrics
+        (2, True)
     """
 
     metrics: dict[str, float]
@@ -74,9 +91,19 @@ def measure(
         task: Reads the masks and defines the metrics.
         samples: Pictures with masks.
 
+    Returns:
+        Metrics in 0…1, over all pictures and of each.
+
     Raises:
         DataError: There is no sample, a file is missing or damaged, a mask has another size than
             its picture, or a prediction has another number of classes than the task.
+
+    Examples:
+        >>> from larq_dense import Predictor, evaluation, tasks
+        >>> task = tasks.get("ecssd")
+        >>> samples = task.samples("people", "val")
+        >>> evaluation.measure(Predictor("ecssd.tflite"), task, samples).images
+        2
     """
     totals = task.new_metrics()
     scored = []
@@ -111,7 +138,26 @@ def evaluate(
     task: Task,
     samples: Iterable[Sample],
 ) -> dict[str, Any]:
-    """Return `measure`'s figures: `{"metrics": {…}, "per_class": {…}, "images": n}`."""
+    """Return `measure`'s figures: `{"metrics": {…}, "per_class": {…}, "images": n}`.
+
+    Args:
+        predictor: Anything with `predict(image)`.
+        task: Reads the masks and defines the metrics.
+        samples: Pictures with masks.
+
+    Returns:
+        JSON-ready; metrics are in 0…1.
+
+    Raises:
+        DataError: See `measure`.
+
+    Examples:
+        >>> from larq_dense import Predictor, evaluation, tasks
+        >>> task = tasks.get("ecssd")
+        >>> samples = task.samples("people", "val")
+        >>> sorted(evaluation.evaluate(Predictor("ecssd.tflite"), task, samples))
+        ['images', 'metrics', 'per_class']
+    """
     return measure(predictor, task, samples).to_dict()
 
 

@@ -51,6 +51,18 @@ class BinaryAttention(tf.keras.layers.Layer):
     targets, masked; by default the inputs themselves. Gate and merge are linear, so masking what
     they make of the branches (`targets=GatedMerge()(branches)`) equals masking each branch first,
     at a K-th of the products.
+
+    Raises:
+        TypeError: `folded` is neither true nor false.
+        ValueError: A choice is unknown.
+
+    Examples:
+        >>> branches = [tf.random.normal((1, 8, 8, 16)) for _ in range(3)]
+        >>> attention = BinaryAttention("spatial")
+        >>> [tuple(masked.shape) for masked in attention(branches)]
+        [(1, 8, 8, 16), (1, 8, 8, 16), (1, 8, 8, 16)]
+        >>> tuple(attention.masks(branches)["spatial"].shape)
+        (1, 8, 8, 1)
     """
 
     def __init__(

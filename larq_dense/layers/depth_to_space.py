@@ -21,6 +21,10 @@ class DepthToSpace(tf.keras.layers.Layer):
     Raises:
         TypeError: `factor` is not an integer.
         ValueError: `factor` is below 1.
+
+    Examples:
+        >>> tuple(DepthToSpace(2)(tf.zeros((1, 8, 8, 64))).shape)
+        (1, 16, 16, 16)
     """
 
     def __init__(self, factor: int = 2, **kwargs: Any) -> None:

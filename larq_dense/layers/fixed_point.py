@@ -35,6 +35,10 @@ class FixedPoint(tf.keras.layers.Layer):
     Raises:
         TypeError: `fraction_bits` is not an integer.
         ValueError: `fraction_bits` is not within 0…16.
+
+    Examples:
+        >>> FixedPoint(2)(tf.constant([0.3, 0.9])).numpy().tolist()
+        [0.25, 1.0]
     """
 
     def __init__(self, fraction_bits: int = 6, **kwargs: Any) -> None:

@@ -25,6 +25,11 @@ class SoftGate(tf.keras.layers.Layer):
         **kwargs: Keras' own.
 
     Input and output: a list of K tensors `[..., channels]`, float.
+
+    Examples:
+        >>> gated = SoftGate()([tf.ones((1, 8, 8, 16)), tf.zeros((1, 8, 8, 16))])
+        >>> [float(branch[0, 0, 0, 0]) for branch in gated]
+        [1.0, 0.5]
     """
 
     def __init__(self, initial_theta: float = 0.0, **kwargs: Any) -> None:
@@ -63,6 +68,11 @@ class Merge(tf.keras.layers.Layer):
         **kwargs: Keras' own.
 
     Input: a list of K tensors `[..., channels]`. Output: one such tensor.
+
+    Examples:
+        >>> merged = Merge()([tf.ones((1, 8, 8, 16)), tf.zeros((1, 8, 8, 16))])
+        >>> float(merged[0, 0, 0, 0])
+        0.5
     """
 
     def __init__(self, initial_sum: float = 1.0, **kwargs: Any) -> None:
@@ -111,6 +121,11 @@ class GatedMerge(tf.keras.layers.Layer):
 
     Raises:
         TypeError: `gated` or `folded` is neither true nor false.
+
+    Examples:
+        >>> merged = GatedMerge()([tf.ones((1, 8, 8, 16)), tf.zeros((1, 8, 8, 16))])
+        >>> tuple(merged.shape), float(merged[0, 0, 0, 0])
+        ((1, 8, 8, 16), 0.5)
     """
 
     def __init__(

@@ -35,6 +35,10 @@ class NearestUpsampling2D(tf.keras.layers.Layer):
     Raises:
         TypeError: `factor` is not an integer.
         ValueError: `factor` is below 1.
+
+    Examples:
+        >>> tuple(NearestUpsampling2D(2)(tf.zeros((1, 8, 8, 16))).shape)
+        (1, 16, 16, 16)
     """
 
     def __init__(self, factor: int = 2, **kwargs: Any) -> None:

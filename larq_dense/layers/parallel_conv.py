@@ -54,6 +54,11 @@ class ParallelConv2D(tf.keras.layers.Layer):
     Raises:
         TypeError: A count is not an integer, or a switch neither true nor false.
         ValueError: A count is below 1, a choice is unknown, or a list has not K inputs.
+
+    Examples:
+        >>> branches = ParallelConv2D(32, branches=3, strides=2)(tf.zeros((1, 8, 8, 16)))
+        >>> [tuple(branch.shape) for branch in branches]
+        [(1, 4, 4, 32), (1, 4, 4, 32), (1, 4, 4, 32)]
     """
 
     def __init__(

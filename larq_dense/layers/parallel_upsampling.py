@@ -54,6 +54,10 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
     Raises:
         TypeError: A count is not an integer, or a switch neither true nor false.
         ValueError: A count is below 1 or a choice is unknown.
+
+    Examples:
+        >>> tuple(ParallelUpsampling2D(32, factor=2)(tf.zeros((1, 8, 8, 16))).shape)
+        (1, 16, 16, 32)
     """
 
     def __init__(

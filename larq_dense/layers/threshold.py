@@ -19,6 +19,10 @@ class Threshold(tf.keras.layers.Layer):
         **kwargs: Keras' own.
 
     Input and output shape: `[batch, height, width, channels]`, float.
+
+    Examples:
+        >>> float(Threshold(0.5)(tf.zeros((1, 1, 1, 1)))[0, 0, 0, 0])
+        0.5
     """
 
     def __init__(self, initial_value: float = 0.0, **kwargs: Any) -> None:

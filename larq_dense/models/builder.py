@@ -64,15 +64,19 @@ def build_model(
         `[batch, height, width, num_classes]`. It learns from integer labels
         `[batch, height, width]`.
 
-    Example:
-        >>> model = build_model(3, encoder="compact_s", decoder="compact_s")  # doctest: +SKIP
-        >>> model.fit(pictures_and_labels.batch(8), epochs=10)                # doctest: +SKIP
-
     Raises:
         UnknownNameError: There is no such encoder or decoder.
         TypeError: One of them has no such option, or a switch is neither true nor false.
         ValueError: A choice is unknown, a size is no multiple of 32, or encoder and decoder do
             not fit together.
+
+    Examples:
+        >>> from larq_dense.models import build_model
+        >>> model = build_model(3, "compact_s", "compact_s", input_shape=(64, 64, 3))
+        >>> pictures, labels = tf.zeros((4, 64, 64, 3)), tf.zeros((4, 64, 64), tf.int32)
+        >>> history = model.fit(pictures, labels, batch_size=2, verbose=0)
+        >>> model.predict(pictures, verbose=0).shape
+        (4, 64, 64, 3)
     """
     check_choice("precision", precision, PRECISIONS)
     for side in input_shape[:2]:
@@ -116,8 +120,19 @@ def build(
             `decoder_blocks`. `estimator` and `activation` are the encoder's as well, where it has
             them and `encoder_options` does not say otherwise.
 
+    Returns:
+        A model as `build_model` gives it.
+
     Raises:
-        See `build_model`.
+        UnknownNameError: There is no such encoder or decoder.
+        TypeError: One of them has no such option, or a switch is neither true nor false.
+        ValueError: A choice is unknown, or encoder and decoder do not fit together.
+
+    Examples:
+        >>> from larq_dense import models, tasks
+        >>> options = {"encoder": "compact_s", "decoder": "compact_s", "input_shape": (32, 32, 3)}
+        >>> models.build(tasks.get("ecssd"), **options).output_shape
+        (None, 32, 32, 1)
     """
     encode = registry.get_encoder(encoder)
     shared = {key: flat[key] for key in _SHARED if key in flat}
@@ -138,8 +153,18 @@ def build(
 def settings(decoder: str = "fpn") -> list[str]:
     """Return what a recipe's `model` may hold, with the options of its decoder.
 
+    Args:
+        decoder: A name in `larq_dense.models.DECODERS`.
+
+    Returns:
+        Names of settings, sorted.
+
     Raises:
         UnknownNameError: There is no such decoder.
+
+    Examples:
+        >>> "branches" in settings("fpn"), "branches" in settings("lraspp")
+        (True, False)
     """
     flat = {new: old for old, new in _FLAT.items()}
     options = registry.options_of(registry.get_decoder(decoder))

@@ -21,12 +21,13 @@ class DenseModel(tf.keras.Model):
     Attributes:
         spec: What the network is for: its task, its classes and how pictures become its input.
 
-    Example:
-        >>> model = larq_dense.zoo.load("ecssd")                   # doctest: +SKIP
+    Examples:
+        >>> from larq_dense import zoo
+        >>> model = zoo.load("ecssd")                              # doctest: +SKIP
         >>> model.save("mine.keras")                               # doctest: +SKIP
         >>> model = tf.keras.models.load_model("mine.keras")       # doctest: +SKIP
-        >>> labels = model.postprocess(model(model.preprocess("photo.jpg")), (480, 640))
-        ...                                                        # doctest: +SKIP
+        >>> model.spec.class_names                                 # doctest: +SKIP
+        ['background', 'object']
     """
 
     # Keras saves a functional model as one only if the class has no constructor of its own.

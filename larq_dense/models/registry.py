@@ -32,13 +32,24 @@ def register_encoder(name: str) -> Callable[[Encoder], Encoder]:
     Args:
         name: Its name.
 
-    Example:
-        >>> @register_encoder("two_convolutions")                     # doctest: +SKIP
-        ... def encode(inputs, *, precision, filters=16): ...
-        >>> build_model(3, encoder="two_convolutions")                # doctest: +SKIP
+    Returns:
+        A decorator, which gives the function back.
 
     Raises:
         ValueError: The name is another encoder's.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from larq_dense.models import build_model, register_encoder
+        >>> @register_encoder("plain")
+        ... def plain(inputs, *, precision, filters=16):
+        ...     features = [inputs]
+        ...     for _ in range(5):
+        ...         conv = tf.keras.layers.Conv2D(filters, 3, 2, padding="same")
+        ...         features.append(conv(features[-1]))
+        ...     return features[1:]
+        >>> build_model(3, encoder="plain", input_shape=(32, 32, 3)).output_shape
+        (None, 32, 32, 3)
     """
     return _registering("encoder", ENCODERS, name)
 
@@ -53,8 +64,21 @@ def register_decoder(name: str) -> Callable[[Decoder], Decoder]:
     Args:
         name: Its name.
 
+    Returns:
+        A decorator, which gives the function back.
+
     Raises:
         ValueError: The name is another decoder's.
+
+    Examples:
+        >>> import tensorflow as tf
+        >>> from larq_dense.models import build_model, register_decoder
+        >>> @register_decoder("last")
+        ... def last(features, *, outputs, precision):
+        ...     logits = tf.keras.layers.Conv2D(outputs, 1, name="head")(features[-1])
+        ...     return tf.keras.layers.UpSampling2D(32, interpolation="bilinear")(logits)
+        >>> build_model(3, "compact_s", "last", input_shape=(32, 32, 3)).output_shape
+        (None, 32, 32, 3)
     """
     return _registering("decoder", DECODERS, name)
 

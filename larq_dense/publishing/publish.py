@@ -48,6 +48,13 @@ def publish(
     Raises:
         LarqDenseError: The run or the name is not what it should be, or the folder cannot be
             written.
+
+    Examples:
+        >>> from functools import partial
+        >>> from larq_dense.publishing.measure import measure
+        >>> measure_it = partial(measure, data=Path("data"), repeats=50)
+        >>> publish("runs/mine", "mine", measure_it, root="my_zoo").card_file  # doctest: +SKIP
+        PosixPath('my_zoo/mine/card.md')
     """
     run, root = Run(Path(run_dir)), Path(root) if root else _own_zoo()
     target = Entry(root / name, name)

@@ -34,6 +34,12 @@ class QuantizedModel(DenseModel):
 
     It is saved as the network of elementary layers that it rounds, for its layers share ranges,
     which none of them could be saved with.
+
+    Examples:
+        >>> inputs = tf.keras.Input((8, 8, 3))
+        >>> model = tf.keras.Model(inputs, tf.keras.layers.Conv2D(2, 1)(inputs))
+        >>> isinstance(quantize(model), QuantizedModel)
+        True
     """
 
     @classmethod
@@ -81,6 +87,13 @@ def quantize(model: tf.keras.Model, pictures: Pictures | None = None) -> Quantiz
     Raises:
         ConversionError: A layer has no int8 form; the sentence names it.
         DataError: There is no picture.
+
+    Examples:
+        >>> from larq_dense import models
+        >>> model = models.build_model(2, "compact_s", "compact_s", input_shape=(32, 32, 3))
+        >>> pictures = np.random.uniform(-1, 1, (8, 1, 32, 32, 3)).astype(np.float32)
+        >>> quantize(model, pictures).output_shape
+        (None, 32, 32, 2)
     """
     quantized = QuantizedModel.of(expand(model))
     if pictures is None:
@@ -102,6 +115,11 @@ def calibrate(model: tf.keras.Model, pictures: Pictures) -> None:
 
     Raises:
         DataError: There is no picture, or none that shows anything.
+
+    Examples:
+        >>> inputs = tf.keras.Input((8, 8, 3))
+        >>> model = quantize(tf.keras.Model(inputs, tf.keras.layers.Conv2D(2, 1)(inputs)))
+        >>> calibrate(model, [np.random.uniform(-1, 1, (1, 8, 8, 3)).astype(np.float32)])
     """
     quantizers = _quantizers(model)
     for each in quantizers:
@@ -129,7 +147,15 @@ def calibrate(model: tf.keras.Model, pictures: Pictures) -> None:
 
 
 def is_quantized(model: tf.keras.Model) -> bool:
-    """Whether a model is one from `quantize`."""
+    """Whether a model is one from `quantize`.
+
+    Args:
+        model: Any Keras model.
+
+    Examples:
+        >>> is_quantized(tf.keras.Sequential([tf.keras.layers.Dense(2)]))
+        False
+    """
     return bool(_configs(model))
 
 

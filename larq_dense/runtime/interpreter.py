@@ -24,7 +24,14 @@ LCE_OPERATIONS = ("LceQuantize", "LceDequantize", "LceBconv2d", "LceBMaxPool2d")
 
 
 class Interpreter(Protocol):
-    """A loaded model with one picture in and one map of logits out."""
+    """A loaded model with one picture in and one map of logits out.
+
+    Examples:
+        >>> from larq_dense.runtime import load
+        >>> interpreter = load("ecssd.tflite")
+        >>> interpreter.run(np.zeros(interpreter.input_shape, np.float32)).shape
+        (1, 256, 256, 1)
+    """
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -51,6 +58,11 @@ class LceInterpreter:
     Raises:
         DataError: The file is missing, damaged, or LCE cannot run it.
         LarqDenseError: LCE is not installed.
+
+    Examples:
+        >>> from larq_dense.runtime import LceInterpreter
+        >>> LceInterpreter("ecssd.tflite").input_shape
+        (1, 256, 256, 3)
     """
 
     def __init__(
@@ -98,6 +110,12 @@ class NativeInterpreter:
         UnsupportedError: The file is sound, but holds an operator that the engine does not run.
         DataError: The file is missing or damaged.
         LarqDenseError: The native library was not built here.
+
+    Examples:
+        >>> from larq_dense.runtime import NativeInterpreter
+        >>> interpreter = NativeInterpreter("ecssd_int8.tflite", num_threads=2)
+        >>> interpreter.run(np.zeros((1, 256, 256, 3), np.float32)).dtype
+        dtype('float32')
     """
 
     def __init__(self, model: str | Path | bytes, num_threads: int = 1) -> None:
@@ -121,6 +139,11 @@ class XnorInterpreter:
     Raises:
         DataError: The file is missing, damaged, or not one that the runtime can run.
         LarqDenseError: The runtime was not built here.
+
+    Examples:
+        >>> from larq_dense.runtime import XnorInterpreter
+        >>> XnorInterpreter("ecssd.tflite").output_shape
+        (1, 256, 256, 1)
     """
 
     def __init__(self, model: str | Path | bytes, num_threads: int = 1) -> None:
@@ -152,9 +175,18 @@ def load(model: str | Path | bytes, num_threads: int = 1, runtime: Runtime = "au
             Compute Engine's interpreter; `"auto"`, the first of them that is there and can run
             the file.
 
+    Returns:
+        What runs it: pictures float32 `[1, height, width, 3]`, normalized, in; logits float32
+        `[1, height, width, channels]` out.
+
     Raises:
         DataError: The file is missing, damaged, or not one that the runtime can run.
         LarqDenseError: The runtime asked for is not installed, or takes not so many threads.
+
+    Examples:
+        >>> from larq_dense.runtime import load
+        >>> load("ecssd_int8.tflite", runtime="native").output_shape
+        (1, 256, 256, 1)
     """
     check_threads(num_threads)
     if runtime == "auto":

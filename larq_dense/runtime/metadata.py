@@ -61,8 +61,19 @@ def parse(content: bytes, label: str = "the model") -> TfliteFile:
 def read_spec(model: str | Path | bytes) -> ModelSpec | None:
     """Return the description in a converted file, or None if it carries none of ours.
 
+    Args:
+        model: A `.tflite` file or its bytes.
+
+    Returns:
+        The description.
+
     Raises:
         DataError: The file is missing, no TFLite file, or damaged.
+
+    Examples:
+        >>> from larq_dense.runtime import read_spec
+        >>> read_spec("ecssd.tflite").class_names
+        ['background', 'object']
     """
     content, label = read_file(model)
     return spec_of(parse(content, label))

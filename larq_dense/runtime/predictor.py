@@ -65,13 +65,16 @@ class Predictor:
         num_threads: Threads that run a file.
         runtime: What runs a file; see `larq_dense.runtime.load`.
 
-    Example:
-        >>> predictor = Predictor("ecssd.tflite")            # doctest: +SKIP
-        >>> predictor.labels("photo.jpg").shape              # doctest: +SKIP
-        (480, 640)
-
     Raises:
         DataError: No description is to be had, or it does not fit the model.
+
+    Examples:
+        >>> from larq_dense import Predictor
+        >>> predictor = Predictor("ecssd.tflite")
+        >>> predictor.labels("photo.jpg").shape
+        (300, 451)
+        >>> predictor.probabilities("photo.jpg").shape
+        (300, 451, 1)
     """
 
     def __init__(

@@ -20,6 +20,10 @@ class SpecClass:
     Attributes:
         name: What a person calls it.
         color: RGB, each 0…255; black leaves the picture as it is in an overlay.
+
+    Examples:
+        >>> SpecClass("crack", (255, 80, 0)).name
+        'crack'
     """
 
     name: str
@@ -38,6 +42,16 @@ class ModelSpec:
         classes: The label map's classes in the order of their ids.
         preprocessing: How a picture becomes the network's input.
         description: A sentence for people, such as what the weights were trained on.
+
+    Raises:
+        DataError: The kind is unknown, or the number of classes does not suit it.
+
+    Examples:
+        >>> classes = SpecClass("background", (0, 0, 0)), SpecClass("crack", (255, 80, 0))
+        >>> size = Preprocessing(height=224, width=320)
+        >>> spec = ModelSpec("cracks", "cracks", "segmentation", classes, size)
+        >>> spec.num_outputs, spec.palette.shape
+        (2, (2, 3))
     """
 
     name: str

@@ -18,7 +18,12 @@ _IGNORE = 255
 
 @dataclass(frozen=True)
 class ClassInfo:
-    """One class: its name, and its colour as R, G, B in 0…255."""
+    """One class: its name, and its colour as R, G, B in 0…255.
+
+    Examples:
+        >>> ClassInfo("crack", (255, 80, 0)).color
+        (255, 80, 0)
+    """
 
     name: str
     color: tuple[int, int, int]

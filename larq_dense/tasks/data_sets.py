@@ -16,6 +16,11 @@ class DataSet:
     Attributes:
         encodings: How its labels may be written.
         layouts: How its files lie where its authors publish it; a plain folder needs none.
+
+    Examples:
+        >>> rooms = DataSet((Encoding("rooms", {0: "floor", 1: "wall"}),))
+        >>> rooms.encodings[0].name
+        'rooms'
     """
 
     encodings: tuple[Encoding, ...]
@@ -28,16 +33,23 @@ _data_sets: dict[str, Callable[[], DataSet]] = {}
 def register_data_set(name: str) -> Callable[[Callable[[], DataSet]], Callable[[], DataSet]]:
     """Return a decorator that makes a data set known.
 
-    Example:
-        >>> @register_data_set("rooms")                      # doctest: +SKIP
-        ... def rooms() -> DataSet:
-        ...     return DataSet((Encoding("rooms", {0: "floor", 1: "wall"}, hints=("rooms",)),))
-
     Args:
         name: Its name.
 
+    Returns:
+        A decorator for a function without arguments that makes the description.
+
     Raises:
         LarqDenseError: Another data set has that name.
+
+    Examples:
+        >>> from larq_dense import tasks
+        >>> @tasks.register_data_set("workshop")
+        ... def workshop():
+        ...     labels = tasks.Encoding("workshop", {0: "floor", 1: "wall"}, hints=("workshop",))
+        ...     return tasks.DataSet((labels,))
+        >>> get_encoding("workshop").values
+        {0: 'floor', 1: 'wall'}
     """
 
     def register(make: Callable[[], DataSet]) -> Callable[[], DataSet]:

@@ -27,6 +27,11 @@ class Encoding:
         means: For tasks of other classes, by their name: the class names here that mean one of
             the task's classes; all others mean its first class.
         soft: The values are shades, split in the middle, so that a lossy format does no harm.
+
+    Examples:
+        >>> encoding = Encoding("rooms", {0: "floor", 1: "wall"})
+        >>> encoding.knows({0, 1, 255}), encoding.knows({2})
+        (True, False)
     """
 
     name: str

@@ -17,6 +17,10 @@ class Pair(NamedTuple):
         image: The picture's file.
         mask: The mask's file.
         rivals: Files of one stem, of which nobody can tell which one is meant.
+
+    Examples:
+        >>> Pair("a", Path("images/a.jpg"), Path("masks/a.png")).stem
+        'a'
     """
 
     stem: str
@@ -35,6 +39,19 @@ class Layout:
         matches: Whether a folder holds this data set.
         splits: The splits that a folder holds.
         pairs: The frames of one of those splits, in a fixed order.
+
+    Examples:
+        >>> def frames(root, split):
+        ...     return two_folders(root / split / "pictures", root / split / "labels")
+        >>> layout = Layout(
+        ...     name="rooms",
+        ...     encoding="rooms",
+        ...     matches=lambda root: (root / "train" / "pictures").is_dir(),
+        ...     splits=folders,
+        ...     pairs=frames,
+        ... )
+        >>> layout.matches(Path("elsewhere"))
+        False
     """
 
     name: str

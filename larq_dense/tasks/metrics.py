@@ -14,7 +14,16 @@ _PART = 1 << 18
 
 
 class Metrics(Protocol):
-    """Gathers pictures and sums them up."""
+    """Gathers pictures and sums them up.
+
+    Examples:
+        >>> from larq_dense import tasks
+        >>> metrics = tasks.get("cityscapes").new_metrics()
+        >>> label = np.array([[0, 0], [1, 255]], np.uint8)
+        >>> metrics.update(np.array([[0, 1], [1, 1]], np.uint8), label)
+        >>> metrics.result()["metrics"]["miou"]
+        0.5
+    """
 
     @property
     def uses_probability(self) -> bool:

@@ -41,6 +41,12 @@ class Sample:
         image: The picture's file.
         mask: The mask's file; None where there is none.
         encoding: What the mask's values mean.
+
+    Examples:
+        >>> from larq_dense import tasks
+        >>> sample = tasks.from_folder("cracks").samples("cracks", "val")[0]
+        >>> sample.stem, sample.mask.name
+        ('val_0', 'val_0.png')
     """
 
     stem: str
@@ -59,6 +65,12 @@ class DataSource:
         labels: Name of the label encoding, where it cannot be told.
         within: Another list of the folder to which the split is limited.
         repeat: How often each frame occurs.
+
+    Examples:
+        >>> from larq_dense import tasks
+        >>> source = DataSource("cracks", "train", repeat=2)
+        >>> len(tasks.from_folder("cracks").join(".", [source]))
+        4
     """
 
     folder: str

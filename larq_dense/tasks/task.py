@@ -39,6 +39,15 @@ class Task:
             task's own class names needs no entry.
         metrics: Makes what measures the task from the names of its classes.
         ignore_value: The value that labels carry where nothing is labelled.
+
+    Examples:
+        >>> from larq_dense import tasks
+        >>> task = tasks.get("cityscapes")
+        >>> task.class_names, task.num_outputs, task.palette.shape
+        (('background', 'drivable'), 2, (2, 3))
+        >>> own = tasks.from_folder("cracks")
+        >>> own.read_label(own.samples("cracks", "train")[0]).shape
+        (40, 60)
     """
 
     name: str

@@ -46,6 +46,13 @@ class Result(TypedDict):
         metrics: Their metrics by validation source.
         stopped_early: Whether the training ended before its last step.
         seconds: Time spent on training and validation, over all sessions.
+
+    Examples:
+        >>> from larq_dense import training
+        >>> recipe = training.Recipe.load("recipe.yaml")
+        >>> result = training.train(recipe, ".", "runs/mine", progress=False)  # or goes on
+        >>> sorted(result["metrics"]["cracks"])
+        ['miou', 'pixel_accuracy']
     """
 
     run: str
@@ -64,6 +71,14 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         exit_code: What a shell reports of a process that the signal ended.
+
+    Args:
+        message: What is saved, and how to resume.
+        number: The signal's number.
+
+    Examples:
+        >>> Interrupted("stopped after step 10; run it again to resume.").exit_code
+        130
     """
 
     def __init__(self, message: str, number: int = signal.SIGINT) -> None:
@@ -115,6 +130,15 @@ def train(
         LarqDenseError: Data, recipe, checkpoint or folder are not what they should be, another
             process trains there, or the loss is no longer a number.
         Interrupted: The user pressed Ctrl-C, or a scheduler sent SIGTERM.
+
+    Examples:
+        >>> from larq_dense import training, zoo
+        >>> recipe = training.Recipe.load("recipe.yaml")
+        >>> result = training.train(
+        ...     recipe, ".", "runs/mine", progress=False, find=zoo.find_trained
+        ... )
+        >>> result["steps"], 0 <= result["score"] <= 1
+        (1, True)
     """
     # Workers must find each other before TensorFlow has run anything.
     distribution = Distribution(distribute, recipe.batch_size)

@@ -76,6 +76,16 @@ class Recipe(Section):
         class_offsets: Before each validation, add to the logits of the classes the constants that
             give this many training pictures the best mean IoU; 0 for none. For mIoU only.
         quantize: Train the network's int8 form, which begins with the float weights of `init`.
+
+    Raises:
+        RecipeError: By `load` and `from_dict`: a setting is unknown, missing or wrong.
+
+    Examples:
+        >>> recipe = Recipe.load("recipe.yaml")
+        >>> recipe.crop, recipe.batch_size
+        ((32, 32), 2)
+        >>> recipe.replace(batch_size=4).batch_size
+        4
     """
 
     name: str

@@ -36,6 +36,11 @@ class Run:
         folder: Holds `recipe.yaml`; `classes.yaml` for classes of one's own; and, once the
             training is under way, `data.json`, `log.csv`, `metrics.json`, `best.safetensors`,
             `checkpoint/` and `tensorboard/`.
+
+    Examples:
+        >>> run = Run(Path("run"))
+        >>> run.recipe().name, run.weights().name
+        ('tiny', 'best.safetensors')
     """
 
     folder: Path
