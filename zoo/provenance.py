@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from larq_dense.zoo.entries import Entry
 
 
-_TEACHER = "its teacher"
+_TEACHER = "teacher"
 """How the roles of what a teacher has seen begin."""
-_LABELLED = f"{_TEACHER} labelled"
+_LABELLED = f"{_TEACHER}'s labels"
 """The role of pictures whose masks only the teacher gave."""
 
 
@@ -55,10 +55,9 @@ class Training(NamedTuple):
         """Return what else it took weights or answers from, and for what."""
         found = []
         if self.recipe.init:
-            whose = f"{_TEACHER} " if self.role.startswith(_TEACHER) else ""
-            found.append((f"{whose}began with weights from", self.recipe.init))
+            found.append((f"{_whose(self.role)}initial weights", self.recipe.init))
         if self.recipe.distillation:
-            found.append((f"{_TEACHER} learned from", self.recipe.distillation.teacher))
+            found.append((f"{_TEACHER}'s training", self.recipe.distillation.teacher))
         return found
 
 
@@ -156,7 +155,7 @@ def history(entry: "Entry") -> list[Training]:
             visit(Training(role, source, recipe), home)
         found.append(training)
 
-    visit(Training("trained on", None, entry.recipe()), entry.folder)
+    visit(Training("training", None, entry.recipe()), entry.folder)
     return found[::-1]
 
 
@@ -187,9 +186,13 @@ def seen(entry: "Entry") -> list[Use]:
             found.append(Use(_LABELLED, each.folder, split, data))
         if recipe.encoder_weights:
             name = PurePosixPath(recipe.encoder_weights).stem
-            began = f"{_TEACHER}'s encoder" if role.startswith(_TEACHER) else "its encoder"
-            found.append(Use(f"{began} began with weights from", name, "train", data_set(name)))
+            began = f"{_whose(role)}initial encoder weights"
+            found.append(Use(began, name, "train", data_set(name)))
     return found
+
+
+def _whose(role: str) -> str:
+    return f"{_TEACHER}'s " if role.startswith(_TEACHER) else ""
 
 
 def use_of(entry: "Entry", role: str, source: "SourceSettings") -> Use:

@@ -11,11 +11,11 @@ def to_grid(x: Tensor, fraction_bits: int) -> Tensor:
     """Round to the nearest multiple of `2**-fraction_bits`, ties to even; gradient 1."""
 
     @tf.custom_gradient
-    def snap(x: Tensor) -> tuple[Tensor, Any]:
+    def rounded(x: Tensor) -> tuple[Tensor, Any]:
         steps = 2.0**fraction_bits
         return tf.round(x * steps) * (1 / steps), lambda upstream: upstream
 
-    return snap(x)
+    return rounded(x)
 
 
 @register

@@ -52,9 +52,9 @@ def card(entry: Entry) -> str:
         "## Accuracy\n\n" + _accuracy(metrics["accuracy"]),
         "## Full precision\n\n" + _baseline(entry),
         "## Complexity\n\n" + _complexity(metrics["complexity"]),
-        "## Converted\n\n" + _conversion(metrics["conversion"]),
+        "## Conversion\n\n" + _conversion(metrics["conversion"]),
         "## Latency\n\n" + _latency(metrics["latency"], metrics["machine"]),
-        *(["## In eight bits\n\n" + int8_section(entry)] if entry.int8().is_published else []),
+        *(["## All-integer\n\n" + int8_section(entry)] if entry.int8().is_published else []),
         "## Training\n\n" + _training(entry),
         "## Data\n\n" + _data(entry),
         "## Limits\n\n" + _limits(entry),
@@ -97,22 +97,23 @@ def _accuracy(rows: list[dict[str, Any]]) -> str:
 def _baseline(entry: Entry) -> str:
     baseline, metric = entry.baseline().metrics(), entry.task().main_metric
     if not baseline:
-        return "The baseline has not been trained, so no figure of its accuracy stands here."
+        return "The full-precision baseline has not been trained, so its accuracy is not known."
     recipe = entry.baseline().recipe()
     body = paired_rows(metric, entry.metrics()["accuracy"], baseline["accuracy"], baseline["int8"])
     commands = [
         *_train_baseline(baseline["stages"]),
         *(row["command"] for row in baseline["accuracy"]),
     ]
-    taught = ", once its teacher is there ([Training](#training))" * bool(recipe.distillation)
+    teacher = "Train the teacher ([Training](#training)) first. " * bool(recipe.distillation)
     table = markdown_table(["", "binary", "full-precision baseline", "baseline in int8"], body)
     return (
         f"{table}\n\n![accuracy over OPs]({PICTURE})\n\n"
-        "The same network, data and length ([recipe](baseline/recipe.yaml)), "
-        f"{_baseline_begins(entry)}, by{taught}\n\n" + "\n".join(["```", *commands, "```"]) + "\n\n"
-        "In int8 by TensorFlow Lite's post-training quantization, with ranges from training "
-        f"pictures; measured by `larq-dense zoo publish {baseline['run']} {entry.name} --data "
-        "../shared/data`."
+        "The baseline is the same network in full precision, with the same data and length "
+        f"([recipe](baseline/recipe.yaml)), {_baseline_begins(entry)}. {teacher}Commands:\n\n"
+        + "\n".join(["```", *commands, "```"])
+        + "\n\nTensorFlow Lite's post-training quantization made the int8 form, with ranges from "
+        f"training pictures; `larq-dense zoo publish {baseline['run']} {entry.name} --data "
+        "../shared/data` measured it."
     )
 
 
@@ -127,9 +128,9 @@ def _train_baseline(stages: list[dict[str, str]]) -> Iterator[str]:
 
 def _baseline_begins(entry: Entry) -> str:
     if entry.baseline().recipe().init:
-        return "each stage of the entry's training in full precision"
+        return "trained through the same stages"
     if entry.recipe().init:
-        return f"from new weights, whereas the entry began with those of {entry.recipe().init}"
+        return f"from new weights; the entry began with those of {entry.recipe().init}"
     return "from new weights"
 
 
@@ -158,7 +159,7 @@ def _complexity(values: dict[str, Any]) -> str:
     table = markdown_table(
         [f"one picture at {width}×{height}", "binary", "full-precision baseline"], body
     )
-    note = "Convolutions and dense layers are counted; batch normalization, gates and resizing not."
+    note = "Counted are convolutions and dense layers, not batch normalization, gates or resizing."
     return f"{table}\n\n{note} Printed by `{values['command']}`."
 
 
@@ -166,8 +167,8 @@ def _conversion(values: dict[str, Any]) -> str:
     agreement = values["parity"]
     command = values["command"].replace(" --images", " \\\n    --images")
     return (
-        f"Larq Compute Engine makes {values['bytes']:,} bytes of it; the audit found all "
-        f"{values['binary_layers']} binary layers as `LceBconv2d`. Against Keras on "
+        f"Larq Compute Engine's file has {values['bytes']:,} bytes, and each of the "
+        f"{values['binary_layers']} binary layers is an `LceBconv2d` in it. Against Keras on "
         f"{agreement['images']} validation pictures, {100 * agreement['same_labels']:.3f} % of "
         f"the pixels have the same label and the logits differ by at most "
         f"{agreement['max_logit_difference']:.3g} (largest logit: {agreement['max_logit']:.3g}). "
@@ -223,16 +224,21 @@ def _curve(entry: Entry) -> str:
 
 def _data(entry: Entry) -> str:
     validation = entry.recipe().data.validation
-    uses = [*seen(entry), *(use_of(entry, "measured on", source) for source in validation)]
-    lines = [f"- {role} {data.title} ({split}): {data.source}." for role, _, split, data in uses]
-    return "\n".join(dict.fromkeys(lines))
+    uses = [*seen(entry), *(use_of(entry, "validation", source) for source in validation)]
+    roles: dict[tuple[str, str], list[str]] = {}
+    for role, _, split, data in uses:
+        roles.setdefault((f"{data.title} ({split})", data.source), []).append(role)
+    rows = [
+        [name, ", ".join(dict.fromkeys(found)), source] for (name, source), found in roles.items()
+    ]
+    return markdown_table(["data set (split)", "used for", "source and licence"], rows)
 
 
 def _limits(entry: Entry) -> str:
     recipe = entry.recipe()
     size = f"{recipe.input.width}×{recipe.input.height}"
     general = (
-        f"Pictures are resized to {size} without regard to their proportions; details smaller "
+        f"Pictures are resized to {size}, which changes their aspect ratio; details smaller "
         "than a few pixels of that are lost. The validation pictures come from the same sources "
         "as the training ones. Not for anything that safety depends on."
     )

@@ -1,4 +1,4 @@
-"""The int8 variants beside the entries that they come from: in a card and in the README."""
+"""The all-integer (int8) variants compared with their entries: in a card and in the README."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,9 +9,9 @@ from larq_dense.zoo.provenance import data_set, split_title
 
 
 class _Pair(NamedTuple):
-    """One figure with float between the binary layers, and in int8."""
+    """One figure of the default network, and of the all-integer one."""
 
-    glue: Any
+    default: Any
     int8: Any
 
 
@@ -26,7 +26,7 @@ class _Figures:
         ]
         self.size = _Pair(metrics["conversion"]["bytes"], self.variant["conversion"]["bytes"])
         memory = self.variant["memory"]
-        self.memory = _Pair(memory["float glue"], memory["int8"])
+        self.memory = _Pair(memory["default"], memory["int8"])
         taken = self.variant["latency"]["milliseconds"]
         self.milliseconds = _Pair(taken["XNOR runtime"], taken["XNOR runtime, int8"])
         self.baseline = taken["TFLite int8"]
@@ -49,8 +49,9 @@ def int8_section(entry: Entry) -> str:
         variant["latency"]["command"],
     ]
     paragraphs = [
-        f'`zoo.load("{entry.name}", precision="int8")` computes in int8 what is not binary; its '
-        "file holds no float tensor, input and output included. Trained by `larq-dense train "
+        f'`zoo.load("{entry.name}", precision="int8")` computes the layers that are not binary in '
+        "int8. Its file has no float tensor, input and output included; the default network's "
+        "layers that are not binary are float32. Trained by `larq-dense train "
         f"{entry.name} --quantize{length} --data ../shared/data --run runs/{entry.name}_int8`.",
         _table(figures),
         f"XNOR runtime, one thread of {variant['machine']['cpu']}, {vectors(variant['machine'])}; "
@@ -68,14 +69,14 @@ def _steps(count: int) -> str:
 
 
 def _table(figures: _Figures) -> str:
-    glue, int8 = zip(*figures.accuracy, strict=True)
-    body = paired_rows(figures.main, glue, int8)
+    default, int8 = zip(*figures.accuracy, strict=True)
+    body = paired_rows(figures.main, default, int8)
     body += [
         ["bytes of the file", *(f"{size:,}" for size in figures.size)],
-        ["bytes of tensors at one time, at most", *(f"{size:,}" for size in figures.memory)],
+        ["peak tensor memory, bytes", *(f"{size:,}" for size in figures.memory)],
         ["ms a picture", *(f"{taken:.1f}" for taken in figures.milliseconds)],
     ]
-    return markdown_table(["", "float between binary layers", "int8"], body)
+    return markdown_table(["", "default", "all-integer"], body)
 
 
 def paired_rows(metric: str, *measured: Sequence[dict[str, Any]]) -> list[list[str]]:
@@ -92,11 +93,18 @@ def paired_rows(metric: str, *measured: Sequence[dict[str, Any]]) -> list[list[s
 
 def int8_table(entries: list[Entry]) -> str:
     """Return the README's table of variants."""
-    header = ["entry", "metric (float glue)", "file", "tensors at one time", "ms (int8 baseline)"]
+    header = [
+        "entry",
+        "metric (default)",
+        "file",
+        "peak tensor memory",
+        "ms (default; int8 baseline)",
+    ]
     table = markdown_table(header, [_row(entry) for entry in entries])
     return (
-        "With nothing in floating point (`larq-dense convert NAME --int8`), beside the same with "
-        f"float between the binary layers:\n\n{table}"
+        "All-integer networks, with int8 and 1-bit operations only (`larq-dense convert NAME "
+        "--int8`); in brackets the default ones, with float32 between the binary layers:\n\n"
+        f"{table}"
     )
 
 
@@ -105,10 +113,10 @@ def _row(entry: Entry) -> list[str]:
     metrics = [figures.metric(rows) for rows in figures.accuracy]
     size, memory, taken = figures.size, figures.memory, figures.milliseconds
     return [
-        f"[`{entry.name}`](zoo/{entry.name}/card.md#in-eight-bits)",
-        f"{METRIC_TITLES[figures.main]} " + ", ".join(f"{m.int8} ({m.glue})" for m in metrics),
-        f"{size.int8 / 1024:.0f} KiB ({size.glue / 1024:.0f})",
-        f"{memory.int8 / 1024:.0f} KiB ({memory.glue / 1024:.0f})",
-        f"{taken.int8:.1f}, float glue {taken.glue:.1f} ({figures.baseline:.1f}), "
+        f"[`{entry.name}`](zoo/{entry.name}/card.md#all-integer)",
+        f"{METRIC_TITLES[figures.main]} " + ", ".join(f"{m.int8} ({m.default})" for m in metrics),
+        f"{size.int8 / 1024:.0f} KiB ({size.default / 1024:.0f})",
+        f"{memory.int8 / 1024:.0f} KiB ({memory.default / 1024:.0f})",
+        f"{taken.int8:.1f} ({taken.default:.1f}; {figures.baseline:.1f}), "
         f"{vectors(figures.variant['machine'])}",
     ]

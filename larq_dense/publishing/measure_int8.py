@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def measure_int8(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any]:
-    """Measure a packed int8 variant beside the network with float glue that it was made of.
+    """Measure a packed int8 variant and the default network that it was made of.
 
     Args:
         entry: Holds a recipe with `quantize` and packed weights.
@@ -45,17 +45,17 @@ def measure_int8(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any
     sources = validation_samples(entry, data)
     pictures = [sample.image for samples in sources for sample in samples]
     begun_with = str(entry.recipe().init)
-    glued, _ = open_keras(begun_with)
+    default, _ = open_keras(begun_with)
     compared = parity_pictures(pictures)
     converted = convert(zoo.load(entry.folder), images=compared)
     keep_file(entry, converted.content)
-    files = {"float glue": convert(glued).content, "int8": converted.content}
-    calibration = [glued.spec.preprocessing(path) for path in calibration_pictures(pictures)]
+    files = {"default": convert(default).content, "int8": converted.content}
+    calibration = [default.spec.preprocessing(path) for path in calibration_pictures(pictures)]
     baseline = open_baseline(begun_with)
     timings = time_files(
         baseline.input_shape[1:],
         repeats,
-        binary_file=files["float glue"],
+        binary_file=files["default"],
         int8_file=int8_tflite(baseline, calibration),
         quantized_file=files["int8"],
     )

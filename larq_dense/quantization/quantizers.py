@@ -188,12 +188,12 @@ class KernelQuantizer(Quantizer):
         """Return the kernel on its grid, in a form that the converter reads the steps from."""
         grid = KERNEL_GRID * self.step
 
-        def snap(x: Tensor) -> Tensor:
+        def on_grid(x: Tensor) -> Tensor:
             return tf.clip_by_value(tf.round(x / grid), -LARGEST, LARGEST) * grid
 
         columns = tf.reshape(exact, (*self._shape[:2], -1, self.step.shape[0]))
         rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(
-            straight_through(snap, columns), -127 * self.step, 127 * self.step, narrow_range=True
+            straight_through(on_grid, columns), -127 * self.step, 127 * self.step, narrow_range=True
         )
         return tf.reshape(rounded, self._shape)
 

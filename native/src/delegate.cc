@@ -338,7 +338,7 @@ const char* choose_nodes(const Graph& graph, const Delegate& delegate, Array<boo
       bool take = false;
       if (first) {
         take = is_lce_node(node);
-        candidate[i] = !take && delegate.fuse && is_glue_node(graph, *delegate.kernels, node);
+        candidate[i] = !take && delegate.fuse && is_tflite_node(graph, *delegate.kernels, node);
       } else if (candidate[i]) {
         // XNNPACK would round this one's ties otherwise than LCE's interpreter, wherever it stands.
         take = any && node.code == kBuiltinResizeBilinear;

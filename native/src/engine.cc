@@ -125,7 +125,7 @@ bool larq_dense_engine::add_ends(const Graph& graph, const Array<int>& tensors, 
 bool larq_dense_engine::check_operators(const Graph& graph, Failure* failure) const {
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
-    if (is_lce_node(node) || is_glue_node(graph, *kernels, node)) continue;
+    if (is_lce_node(node) || is_tflite_node(graph, *kernels, node)) continue;
     failure->status = LARQ_DENSE_UNSUPPORTED;
     char name[64];
     if (name_of(node) != nullptr) {

@@ -43,7 +43,7 @@ bool is_lce_node(const Node& node) {
   return row != nullptr && row->claim == nullptr;
 }
 
-bool is_glue_node(const Graph& graph, const Kernels& kernels, const Node& node) {
+bool is_tflite_node(const Graph& graph, const Kernels& kernels, const Node& node) {
   const Operator* row = find_operator(node);
   Op op;
   if (row == nullptr || row->claim == nullptr || read_op(graph, node, &op) != nullptr) return false;

@@ -50,7 +50,7 @@ bool is_lce_node(const Node& node);
 
 // Whether the node is an operator of TensorFlow Lite between floats or int8s that can be computed
 // here, going by the operator, the tensors' types, ranges and shapes.
-bool is_glue_node(const Graph& graph, const Kernels& kernels, const Node& node);
+bool is_tflite_node(const Graph& graph, const Kernels& kernels, const Node& node);
 
 // Reads a node's inputs, outputs and options. Returns a sentence where they are malformed.
 const char* read_op(const Graph& graph, const Node& node, Op* op);

@@ -67,11 +67,11 @@ def test_a_variant_is_measured_beside_its_entry(
     assert 0 <= row["metrics"]["maxf"] <= 1
     assert row["command"].startswith("larq-dense evaluate tiny_int8.tflite ")
     assert metrics["conversion"]["parity"]["max_steps"] <= 1
-    assert 0 < metrics["memory"]["int8"] < 0.4 * metrics["memory"]["float glue"]
+    assert 0 < metrics["memory"]["int8"] < 0.4 * metrics["memory"]["default"]
     times = metrics["latency"]["milliseconds"]
     assert {"XNOR runtime", "XNOR runtime, int8", "TFLite int8"} <= times.keys()
     assert all(each > 0 for each in times.values())
-    assert "## In eight bits" in (root / "tiny" / "card.md").read_text()
+    assert "## All-integer" in (root / "tiny" / "card.md").read_text()
 
 
 def test_a_baseline_is_measured(root: Path, tiny_data: Path, tmp_path: Path) -> None:

@@ -88,11 +88,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   last.dims = {bytes.number(1, 2), bytes.number(1, 7), bytes.number(1, 9), last.channels};
   if (bytes.chance(6)) last.dims.resize(bytes.byte() % 5);
   // What lies between LCE's operators is of one type; int8s mostly share a range.
-  const int glue = bytes.chance(100) ? kTfLiteInt8 : kTfLiteFloat32;
-  int type = bytes.chance(8) ? types[bytes.byte() % 6] : glue;
+  const int element = bytes.chance(100) ? kTfLiteInt8 : kTfLiteFloat32;
+  int type = bytes.chance(8) ? types[bytes.byte() % 6] : element;
   const auto tensor = [&] {
     const int zero_point = bytes.chance(3) ? bytes.number(-128, 127) : 0;
-    return mock.tensor(glue, last.dims, nullptr, 0, bytes.chance(3) ? 0.0f : 0.5f, zero_point);
+    return mock.tensor(element, last.dims, nullptr, 0, bytes.chance(3) ? 0.0f : 0.5f, zero_point);
   };
   last.tensor = mock.tensor(type, last.dims, nullptr, 0, 0.5f, bytes.chance(40) ? 3 : 0);
   inputs.push_back(last.tensor);
@@ -126,7 +126,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       const int multiplier = constant(&mock, &bytes, kTfLiteFloat32, {out_channels});
       const int bias = constant(&mock, &bytes, kTfLiteFloat32, {out_channels});
       const int threshold = constant(&mock, &bytes, kTfLiteInt32, {out_channels});
-      const int out_type = bytes.chance(40) ? types[bytes.byte() % 6] : glue;
+      const int out_type = bytes.chance(40) ? types[bytes.byte() % 6] : element;
       last.dims = {dim(0), dim(1), dim(2), out_channels};
       last.channels = out_channels;
       last.tensor = mock.tensor(out_type, last.dims, nullptr, 0, 0.5f, bytes.number(0, 0));
@@ -143,7 +143,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                    {"stride_width", bytes.number(1, 2)}}));
     } else if (kind <= 5) {  // add or multiply
       const int other = bytes.chance(128)
-                            ? constant(&mock, &bytes, glue, {last.channels})
+                            ? constant(&mock, &bytes, element, {last.channels})
                             : (bytes.chance(128) ? first.tensor : last.tensor);
       const int out = tensor();
       mock.builtin(kind == 4 ? larq_dense::kBuiltinAdd : larq_dense::kBuiltinMul, {last.tensor, other}, out,
@@ -191,8 +191,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       const std::vector<int> dims = {1, 1, 1, last.channels};
       const int bits = constant(&mock, &bytes, kTfLiteInt32, {1, 1, 1, words});
       const float step = bytes.chance(6) ? 0.3f : 0.015625f;
-      const int signs = mock.tensor(glue, dims, nullptr, 0, step, 0);
-      const int mask = mock.tensor(glue, dims, nullptr, 0, step, 0);
+      const int signs = mock.tensor(element, dims, nullptr, 0, step, 0);
+      const int mask = mock.tensor(element, dims, nullptr, 0, step, 0);
       mock.custom("LceDequantize", {bits}, signs, {});
       mock.builtin(larq_dense::kBuiltinRelu, {signs}, mask, 0);
       const int out = tensor();

@@ -1,4 +1,4 @@
-"""The variant in eight bits: published into its entry, loaded, and told of."""
+"""The all-integer (int8) variant: published into its entry, loaded, and told of."""
 
 import copy
 import shutil
@@ -41,7 +41,7 @@ def measured(tiny: Entry) -> dict[str, Any]:
     figures["accuracy"][0]["metrics"]["maxf"] = 0.8712
     parity = {"same_labels": 0.9999, "images": 10, "max_steps": 1}
     figures["conversion"] = {"bytes": 98_765, "parity": parity}
-    figures["memory"] = {"float glue": 4_567_890, "int8": 1_234_567}
+    figures["memory"] = {"default": 4_567_890, "int8": 1_234_567}
     taken = {"XNOR runtime": 7.84, "XNOR runtime, int8": 4.56, "TFLite int8": 21.64}
     figures["latency"] = {"milliseconds": taken, "command": "larq-dense benchmark tiny"}
     return figures
@@ -82,11 +82,11 @@ def test_the_variant_is_loaded_by_its_precision(variant: Entry, int8_run: Path) 
 @pytest.mark.parametrize(
     "figure",
     [
-        "## In eight bits",
+        "## All-integer",
         "| MaxF on people (val) | 0.876 | 0.871 |",
         "| MaxF on objects of PASCAL VOC (val, salient_like) | 0.765 | 0.765 |",
         "| bytes of the file | 123,456 | 98,765 |",
-        "| bytes of tensors at one time, at most | 4,567,890 | 1,234,567 |",
+        "| peak tensor memory, bytes | 4,567,890 | 1,234,567 |",
         "| ms a picture | 7.8 | 4.6 |",
         "took 21.6 ms",
         "99.990 % of the pixels, logits at most 1 quantization step apart",
@@ -101,11 +101,11 @@ def test_the_card_holds_every_figure(variant: Entry, figure: str) -> None:
 def test_the_readme_gets_a_second_table(variant: Entry) -> None:
     row = entries_table().splitlines()[-1]
     assert [cell.strip() for cell in row.strip("|").split("|")] == [
-        "[`tiny`](zoo/tiny/card.md#in-eight-bits)",
+        "[`tiny`](zoo/tiny/card.md#all-integer)",
         "MaxF 0.871 (0.876), 0.765 (0.765)",
         "96 KiB (121)",
         "1206 KiB (4461)",
-        "4.6, float glue 7.8 (21.6), AVX2",
+        "4.6 (7.8; 21.6), AVX2",
     ]
 
 
@@ -113,7 +113,7 @@ def test_a_new_entry_drops_the_variant_of_the_old(variant: Entry, tiny_run: Path
     figures = variant.metrics()
     publish(tiny_run, "tiny", lambda entry: figures)
     assert not variant.int8().is_published
-    assert "eight bits" not in variant.card()
+    assert "All-integer" not in variant.card()
     with pytest.raises(WeightsError, match=r"no int8 variant; make one by `larq-dense train tiny"):
         zoo.load("tiny", precision="int8")
 

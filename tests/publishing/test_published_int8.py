@@ -47,4 +47,4 @@ def test_it_costs_half_a_point_at_most_and_saves_memory(entry: Entry) -> None:
         assert ours["images"] == theirs["images"]
         assert ours["metrics"][metric] >= theirs["metrics"][metric] - 0.005
     memory = variant["memory"]
-    assert memory["int8"] <= 0.4 * memory["float glue"]
+    assert memory["int8"] <= 0.4 * memory["default"]

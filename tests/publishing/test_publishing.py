@@ -185,11 +185,10 @@ def test_card_tells_what_init_and_teacher_have_seen(
     text = card(zoo.find("tiny"))
     assert "trained on people, objects of PASCAL VOC, Weizmann horses and ImageNet; " in text
     for line in (
-        "- trained on people (train)",
-        "- its teacher labelled objects of PASCAL VOC (all)",
-        "- began with weights from Weizmann horses (train)",
-        "- its encoder began with weights from ImageNet (train)",
-        "- its teacher learned from Weizmann horses (train)",
+        "| people (train) | training |",
+        "| objects of PASCAL VOC (all) | teacher's labels |",
+        "| Weizmann horses (train) | initial weights, teacher's training |",
+        "| ImageNet (train) | initial encoder weights |",
     ):
         assert line in text
     order = [text.index(f"--run runs/{name}") for name in ("first", "teacher", "tiny")]
