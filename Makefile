@@ -14,7 +14,7 @@ SETTINGS := setup.py setup.cfg pyproject.toml $(wildcard native/*.py native/*/*.
 .PHONY: demo test lint docs wheels web
 
 # First by the converted file that an entry brings along, in seconds; then with TensorFlow.
-demo: $(VENV)/.light
+demo: $(VENV)/.base
 	$(VENV)/bin/larq-dense predict ecssd "$(or $(IMAGE),docs/images/cat.jpg)" --output demo
 	@$(MAKE) --no-print-directory $(VENV)/.ready
 	$(VENV)/bin/larq-dense demo --output demo $(if $(IMAGE),--image "$(IMAGE)")
@@ -46,8 +46,8 @@ $(VENV)/bin/python:
 # The pip of 2023 that comes with CPython 3.10 does not find the set that fits; later ones do.
 	@$(VENV)/bin/python -m pip install -qq --upgrade pip
 
-$(VENV)/.light: $(VENV)/bin/python $(SETTINGS)
-	@echo "Installing the light half into $(VENV): LiteRT, NumPy, Pillow, click; 180 MB on disk."
+$(VENV)/.base: $(VENV)/bin/python $(SETTINGS)
+	@echo "Installing the base package into $(VENV): LiteRT, NumPy, Pillow, click; 180 MB on disk."
 	@$(VENV)/bin/python -m pip install -qq -e .
 	@touch $@
 

@@ -20,8 +20,11 @@ PARTS = {
     "training": ("larq_dense/training", {"models", "tasks", "quantization", "runtime"}),
     "conversion": ("larq_dense/conversion", {"models", "quantization", "runtime"}),
     "evaluation": ("larq_dense/evaluation", {"models", "tasks", "runtime"}),
-    "latency": ("larq_dense/latency", {"models", "conversion", "runtime", "native"}),
     "zoo": ("zoo", {"models", "tasks", "training", "runtime"}),
+    "latency": (
+        "larq_dense/latency",
+        {"models", "quantization", "conversion", "evaluation", "zoo", "runtime", "native"},
+    ),
 }
 _ALL = {*PARTS}
 PARTS["publishing"] = ("larq_dense/publishing", _ALL)

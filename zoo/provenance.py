@@ -219,10 +219,12 @@ def notice(entry: "Entry") -> str:
         learned += f", by a teacher that also learned from {join_words(taught)}"
     splits = {use.split for use in uses if benchmark and use.data.benchmark == benchmark}
     if splits:
+        # One validation selects nothing; int8 fine-tuning is validated before its first step, too.
+        validations = len(entry.scores()) + entry.recipe().quantize
+        selected = ", and its validation split chose the checkpoint" * (validations > 1)
         return (
             f"the weights were trained on {learned}; of {benchmark} they saw the "
-            f"{join_words(sorted(splits))} split only, and its validation split chose the "
-            "checkpoint."
+            f"{join_words(sorted(splits))} split only{selected}."
         )
     never = ""
     # Of data that is not known nobody can say what it holds.

@@ -28,9 +28,10 @@ class ParallelConv2D(tf.keras.layers.Layer):
     """K homogeneous branches, each with its own binary weights and its own input thresholds.
 
     `B_k = BN(ReLU(conv(sign(x_k + tau_k), sign(W_k))))` (arXiv 2405.17776 as docs/method.md, part
-    2, reads it; Ours: the thresholds, which start evenly spread over `[-spread, spread]`, so that
-    the branches' rounding errors differ). One branch has no threshold unless it is asked for: it is
-    the plain binary layer. In full precision `B_k = BN(ReLU(conv(x_k, W_k)))`.
+    2, reads it). Not from the paper: the thresholds, which start evenly spaced between
+    `-initial_threshold` and `initial_threshold`, so that the branches' rounding errors differ. One
+    branch has no threshold unless it is asked for: it is the plain binary layer. In full precision
+    `B_k = BN(ReLU(conv(x_k, W_k)))`.
 
     Args:
         filters: Output channels of each branch.
@@ -40,7 +41,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         precision: `"binary"`, `"activations"` (of the inputs only) or `"float"`.
         estimator: Larq quantizer for weights and inputs; its gradient is the straight-through
             estimator.
-        spread: Largest initial threshold, in units of the input.
+        initial_threshold: Largest initial threshold, in units of the input.
         shared_threshold: Whether all branches use one threshold, which starts at 0.
         single_threshold: Whether one branch alone has a threshold, too; it starts at 0.
         initial_scale: What the scales of the normalizations start at.
@@ -69,7 +70,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         strides: int = 1,
         precision: Precision = "binary",
         estimator: str = "approx_sign",
-        spread: float = 0.5,
+        initial_threshold: float = 0.5,
         shared_threshold: bool = False,
         single_threshold: bool = False,
         initial_scale: float = 1.0,
@@ -97,7 +98,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         self.strides = strides
         self.precision = precision
         self.estimator = estimator
-        self.spread = float(spread)
+        self.initial_threshold = float(initial_threshold)
         self.shared_threshold = shared_threshold
         self.single_threshold = single_threshold
         self.initial_scale = float(initial_scale)
@@ -133,7 +134,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
         if self.shared_threshold or self.branches == 1:
             return [Threshold(name="threshold")] * self.branches
         steps = max(self.branches - 1, 1)
-        taus = [self.spread * (2 * k / steps - 1) for k in range(self.branches)]
+        taus = [self.initial_threshold * (2 * k / steps - 1) for k in range(self.branches)]
         return [Threshold(tau, name=f"threshold_{k}") for k, tau in enumerate(taus)]
 
     def call(self, inputs: Tensor, training: bool | None = None) -> list[Tensor]:
@@ -163,7 +164,7 @@ class ParallelConv2D(tf.keras.layers.Layer):
             "strides": self.strides,
             "precision": self.precision,
             "estimator": self.estimator,
-            "spread": self.spread,
+            "initial_threshold": self.initial_threshold,
             "shared_threshold": self.shared_threshold,
             "single_threshold": self.single_threshold,
             "initial_scale": self.initial_scale,

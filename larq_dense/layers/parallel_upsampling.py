@@ -39,7 +39,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         method: `"subpixel"` or `"nearest"`.
         precision: `"binary"`, `"activations"` (of the inputs only) or `"float"`.
         estimator: Larq quantizer for weights and inputs.
-        spread: Largest initial threshold of the branches.
+        initial_threshold: Largest initial threshold of the branches.
         gated: Whether a soft gate stands before the merge.
         shared_threshold: Whether all branches use one threshold, which starts at 0.
         single_threshold: Whether one branch alone has a threshold, too; it starts at 0.
@@ -69,7 +69,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         method: str = "subpixel",
         precision: Precision = "binary",
         estimator: str = "approx_sign",
-        spread: float = 0.5,
+        initial_threshold: float = 0.5,
         gated: bool = True,
         shared_threshold: bool = False,
         single_threshold: bool = False,
@@ -91,7 +91,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
             branches,
             precision=precision,
             estimator=estimator,
-            spread=spread,
+            initial_threshold=initial_threshold,
             shared_threshold=shared_threshold,
             single_threshold=single_threshold,
             activation=activation,
@@ -122,7 +122,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
             "method": self.method,
             "precision": conv.precision,
             "estimator": conv.estimator,
-            "spread": conv.spread,
+            "initial_threshold": conv.initial_threshold,
             "gated": self.merge.gated,
             "shared_threshold": conv.shared_threshold,
             "single_threshold": conv.single_threshold,

@@ -1,6 +1,5 @@
 """The pictures on an entry's card: accuracy over OPs, and how training went."""
 
-import csv
 from typing import TYPE_CHECKING, Any
 
 from larq_dense.common.markdown import METRIC_TITLES
@@ -47,16 +46,8 @@ def _draw_training(entry: "Entry") -> None:
     """Draw the validation scores of an entry's and its baseline's training, where kept."""
     from larq_dense.publishing.training_plot import plot_training
 
-    curves = {"binary": _curve(entry), "full-precision baseline": _curve(entry.baseline())}
+    curves = {"binary": entry.scores(), "full-precision baseline": entry.baseline().scores()}
     kept = {name: curve for name, curve in curves.items() if curve}
     if kept:
         metric = METRIC_TITLES[entry.task().main_metric]
         plot_training(kept, metric, entry.name, entry.folder / CURVE)
-
-
-def _curve(entry: "Entry") -> list[tuple[int, float]]:
-    if not entry.log.is_file():
-        return []
-    with entry.log.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [(int(row["step"]), float(row["score"])) for row in rows if row["score"]]

@@ -53,7 +53,7 @@ class Sign(tf.keras.layers.Layer):
 
 
 @register
-class OpenGate(tf.keras.layers.Layer):
+class BinaryMask(tf.keras.layers.Layer):
     """Signs to 0 and 1, with the gradient of `layers.BinaryAttention`."""
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from larq_dense import layers
 from larq_dense.common.errors import ConversionError
 from larq_dense.layers._base import Tensor, as_branches
 from larq_dense.models.exact import coefficients, read_norm
-from larq_dense.quantization.elements import OpenGate, Scale, Sign
+from larq_dense.quantization.elements import BinaryMask, Scale, Sign
 
 keras = tf.keras.layers
 Layer = Any
@@ -224,7 +224,7 @@ def _attention(layer: layers.BinaryAttention, inputs: Any, targets: Any = None) 
         x = _copy(layer.convolutions[part], x, f"{name}/{part}_conv")
         x = _norm(layer.norms[part], x, f"{name}/{part}_norm")
         x = Sign(layer.estimator, name=f"{name}/{part}_sign")(x)
-        mask = OpenGate(name=f"{name}/{part}_mask")(x)
+        mask = BinaryMask(name=f"{name}/{part}_mask")(x)
         outputs = [
             keras.Multiply(name=f"{name}/{part}_{k}")([x, mask]) for k, x in enumerate(outputs)
         ]

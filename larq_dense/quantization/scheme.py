@@ -9,7 +9,7 @@ from tensorflow_model_optimization.quantization import keras as tfmot
 
 from larq_dense import layers
 from larq_dense.layers._base import Tensor
-from larq_dense.quantization.elements import OpenGate, Scale, Sign
+from larq_dense.quantization.elements import BinaryMask, Scale, Sign
 from larq_dense.quantization.quantizers import (
     KERNEL_GRID,
     FactorQuantizer,
@@ -166,7 +166,7 @@ class _Scheme:
         return self._ranges[leader]
 
     def _new_range(self, maker: tf.keras.layers.Layer) -> Any:
-        if isinstance(maker, Sign | OpenGate):
+        if isinstance(maker, Sign | BinaryMask):
             low, high = -128 * _MASK_STEP, 127 * _MASK_STEP
             return tfmot.quantizers.FixedQuantizer(8, low, high, narrow_range=False)
         if isinstance(maker, keras.GlobalAveragePooling2D):

@@ -95,7 +95,7 @@ def _interpreter_class(module: ModuleType) -> type[Any]:
     """Return the stock interpreter's class with a shorthand for one input and one output."""
     stock: type[Any] = module.Interpreter
 
-    class XnorInterpreter(stock):
+    class DelegateInterpreter(stock):
         """A stock interpreter whose nodes of LCE's run in the XNOR delegate."""
 
         @property
@@ -131,7 +131,7 @@ def _interpreter_class(module: ModuleType) -> type[Any]:
             outputs: NDArray[Any] = self.get_tensor(self.get_output_details()[0]["index"])
             return outputs
 
-    return XnorInterpreter
+    return DelegateInterpreter
 
 
 def stock(model: bytes, num_threads: int = 1) -> Any:

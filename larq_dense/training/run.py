@@ -5,6 +5,7 @@ Reading it needs no TensorFlow. The names of a run's files stand here and nowher
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -109,6 +110,14 @@ class Run:
         from larq_dense.training import Recipe
 
         return Recipe.load(self.recipe_file)
+
+    def scores(self) -> list[tuple[int, float]]:
+        """Return the steps of the logged validations, and their scores; empty without a log."""
+        if not self.log.is_file():
+            return []
+        with self.log.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return [(int(row["step"]), float(row["score"])) for row in rows if row["score"]]
 
     def task(self) -> Task:
         """Return what the network is for."""

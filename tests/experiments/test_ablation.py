@@ -15,7 +15,7 @@ from larq_dense.experiments.experiment import Hypothesis
 HYPOTHESIS = Hypothesis(hypothesis="more is more", variant="more", against="less")
 
 
-def test_spread_is_that_of_a_sample() -> None:
+def test_the_deviation_is_that_of_a_sample() -> None:
     assert deviation([0.5]) is None
     assert deviation([0.5, 0.7]) == pytest.approx(np.std([0.5, 0.7], ddof=1))
 

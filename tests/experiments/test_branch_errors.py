@@ -11,19 +11,21 @@ from larq_dense.layers import GatedMerge, ParallelConv2D, ParallelUpsampling2D
 def network(
     branches: int = 3,
     upsampling: str | None = None,
-    spread: float = 0.5,
+    initial_threshold: float = 0.5,
     activation: str = "relu",
 ) -> tf.keras.Model:
     """Return a network of 1x1 convolutions, whose errors NumPy can follow."""
     tf.keras.utils.set_random_seed(0)
     inputs = tf.keras.Input((6, 8, 5))
     if upsampling:
-        layer = ParallelUpsampling2D(4, 2, 1, branches, method=upsampling, spread=spread, name="up")
+        layer = ParallelUpsampling2D(
+            4, 2, 1, branches, method=upsampling, initial_threshold=initial_threshold, name="up"
+        )
         outputs = layer(inputs)
     else:
-        maps = ParallelConv2D(4, 1, branches, spread=spread, activation=activation, name="conv")(
-            inputs
-        )
+        maps = ParallelConv2D(
+            4, 1, branches, initial_threshold=initial_threshold, activation=activation, name="conv"
+        )(inputs)
         outputs = GatedMerge(name="merge")(maps)
     model = tf.keras.Model(inputs, outputs)
     random = np.random.default_rng(1)
@@ -79,7 +81,7 @@ def test_the_figures_are_numpys(branches: int, activation: str) -> None:
 
 
 def test_equal_branches_have_equal_errors() -> None:
-    model = network(spread=0.0)
+    model = network(initial_threshold=0.0)
     conv = model.get_layer("conv")
     for part in (conv.convolutions, conv.norms):
         for other in part[1:]:

@@ -86,7 +86,7 @@ def test_parallel_conv(
 
 
 def test_branches_start_with_different_thresholds() -> None:
-    layer = ParallelConv2D(4, branches=3, spread=0.5)
+    layer = ParallelConv2D(4, branches=3, initial_threshold=0.5)
     layer(inputs(0, 1, 2, 2, 3))
     assert [float(t.tau[0]) for t in layer.thresholds] == [-0.5, 0.0, 0.5]
 
@@ -341,12 +341,12 @@ SAMPLES = [
     NearestUpsampling2D(3),
     FixedPoint(4),
     GatedMerge(0.5),
-    ParallelConv2D(4, 1, 2, 2, spread=0.3, estimator="ste_sign"),
+    ParallelConv2D(4, 1, 2, 2, initial_threshold=0.3, estimator="ste_sign"),
     ParallelConv2D(4, precision="float"),
     ParallelConv2D(4, shared_threshold=True),
     GatedMerge(gated=False),
     ParallelUpsampling2D(4, gated=False, shared_threshold=True),
-    ParallelUpsampling2D(4, 3, 1, 2, "nearest", spread=0.3),
+    ParallelUpsampling2D(4, 3, 1, 2, "nearest", initial_threshold=0.3),
     BinaryAttention("channel", estimator="ste_sign"),
     BinaryAttention("spatial", "float"),
 ]

@@ -155,8 +155,20 @@ def test_card_of_weights_that_saw_the_benchmark_says_so(tiny: Entry) -> None:
     path.write_text(changed)
     (tiny.folder / "entry.json").unlink()
     notice = zoo.info("tiny")["notice"]
-    assert "of CamVid they saw the train split only" in notice
+    assert notice.endswith("of CamVid they saw the train split only.")
     assert "never saw" not in notice
+
+
+@pytest.mark.parametrize(("scores", "chosen"), [((0.7,), False), ((0.7, 0.6), True)])
+def test_one_validation_chooses_no_checkpoint(
+    tiny: Entry, scores: tuple[float, ...], chosen: bool
+) -> None:
+    recipe = tiny.folder / "recipe.yaml"
+    text = recipe.read_text()
+    recipe.write_text(text.replace("ecssd", "camvid").replace("folder: people", "folder: camvid"))
+    rows = [f"{epoch},{score}" for epoch, score in enumerate(scores, 1)]
+    tiny.log.write_text("\n".join(["step,score", "0,", *rows]))
+    assert ("its validation split chose the checkpoint" in notice(tiny)) == chosen
 
 
 def ancestry(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -10,7 +10,7 @@ import tensorflow as tf
 import larq_dense
 from larq_dense import layers, zoo
 from larq_dense.quantization import is_quantized, quantize
-from larq_dense.quantization.elements import OpenGate, Scale, Sign
+from larq_dense.quantization.elements import BinaryMask, Scale, Sign
 from larq_dense.zoo import Entry
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
@@ -67,7 +67,7 @@ def test_an_int8_form_survives(tiny: Entry, tmp_path: Path) -> None:
         (layers.Threshold(), 1),
         (Scale(), 1),
         (Sign("ste_sign"), 1),
-        (OpenGate(), 1),
+        (BinaryMask(), 1),
         (layers.DepthToSpace(2), 1),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, int) else str(value),

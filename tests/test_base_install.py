@@ -29,8 +29,8 @@ EXTRA = ("tensorflow", "tf_keras", "larq", "larq_zoo", "larq_compute_engine", "k
 EXTRA += ("tensorflow_model_optimization", "cityscapesscripts", "py_sod_metrics", "pydantic")
 EXTRA += ("yaml", "rich", "matplotlib", "skimage", "safetensors", "filelock")
 
-LIGHT_PARTS = ("common", "runtime", "latency", "zoo", "cli")
-LIGHT_MODULES = ("version", "evaluation", "evaluation.complexity", "training", "training.run")
+BASE_PARTS = ("common", "runtime", "latency", "zoo", "cli")
+BASE_MODULES = ("version", "evaluation", "evaluation.complexity", "training", "training.run")
 
 CLI = "from larq_dense.cli import main; main(prog_name='larq-dense')"
 
@@ -135,12 +135,12 @@ for name in sys.argv[1:]:
     names = {".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths}
     names -= {"larq_dense", "larq_dense.cli.__main__", "larq_dense.common.keras2"}
     refused = set(succeed(site, program, *sorted(names)).split())
-    light = {
+    base = {
         name
         for name in (each.removeprefix("larq_dense.") for each in names)
-        if name.split(".")[0] in LIGHT_PARTS or name in LIGHT_MODULES
+        if name.split(".")[0] in BASE_PARTS or name in BASE_MODULES
     }
-    assert not refused & light
+    assert not refused & base
     assert {name.split(".")[0] for name in refused} == {
         *(
             "conversion",
