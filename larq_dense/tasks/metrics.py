@@ -108,7 +108,7 @@ class SegmentationMetrics:
         }
 
 
-class RoadMetrics:
+class RoadMetrics(SegmentationMetrics):
     """KITTI road's pixel measures, in the camera's perspective view.
 
     Over all pictures together, at 256 thresholds on the road's probability, after Fritsch et
@@ -122,15 +122,10 @@ class RoadMetrics:
     uses_probability = True
 
     def __init__(self, class_names: tuple[str, ...]) -> None:
-        self._decided = SegmentationMetrics(class_names)
+        super().__init__(class_names)
         # Pixels by the highest threshold that they reach.
         self._road = np.zeros(THRESHOLDS, np.int64)
         self._other = np.zeros(THRESHOLDS, np.int64)
-
-    @property
-    def confusion(self) -> NDArray[np.int64]:
-        """Pixels by true class (rows) and most probable class (columns)."""
-        return self._decided.confusion
 
     def update(
         self,
@@ -140,14 +135,14 @@ class RoadMetrics:
     ) -> None:
         """Add one picture; see `Metrics.update`."""
         probability = check_probability(probability, label)
-        self._decided.update(predicted, label)
+        super().update(predicted, label)
         steps = (probability * (THRESHOLDS - 1)).astype(np.uint8)
         self._road += np.bincount(steps[label == 1], minlength=THRESHOLDS)
         self._other += np.bincount(steps[label == 0], minlength=THRESHOLDS)
 
     def result(self) -> dict[str, Any]:
         """Sum up; see `Metrics.result`."""
-        result = self._decided.result()
+        result = super().result()
         # Pixels at or above each threshold.
         hits = np.cumsum(self._road[::-1])[::-1].astype(np.float64)
         false = np.cumsum(self._other[::-1])[::-1].astype(np.float64)

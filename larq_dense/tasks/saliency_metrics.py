@@ -20,7 +20,7 @@ class _StructureMeasure(Smeasure):
         return float(super().ssim(pred, gt)) if pred.size else 0.0
 
 
-class SaliencyMetrics:
+class SaliencyMetrics(SegmentationMetrics):
     """The measures of salient object detection, by pysodmetrics.
 
     Each probability map is rounded to 8 bits and stretched to 0…1, as pysodmetrics does with
@@ -33,15 +33,10 @@ class SaliencyMetrics:
     uses_probability = True
 
     def __init__(self, class_names: tuple[str, ...]) -> None:
-        self._decided = SegmentationMetrics(class_names)
+        super().__init__(class_names)
         curve = FmeasureHandler(beta=0.3, with_dynamic=True, with_adaptive=False)
         self._fmeasure = FmeasureV2(metric_handlers={"fm": curve})
         self._measures = (self._fmeasure, MAE(), _StructureMeasure(), Emeasure())
-
-    @property
-    def confusion(self) -> NDArray[np.int64]:
-        """Pixels by true class (rows) and class at probability 0.5 (columns)."""
-        return self._decided.confusion
 
     def update(
         self,
@@ -51,7 +46,7 @@ class SaliencyMetrics:
     ) -> None:
         """Add one picture; see `Metrics.update`."""
         probability = check_probability(probability, label)
-        self._decided.update(predicted, label)
+        super().update(predicted, label)
         saved = (probability * 255).round().astype(np.uint8)
         truth = np.where(label == 1, np.uint8(255), np.uint8(0))
         for measure in self._measures:
@@ -59,7 +54,7 @@ class SaliencyMetrics:
 
     def result(self) -> dict[str, Any]:
         """Sum up; see `Metrics.result`."""
-        result = self._decided.result()
+        result = super().result()
         fmeasure, mae, structure, alignment = (m.get_results() for m in self._measures)
         result["metrics"] = {
             "maxf": float(fmeasure["fm"]["dynamic"].max()),
