@@ -43,8 +43,8 @@ _ENVIRONMENT_ERRORS = {
 def _sentence(error: OSError) -> str:
     """Say in one sentence what the operating system refused."""
     where = f"{error.filename}: " if error.filename else ""
-    mend = _ENVIRONMENT_ERRORS[error.errno or 0]
-    return f"{where}{error.strerror}; {mend}."
+    fix = _ENVIRONMENT_ERRORS[error.errno or 0]
+    return f"{where}{error.strerror}; {fix}."
 
 
 def _log_to_stderr() -> None:

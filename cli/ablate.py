@@ -106,7 +106,7 @@ def command(
         runs = ablation.train(named, seeds, data, folder, partial(click.echo, err=True))
         document = ablation.document(runs, data)
     except KeyboardInterrupt as stop:
-        why = str(stop) or "stopped from the keyboard; the same command goes on."
+        why = str(stop) or "stopped from the keyboard; the same command resumes."
         click.echo(f"Error: {why}", err=True)
         ctx.exit(getattr(stop, "exit_code", INTERRUPTED))
     write_json(folder / "ablation.json", document)

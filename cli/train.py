@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     type=FOLDER,
     required=True,
     metavar="DIR",
-    help="Folder for checkpoints, logs and the best weights; a run found there goes on.",
+    help="Folder for checkpoints, logs and the best weights; a run in it is resumed.",
 )
 @click.option(
     "--quantize",
     is_flag=True,
-    help="Go on in eight bits from RECIPE, a trained entry or a run's folder.",
+    help="Fine-tune RECIPE, a trained entry or a run's folder, for int8.",
 )
 @click.option(
     "--baseline",
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     metavar="SOURCE",
     help="Begin with the weights of this run, entry or file instead of the recipe's.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's length.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs; overrides the recipe's length.")
 @click.option(
     "--deterministic", is_flag=True, help="Same seed and machine, same weights, bit for bit."
 )
@@ -73,7 +73,8 @@ def command(
     difference between the two is what binarization costs. If the recipe begins with the weights of
     a run, train that run's baseline first and pass it with --init.
 
-    Interrupted or killed, the same command goes on where the last checkpoint was.
+    If the training was interrupted, run the same command again: it resumes from the last
+    checkpoint.
 
     \b
     Example:
@@ -106,19 +107,19 @@ def command(
 
 
 def _quantized(trained: str) -> Recipe:
-    """Return the recipe that goes on in eight bits from an entry's or a run's weights."""
+    """Return the recipe that fine-tunes an entry's or a run's weights for int8."""
     from larq_dense.zoo import find_trained
 
     if Path(trained).is_file():
         raise DataError(
-            f"--quantize goes on from trained weights; name an entry or a run's folder, not the "
+            f"--quantize starts from trained weights; name an entry or a run's folder, not the "
             f"file {trained}."
         )
     run = find_trained(trained)
     run.weights()
     recipe = run.recipe()
     if recipe.quantize:
-        raise DataError(f"{trained} is in eight bits already; leave out --quantize.")
+        raise DataError(f"{trained} is an int8 network already; leave out --quantize.")
     return recipe.quantized(trained)
 
 

@@ -1,4 +1,4 @@
-"""The errors that a user can cause, each one sentence that names the culprit and the mend."""
+"""The errors that a user can cause, each one sentence that names the culprit and the fix."""
 
 import difflib
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ INSTALL_EXTRA = (
     "run `pip install '.[tensorflow]'` in larq-dense's checkout (Python 3.10 to 3.12, not on "
     "64-bit Arm Linux)"
 )
-"""The mend where something needs more than the base install."""
+"""The fix where something needs more than the base install."""
 
 
 class LarqDenseError(Exception):
@@ -75,5 +75,5 @@ class UnknownNameError(LarqDenseError):
         """
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        mend = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}."
-        super().__init__(f"unknown {kind} {name!r}; {mend}")
+        fix = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}."
+        super().__init__(f"unknown {kind} {name!r}; {fix}")

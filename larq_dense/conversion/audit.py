@@ -101,7 +101,7 @@ def audit(content: bytes, model: Any, int8: bool = False) -> AuditReport:
             audited.append(AuditedLayer(name, output.name, key[0], output.dtype == "int32"))
         else:
             became = next(map(operator_name, stayed_float[key]), None)
-            missing.append((name, became, _mend(layer, became)))
+            missing.append((name, became, _fix(layer, became)))
     if missing:
         raise ConversionError(_sentence(missing))
     _refuse_float_kernels([each for operators in stayed_float.values() for each in operators])
@@ -159,7 +159,7 @@ def _path(layer: Any) -> str:
     return scope or str(layer.name)
 
 
-def _mend(layer: Any, became: str | None) -> str:
+def _fix(layer: Any, became: str | None) -> str:
     """Say what usually keeps LCE from packing a layer that became what it did."""
     if became == "TRANSPOSE_CONV":
         return "use a convolution to factor² times the channels, then depth-to-space"
@@ -175,8 +175,8 @@ def _sentence(missing: list[tuple[str, str | None, str]]) -> str:
         f"{name} ({f'a float {became}' if became else 'not found'})" for name, became, _ in missing
     ]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    mends = "; ".join(sorted({mend for _, _, mend in missing}))
+    fixes = "; ".join(sorted({fix for _, _, fix in missing}))
     return (
         f"declared binary, but no LceBconv2d in the converted file: {', '.join(names[:5])}{more}; "
-        f"{mends}."
+        f"{fixes}."
     )

@@ -8,11 +8,11 @@ from larq_dense.runtime.tflite_file import Tensor
 
 
 def peak_bytes(content: bytes) -> int:
-    """Return how many bytes the tensors of a `.tflite` file take at most at one time.
+    """Return the peak memory of a `.tflite` file's tensors, in bytes.
 
-    Counted are those that are computed, from the operator that writes one to the last that reads
-    it, in the file's order: what an interpreter's arena has to hold at least. Constants stay in the
-    file; what an engine needs for itself is not counted.
+    A computed tensor lives from the operator that writes it to the last one that reads it, in the
+    file's order; this is the least that an interpreter's arena has to hold. Constants stay in the
+    file and are not counted, nor is what an engine needs for itself.
 
     Args:
         content: The file.

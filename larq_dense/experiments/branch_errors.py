@@ -1,7 +1,7 @@
 """Whether the rounding errors of parallel branches average out.
 
 A branch computes `z = conv(sign(x), sign(W))` where it would compute `r = conv(x, sign(W))`, were
-its input not binarized. Its binarization error is what the branch hands on because of that:
+its input not binarized. Its error is the output error caused by binarizing the input:
 `E = BN(ReLU(z)) - BN(ReLU(a r + b))`, with a and b the least-squares fit of z by r in each channel
 (Ours: signs have another scale than what they stand for, and published kernels are signs already).
 The merge hands on `sum_k c_k E_k`. Beside it stands what one branch with all the weight would:

@@ -56,7 +56,7 @@ def diagnose(model: str, data: Path, split: str, limit: int, repeats: int) -> Di
         repeats: Timed runs for each number of branches.
 
     Raises:
-        LarqDenseError: The network is not binary, or in eight bits, or the data are not what they
+        LarqDenseError: The network is not binary, or is int8, or the data are not what they
             should be.
     """
     network, task = open_keras(model)
@@ -96,11 +96,11 @@ def check_binary(model: str) -> None:
     """Refuse what the checks do not apply to.
 
     Raises:
-        LarqDenseError: The network is not binary, or in eight bits.
+        LarqDenseError: The network is not binary, or is int8.
     """
     recipe = zoo.find(model).recipe()
     if recipe.quantize:
-        raise LarqDenseError(f"{model} is in eight bits; name the run that it began with.")
+        raise LarqDenseError(f"{model} is an int8 network; name the run of its float network.")
     if recipe.precision != "binary":
         raise LarqDenseError(
             f"{model} is not binary (model.precision is {recipe.precision}); name a binary run."

@@ -42,10 +42,10 @@ class Ablation:
         """Prepare a recipe such that no variant has an advantage.
 
         Raises:
-            RecipeError: The recipe goes on in eight bits, or the experiment does not fit it.
+            RecipeError: The recipe fine-tunes for int8, or the experiment does not fit it.
         """
         if recipe.quantize:
-            raise RecipeError(f"{name} goes on in eight bits; name the recipe that it began with.")
+            raise RecipeError(f"{name} fine-tunes for int8; name the recipe of its float network.")
         values = changed(recipe.to_dict(), experiment.fixed)
         # Another network's weights would fit the variants that are like it better than others.
         values["init"] = None
@@ -115,7 +115,7 @@ class Ablation:
         Raises:
             LarqDenseError: A network cannot be built, which is found before any is trained, or a
                 training fails.
-            Interrupted: The user stopped it; the same call goes on.
+            Interrupted: The user stopped it; the same call resumes.
         """
         wanted = [(variant, self.recipe.seed + k) for k in range(seeds) for variant in variants]
         finished = list(self._finished(folder))

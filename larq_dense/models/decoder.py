@@ -53,7 +53,7 @@ def fpn(
         filters: Channels of the stages; a multiple of `head_filters`.
         head_filters: Channels at 1/2.
         blocks: Residual convolutions at the head of each stage. They begin as the identity, so that
-            a trained network can be given more of them and goes on from where it stood.
+            a trained network can be given more of them and starts with the same output.
         branches: K.
         attention: `"none"`, `"spatial"`, `"channel"` or `"both"`.
         upsampling: `"subpixel"` or `"nearest"`.

@@ -138,9 +138,9 @@ def load_weights(model: tf.keras.Model, path: str | Path, *, strict: bool = True
     if strict and (missing or unused):
         first = (missing or unused)[0]
         raise WeightsError(
-            f"the weights {path} belong to another model: {len(missing)} of its "
-            f"{len(model.variables)} variables have no value there and {len(unused)} values no "
-            f"variable, such as {first}."
+            f"the weights {path} belong to another model: {len(missing)} of the "
+            f"{len(model.variables)} variables are missing and {len(unused)} values are unused, "
+            f"such as {first}."
         )
     for name, variable in matches.items():
         variable.assign(values[name].astype(variable.dtype.as_numpy_dtype))

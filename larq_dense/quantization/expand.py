@@ -32,8 +32,8 @@ def expand(model: tf.keras.Model) -> tf.keras.Model:
         model: A functional model of Keras', Larq's and this project's layers.
 
     Raises:
-        ConversionError: A layer has no such form, or weighs a branch by less than nothing where
-            there is attention; the sentence names it.
+        ConversionError: A layer has no such form, or a merge has a coefficient that is not positive
+            where there is attention; the sentence names it.
     """
     _check_signs(model)
     inputs = tf.keras.Input(model.input_shape[1:], name=model.input_names[0])
@@ -50,8 +50,8 @@ def _check_signs(model: tf.keras.Model) -> None:
             least = float(coefficients(layer).min())
             if least <= 0:
                 raise ConversionError(
-                    f"the layer {layer.name} weighs a branch by {least:g}, so that attention would "
-                    "see other signs in eight bits; train on until all weights are positive."
+                    f"the layer {layer.name} has the merge coefficient {least:g}, which must be "
+                    "positive for int8; train longer."
                 )
 
 

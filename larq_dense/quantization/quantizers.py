@@ -100,7 +100,7 @@ class Range(Quantizer):
     One range may serve several tensors; the first layer that has such an output keeps it.
 
     Args:
-        of_mean: The range of what the tensor is a mean of, where its sign alone counts.
+        of_mean: The range of the averaged tensor; set if only the mean's sign is used.
     """
 
     def __init__(self, of_mean: "Range | None" = None) -> None:

@@ -195,7 +195,7 @@ def load(model: str | Path | bytes, num_threads: int = 1, runtime: Runtime = "au
                 return NativeInterpreter(model, num_threads)
             except UnsupportedError:
                 pass  # a file with float between the binary layers
-        # Without either, the XNOR runtime is the one that is easier to mend.
+        # Without either, the XNOR runtime is the easier one to install.
         lce = not xnor.available() and is_installed("larq_compute_engine")
         runtime = "lce" if lce else "xnor"
     if runtime == "native":

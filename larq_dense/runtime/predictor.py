@@ -253,8 +253,9 @@ def _file_spec(content: bytes, label: str) -> ModelSpec:
     spec = read_spec(content)
     if spec is None:
         raise DataError(
-            f"{label} carries no classes and normalization of larq_dense; make it by `larq-dense "
-            "convert`, or name the entry whose own apply (predict's --entry, or spec= in Python)."
+            f"{label} has no metadata of larq_dense (classes, normalization); make the file by "
+            "`larq-dense convert`, or name the entry that it belongs to (predict's --entry, or "
+            "spec= in Python)."
         )
     return spec
 

@@ -256,7 +256,7 @@ class _Loop:
         self._session = Session(recipe, task, data, distribution, self._total, find)
         if state.step:
             self._session.restore(run.folder)
-            self._line.print(f"goes on after step {state.step}")
+            self._line.print(f"resumes after step {state.step}")
         else:
             self._begin(data_root)
         self._metric = task.main_metric
@@ -422,7 +422,7 @@ class _Loop:
         step = saved.step if saved else 0
         return Interrupted(
             f"stopped; {self._run.folder} is saved up to step {step} of {self._total}, and the "
-            "same command goes on from there.",
+            "same command resumes from there.",
             self._stop.number or signal.SIGINT,
         )
 

@@ -129,7 +129,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _check_quantize(self) -> Recipe:
         if self.quantize and self.init is None:
-            raise ValueError("quantize goes on from trained weights; name them as init")
+            raise ValueError("quantize starts from trained weights; name them as init")
         if self.quantize and self.optimizer.freeze_encoder:
             raise ValueError("quantize trains all weights; set optimizer.freeze_encoder to false")
         if self.quantize and self.optimizer.average:

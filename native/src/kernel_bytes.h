@@ -41,7 +41,7 @@ LARQ_DENSE_INLINE void sum_bytes(const ByteTile& tile, int first,
   }
 }
 
-// What follows the sums of a convolution of bytes, of which a quarter is given.
+// The epilogue of an int8 convolution; the accumulators hold a quarter of each sum.
 template <class Isa, int P, int C>
 LARQ_DENSE_INLINE void finish_sums(int channels, const int32_t* offset, const Int8Output& output,
                                    int first, const typename Isa::Ints (&quarters)[P][C]) {

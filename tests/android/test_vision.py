@@ -152,7 +152,7 @@ def test_refuses_damaged_files_in_a_sentence(driver: Driver, tmp_path: Path) -> 
     assert lines[-4:] == [
         "refused: it is truncated or damaged.",
         "refused: it is not a TFLite model.",
-        "refused: it carries no classes and normalization; make it by larq-dense convert.",
+        "refused: it has no metadata (classes, normalization); make it by larq-dense convert.",
         "refused: its description is damaged: kind is missing.",
     ]
 

@@ -42,14 +42,14 @@ def test_variants_are_trained_and_compared(
         stopped = invoke(*arguments, "--variant", "k1")
     assert stopped.exit_code == 130
     last = stopped.stderr.splitlines()[-1]
-    assert "k1-seed0 is saved up to step 1 of 2" in last and "the same command goes on" in last
+    assert "k1-seed0 is saved up to step 1 of 2" in last and "the same command resumes" in last
     assert not (runs / "ablation.json").exists()
 
     with monkeypatch.context() as patch:  # Of its own figures the next one tells.
         patch.setattr(cost, "measure_attention", lambda recipe: None)
         done = invoke(*arguments, "--variant", "k1", "--seeds", 2)
     assert done.exit_code == 0, done.stderr
-    assert "goes on after step 1" in done.stderr
+    assert "resumes after step 1" in done.stderr
     assert "begins with" not in done.stderr, "no variant takes another network's weights"
     assert "K = 1" in done.stdout and "±" in done.stdout
     assert {path.name for path in runs.iterdir()} == {
@@ -105,7 +105,7 @@ def check(document: dict[str, Any]) -> None:
         ({}, ["--experiment", "nowhere.yaml"], 1, "cannot read the experiment nowhere.yaml"),
         ({}, ["--seeds", 0], 2, "--seeds"),
         ({}, ["--plot", "plot.txt"], 1, "cannot draw plot.txt"),
-        ({"quantize": True}, [], 1, "goes on in eight bits"),
+        ({"quantize": True}, [], 1, "fine-tunes for int8"),
         ({"seed": "none"}, [], 1, "wrong seed"),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_run_is_interrupted_goes_on_and_prints_its_figures(
         patch.setattr(logs.ProgressLine, "update", update)
         stopped = invoke(*arguments)
     assert stopped.exit_code == 130
-    assert "the same command goes on from there" in stopped.stderr.splitlines()[-1]
+    assert "the same command resumes from there" in stopped.stderr.splitlines()[-1]
     done = invoke(*arguments, "--json")
     assert done.exit_code == 0, done.stderr
     result = json.loads(done.stdout)

@@ -233,7 +233,9 @@ def test_a_branch_that_counts_for_less_than_nothing_is_named_where_attention_see
         merge = model.get_layer("merge")
         merge.merge.weight.assign(-merge.merge.weight)
         if body is networks.attention:
-            with pytest.raises(ConversionError, match="the layer merge weighs a branch by -0"):
+            with pytest.raises(
+                ConversionError, match="the layer merge has the merge coefficient -0"
+            ):
                 expand(model)
         else:
             expand(model)

@@ -141,7 +141,7 @@ def test_a_model_may_carry_its_own_description() -> None:
 def test_a_file_without_a_description_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "bare.tflite"
     path.write_bytes(to_flatbuffer(tiny.around(), (1, tiny.HEIGHT, tiny.WIDTH, 3)))
-    with pytest.raises(DataError, match=r"bare\.tflite carries no classes.*convert.*--entry"):
+    with pytest.raises(DataError, match=r"bare\.tflite has no metadata.*convert.*--entry"):
         Predictor(path)
     assert Predictor(path, tiny.spec()).labels(picture(6, 5)).shape == (6, 5)
 

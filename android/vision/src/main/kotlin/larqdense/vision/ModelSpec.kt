@@ -34,7 +34,7 @@ data class ModelSpec(
          */
         fun read(file: ByteBuffer): ModelSpec {
             val json = readMetadata(file, "larq_dense") ?: throw ModelFileException(
-                "it carries no classes and normalization; make it by larq-dense convert."
+                "it has no metadata (classes, normalization); make it by larq-dense convert."
             )
             try {
                 return fromJson(parseJson(json.decodeToString()).members())
