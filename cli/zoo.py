@@ -135,7 +135,7 @@ def files(pattern: str) -> None:
 @command.command()
 @click.option("--readme", type=FILE, metavar="FILE", help="Renew the table of entries there, too.")
 def render(readme: Path | None) -> None:
-    """Write every description, card and plot anew from the entry's recipe and metrics.
+    """Write every description, card and plot again from the entry's recipe and metrics.
 
     \b
     Example:

@@ -96,19 +96,19 @@ def remove_unfinished(path: str | Path) -> None:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all."""
+    """Write `content` to `path` atomically."""
     with atomic_write(path) as file:
         file.write(content)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` to `path` in UTF-8, whole or not at all."""
+    """Write `text` to `path` in UTF-8 atomically."""
     with atomic_write(path, "w") as file:
         file.write(text)
 
 
 def write_json(path: str | Path, value: object) -> None:
-    """Write `value` to `path` as indented JSON, whole or not at all."""
+    """Write `value` to `path` as indented JSON atomically."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 

@@ -46,7 +46,7 @@ class ConversionResult:
     parity: Parity | None
 
     def save(self, path: str | Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file atomically."""
         write_bytes(path, self.content)
 
     def to_dict(self) -> dict[str, Any]:

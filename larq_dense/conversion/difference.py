@@ -12,7 +12,7 @@ from larq_dense.conversion.parity import Parity
 from larq_dense.runtime.interpreter import Runtime, load
 
 # What a network that promises exactness may differ by: labels at ties of float32 logits, and one
-# rounding step of int8 logits, which are enlarged after the last sign.
+# rounding step of int8 logits, which are upsampled after the last sign.
 _SAME_LABELS = 0.9999
 _STEPS = 1
 

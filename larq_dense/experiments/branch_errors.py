@@ -3,7 +3,8 @@
 A branch computes `z = conv(sign(x), sign(W))` where it would compute `r = conv(x, sign(W))`, were
 its input not binarized. Its error is the output error caused by binarizing the input:
 `E = BN(ReLU(z)) - BN(ReLU(a r + b))`, with a and b the least-squares fit of z by r in each channel
-(Ours: signs have another scale than what they stand for, and published kernels are signs already).
+(not from the paper: signs have another scale than what they stand for, and published kernels are
+signs already).
 The merge hands on `sum_k c_k E_k`. Beside it stands what one branch with all the weight would:
 `K c_k E_k`, its variance averaged over k. Were the errors independent, the merge's deviation would
 be 1/sqrt(K) of that; were they the same, all of it. What an error is on average is left out: a
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from larq_dense.common.keras2 import tf
 from larq_dense.experiments.verdict import Verdict
 from larq_dense.layers import GatedMerge, ParallelConv2D, ParallelUpsampling2D
-from larq_dense.layers.nearest import enlarge
+from larq_dense.layers.nearest import upsample
 from larq_dense.models.exact import read_norm
 
 Tensor = Any
@@ -60,7 +61,7 @@ class _Site:
 
     name: str
     input: Tensor
-    enlarged: int  # the input, before the branches see it
+    upsampled: int  # the input, before the branches see it
     conv: ParallelConv2D
     merge: GatedMerge
 
@@ -126,8 +127,8 @@ def _sites(model: tf.keras.Model) -> Iterable[_Site]:
 def _responses(site: _Site, x: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return what the branches compute and would compute, each `[K, positions, filters]`."""
     rounded, exact = [], []
-    if site.enlarged > 1:
-        x = enlarge(x, site.enlarged)
+    if site.upsampled > 1:
+        x = upsample(x, site.upsampled)
     for threshold, conv in zip(site.conv.thresholds, site.conv.convolutions, strict=True):
         shifted = threshold(x)
         kernel = conv.kernel_quantizer(tf.convert_to_tensor(conv.kernel))

@@ -33,12 +33,12 @@ def open_below_zero(signs: Tensor) -> tuple[Tensor, Any]:
 class BinaryAttention(tf.keras.layers.Layer):
     """One mask for all branches, from their concatenation.
 
-    `M = ReLU(sign(BN(binary conv(concat_k B_k))))`, in {0, 1}, and `B_k <- M * B_k`
-    (arXiv 2405.17776 as docs/method.md, part 6, reads it). Ours: a spatial part, one map
+    `M = ReLU(sign(BN(binary conv(concat_k B_k))))`, in {0, 1}, and `B_k <- M * B_k` (arXiv
+    2405.17776 as docs/method.md, part 6, reads it). Not from the paper: a spatial part, one map
     `[batch, height, width, 1]` by a 3x3 convolution, and a channel part `[batch, 1, 1, channels]`
-    by a 1x1 convolution on the mean over the picture; M is their product. Also Ours: the gradient
-    of the ReLU passes on both sides, or a closed gate could never open. In full precision
-    `M = sigmoid(BN(conv(.)))`.
+    by a 1x1 convolution on the mean over the picture; M is their product. Also not from the paper:
+    the gradient of the ReLU passes on both sides, or a closed gate could never open. In full
+    precision `M = sigmoid(BN(conv(.)))`.
 
     Args:
         parts: `"spatial"`, `"channel"` or `"both"`.

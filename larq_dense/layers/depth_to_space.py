@@ -33,7 +33,7 @@ class DepthToSpace(tf.keras.layers.Layer):
         self.factor = factor
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Return the enlarged map."""
+        """Return the upsampled map."""
         return tf.nn.depth_to_space(inputs, self.factor)
 
     def get_config(self) -> dict[str, Any]:

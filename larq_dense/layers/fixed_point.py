@@ -24,7 +24,7 @@ class FixedPoint(tf.keras.layers.Layer):
 
     A float32 sum of products of short factors has no rounding error, whatever its order. In front
     of an ordinary convolution with a short kernel (`models.exact.inference_form`) this layer makes
-    the convolution, and so the signs taken of it, equal on every machine (Ours).
+    the convolution, and so the signs taken of it, equal on every machine (not from the paper).
 
     Args:
         fraction_bits: Binary places.

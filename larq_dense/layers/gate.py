@@ -16,9 +16,9 @@ COEFFICIENT_BITS = 6
 class SoftGate(tf.keras.layers.Layer):
     """Lets each branch see the others through a learned gate.
 
-    `G_k = alpha_k * B_k + (1 - alpha_k) * sum_j B_j` with `alpha_k = sigmoid(theta_k)`
-    (arXiv 2405.17776 as docs/method.md, part 3, reads it; Ours: `theta_k` is one learned value a
-    channel, so the gate is a constant at inference).
+    `G_k = alpha_k * B_k + (1 - alpha_k) * sum_j B_j` with `alpha_k = sigmoid(theta_k)` (arXiv
+    2405.17776 as docs/method.md, part 3, reads it; not from the paper: `theta_k` is one learned
+    value a channel, so the gate is a constant at inference).
 
     Args:
         initial_theta: What every `theta` starts at.
@@ -101,12 +101,12 @@ class GatedMerge(tf.keras.layers.Layer):
 
     Both are linear in the branches, so they collapse to one coefficient a branch and channel,
     `c_k = lambda_k * alpha_k + sum_j lambda_j * (1 - alpha_j)`: K products instead of 4 K. The
-    coefficients are rounded to multiples of 1/64, with gradient 1 (Ours: see `FixedPoint`). One
-    branch needs neither gate nor weight and passes unchanged.
+    coefficients are rounded to multiples of 1/64, with gradient 1 (not from the paper: see
+    `FixedPoint`). One branch needs neither gate nor weight and passes unchanged.
 
-    The `lambda_k` start such that the merge begins as the branches' mean, every `c_k` at 1/K
-    (Ours). At 1/K themselves it would begin as `alpha + K (1 - alpha)` times that, twice the mean
-    of three branches, which costs accuracy (docs/ablation.md).
+    The `lambda_k` start such that the merge begins as the branches' mean, every `c_k` at 1/K (not
+    from the paper). At 1/K themselves it would begin as `alpha + K (1 - alpha)` times that, twice
+    the mean of three branches, which costs accuracy (docs/ablation.md).
 
     Args:
         initial_theta: What every `theta` of the gate starts at.
@@ -169,7 +169,7 @@ class GatedMerge(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def coefficients(self) -> Tensor:
-        """Return `c`, `[K, channels]`, rounded to multiples of 1/64 (Ours)."""
+        """Return `c`, `[K, channels]`, rounded to multiples of 1/64 (not from the paper)."""
         if self.folded:
             return to_grid(self.folded_coefficients, COEFFICIENT_BITS)
         alpha = tf.sigmoid(self.gate.theta) if self.gated else tf.ones((1, self.channels))

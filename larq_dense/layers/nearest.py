@@ -1,4 +1,4 @@
-"""Nearest-neighbour enlargement whose gradient every compiler knows."""
+"""Nearest-neighbour upsampling whose gradient every compiler knows."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 from larq_dense.layers._base import Tensor, check_positive, register
 
 
-def enlarge(x: Tensor, factor: int) -> Tensor:
+def upsample(x: Tensor, factor: int) -> Tensor:
     """Repeat every pixel of `[batch, height, width, channels]` `factor` times both ways."""
 
     # XLA has no kernel for the gradient of TensorFlow's own resize at every size.
@@ -47,8 +47,8 @@ class NearestUpsampling2D(tf.keras.layers.Layer):
         self.factor = factor
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Return the enlarged map."""
-        return enlarge(inputs, self.factor)
+        """Return the upsampled map."""
+        return upsample(inputs, self.factor)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -14,7 +14,7 @@ from larq_dense.layers._base import (
     register,
 )
 from larq_dense.layers.gate import GatedMerge
-from larq_dense.layers.nearest import enlarge
+from larq_dense.layers.nearest import upsample
 from larq_dense.layers.parallel_conv import ParallelConv2D
 
 METHODS = ("subpixel", "nearest")
@@ -22,13 +22,13 @@ METHODS = ("subpixel", "nearest")
 
 @register
 class ParallelUpsampling2D(tf.keras.layers.Layer):
-    """Enlarges a feature map with K parallel binary convolutions.
+    """Upsamples a feature map with K parallel binary convolutions.
 
-    Each branch is binarized, convolved and enlarged; then soft gate and merge (arXiv 2405.17776
-    as docs/method.md, part 5, reads it). Ours: the sub-pixel form, a binary convolution to
-    `factor² · filters` channels and then depth-to-space, which stays in XNOR from end to end;
+    Each branch is binarized, convolved and upsampled; then soft gate and merge (arXiv 2405.17776 as
+    docs/method.md, part 5, reads it). Not from the paper: the sub-pixel form, a binary convolution
+    to `factor² · filters` channels and then depth-to-space, which stays in XNOR from end to end;
     gate and merge are linear in each channel, so they stand before the one depth-to-space. The
-    alternative enlarges by nearest neighbour first and convolves at the high resolution, at
+    alternative upsamples by nearest neighbour first and convolves at the high resolution, at
     `factor²` times the position count.
 
     Args:
@@ -101,10 +101,10 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         self.merge = GatedMerge(gated=gated, initial_scale=merge_scale, folded=folded, name="merge")
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """Return the enlarged, merged branches."""
+        """Return the upsampled, merged branches."""
         sources = as_branches(inputs)
         if self.method == "nearest":
-            sources = [enlarge(x, self.factor) for x in sources]
+            sources = [upsample(x, self.factor) for x in sources]
         merged = self.merge(self.conv(sources, training=training))
         if self.method == "nearest" or self.factor == 1:
             return merged

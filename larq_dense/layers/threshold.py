@@ -11,8 +11,8 @@ from larq_dense.layers._base import Tensor, register
 class Threshold(tf.keras.layers.Layer):
     """Shifts each channel by a learned amount: `y = x + tau`.
 
-    In front of a sign function, `-tau` is where that channel flips. (Ours: docs/method.md, part 2,
-    after RSign of ReActNet, arXiv 2003.03488.)
+    In front of a sign function, `-tau` is where that channel flips. (Not from the paper:
+    docs/method.md, part 2, after RSign of ReActNet, arXiv 2003.03488.)
 
     Args:
         initial_value: What every channel's `tau` starts at.

@@ -1,4 +1,4 @@
-"""Pieces of encoders and decoders: convolutions, residual blocks, the last enlargement."""
+"""Pieces of encoders and decoders: convolutions, residual blocks, the last upsampling."""
 
 from typing import Any
 
@@ -33,8 +33,8 @@ def residual(x: Tensor, name: str, **settings: Any) -> Tensor:
     return tf.keras.layers.Add(name=f"{name}_add")([x, branch])
 
 
-def enlarged(x: Tensor, factor: int) -> Tensor:
-    """Enlarge logits bilinearly to the picture's size, in float32."""
+def upsampled(x: Tensor, factor: int) -> Tensor:
+    """Upsample logits bilinearly to the picture's size, in float32."""
     layer = tf.keras.layers.UpSampling2D(
         factor, interpolation="bilinear", name="logits", dtype="float32"
     )

@@ -9,7 +9,7 @@ import tensorflow as tf
 from larq_dense.layers import DepthToSpace, NearestUpsampling2D, ParallelUpsampling2D
 from larq_dense.layers._base import Activation, Precision, check_choice
 from larq_dense.layers.attention import PARTS
-from larq_dense.models.blocks import check_levels, conv_norm, enlarged, residual
+from larq_dense.models.blocks import check_levels, conv_norm, residual, upsampled
 from larq_dense.models.decoder import attended_branches
 from larq_dense.models.light import light
 from larq_dense.models.registry import register_decoder, register_encoder
@@ -29,12 +29,12 @@ def compact(
     estimator: str = "approx_sign",
     activation: Activation = "relu",
 ) -> Tensor:
-    """Join an encoder's features from 1/32 to 1/4 and predict there (Ours).
+    """Join an encoder's features from 1/32 to 1/4 and predict there (not from the paper).
 
     What of arXiv 2405.17776 costs time and gave little here is left out: there is one branch in
     each layer (K = 1, so neither gate nor merge), attention at the coarsest stage alone, and no
     stage at 1/2. Instead the head predicts the logits of `head_factor` by `head_factor` pixels at
-    each position of 1/4 (sub-pixel convolution, arXiv 1609.05158), and bilinear enlargement does
+    each position of 1/4 (sub-pixel convolution, arXiv 1609.05158), and bilinear upsampling does
     the rest. Features whose width is the stage's are added as they are, without a convolution.
 
     Args:
@@ -43,7 +43,7 @@ def compact(
         precision: `"binary"`, `"activations"` or `"float"`.
         filters: Channels at 1/32, 1/16, 1/8 and 1/4.
         attention: At 1/32: `"none"`, `"spatial"`, `"channel"` or `"both"`.
-        head_factor: 2, or 4, which leaves nothing to enlarge; 4 for one output and else 2 if not
+        head_factor: 2, or 4, which leaves nothing to upsample; 4 for one output and else 2 if not
             given.
         estimator: Larq quantizer of the binary convolutions.
         activation: `"relu"` or `"prelu"`.
@@ -84,7 +84,7 @@ def compact(
     x = tf.keras.layers.Conv2D(factor**2 * outputs, 1, name="head")(x)
     x = DepthToSpace(factor, name="head_pixels")(x)
     if factor < 4:
-        return enlarged(x, 4 // factor)
+        return upsampled(x, 4 // factor)
     return tf.keras.layers.Activation("linear", name="logits", dtype="float32")(x)
 
 

@@ -13,7 +13,7 @@ from larq_dense.layers import (
 )
 from larq_dense.layers._base import Activation, Precision, check_choice, check_flag
 from larq_dense.layers.attention import PARTS
-from larq_dense.models.blocks import check_levels, conv_norm, enlarged, residual
+from larq_dense.models.blocks import check_levels, conv_norm, residual, upsampled
 from larq_dense.models.registry import register_decoder
 
 Tensor = Any
@@ -43,8 +43,8 @@ def fpn(
     A stage: residual convolutions, if any → parallel convolution → attention over the branches →
     gate and merge, all on a residual → parallel upsampling on a residual → the encoder's features
     of that size, brought to the stage's width by a full-precision 1x1 convolution (arXiv
-    2405.17776's critical path; Ours: what stands before the parallel convolution, the residuals
-    and the lateral 1x1 convolutions).
+    2405.17776's critical path; not from the paper: what stands before the parallel convolution, the
+    residuals and the lateral 1x1 convolutions).
 
     Args:
         features: Maps at 1/2, 1/4, 1/8, 1/16 and 1/32.
@@ -65,7 +65,7 @@ def fpn(
         merge_scale: See `attended_branches`.
 
     Returns:
-        Logits `[batch, height, width, outputs]`, twice enlarged bilinearly.
+        Logits `[batch, height, width, outputs]`, twice upsampled bilinearly.
 
     Raises:
         TypeError: A switch is neither true nor false.
@@ -108,7 +108,7 @@ def fpn(
             terms.append(NearestUpsampling2D(name=f"decoder{stage}_shortcut")(x))
         x = tf.keras.layers.Add(name=f"decoder{stage}_join")(terms)
     x = tf.keras.layers.Conv2D(outputs, 1, name="head")(x)
-    return enlarged(x, 2)
+    return upsampled(x, 2)
 
 
 def attended_branches(

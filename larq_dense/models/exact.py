@@ -5,7 +5,7 @@ the last bit, now and then that flips a sign near 0, and one flipped sign spread
 A reciprocal square root differs from processor to processor even without a sum. Float32 adds and
 multiplies without rounding where few bits are in play, though. So `inference_form` turns
 normalizations and gates into constants, computed once in float64, and rounds every constant to a
-grid (Ours):
+grid (not from the paper):
 
 | value | multiple of |
 | --- | --- |

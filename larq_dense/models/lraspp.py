@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from larq_dense.layers._base import Precision
-from larq_dense.models.blocks import check_levels, conv_norm, enlarged
+from larq_dense.models.blocks import check_levels, conv_norm, upsampled
 from larq_dense.models.registry import register_decoder
 
 Tensor = Any
@@ -18,7 +18,7 @@ def lraspp(
     """Predict from the features at 1/8 and the coarsest ones (arXiv 1905.02244, section 6.4).
 
     A 1x1 convolution of the coarsest features is gated, channel by channel, by a sigmoid of their
-    mean, enlarged to 1/8 and classified; a 1x1 convolution of the features at 1/8 is added. As in
+    mean, upsampled to 1/8 and classified; a 1x1 convolution of the features at 1/8 is added. As in
     torchvision, the mean is over the whole picture.
 
     Args:
@@ -28,7 +28,7 @@ def lraspp(
         filters: Channels of the 1x1 convolution.
 
     Returns:
-        Logits `[batch, height, width, outputs]`, enlarged bilinearly from 1/8.
+        Logits `[batch, height, width, outputs]`, upsampled bilinearly from 1/8.
 
     Raises:
         ValueError: Another precision, or features that end before 1/16.
@@ -46,4 +46,4 @@ def lraspp(
     x = layers.UpSampling2D(factor, interpolation="bilinear", name="lraspp_up")(x)
     x = layers.Conv2D(outputs, 1, name="head")(x)
     fine = layers.Conv2D(outputs, 1, use_bias=False, name="head_fine")(fine)
-    return enlarged(layers.Add(name="head_sum")([x, fine]), 8)
+    return upsampled(layers.Add(name="head_sum")([x, fine]), 8)

@@ -39,7 +39,7 @@ class LoadReport:
 
 
 def save_weights(model: tf.keras.Model, path: str | Path, *, unpacked: bool = False) -> str:
-    """Write a model's weights to `path`, whole or not at all.
+    """Write a model's weights to `path` atomically.
 
     Args:
         model: The model.

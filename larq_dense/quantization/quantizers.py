@@ -3,7 +3,7 @@
 Every step between values is a power of two, and every sum that is rounded is kept off the ties.
 So Keras, Larq Compute Engine, XNNPACK and the XNOR runtime, which all round ties and intermediate
 results by rules of their own, find the same integers, and a sign never depends on which of them
-ran (Ours). While a network's ranges are observed, all pass exact values on.
+ran (not from the paper). While a network's ranges are observed, all pass exact values on.
 """
 
 from abc import abstractmethod

@@ -81,7 +81,7 @@ class LceInterpreter:
             )
         except RuntimeError as error:
             raise DataError(
-                f"Larq Compute Engine cannot run {label}; convert it anew by `larq-dense convert`."
+                f"Larq Compute Engine cannot run {label}; convert it again by `larq-dense convert`."
             ) from error
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -48,7 +48,7 @@ def parse(content: bytes, label: str = "the model") -> TfliteFile:
     """
     if content[4:8] != IDENTIFIER:
         raise DataError(f"{label} is not a TFLite model; make one by `larq-dense convert`.")
-    damaged = f"{label} is truncated or damaged; copy it again or convert it anew."
+    damaged = f"{label} is truncated or damaged; copy it again or convert it again."
     try:
         file = TfliteFile.parse(content)
     except DamagedFileError as error:

@@ -239,7 +239,7 @@ def _shades(data: Folder, sample: Sample, values: NDArray[np.uint8]) -> list[Pro
             "smeared masks",
             str(sample.mask),
             f"the edges in the mask {sample.mask} are ramps of values, as a lossy format or "
-            "smooth resizing leaves them; export it anew as PNG, without smoothing.",
+            "smooth resizing leaves them; export it again as PNG, without smoothing.",
         )
     ]
 

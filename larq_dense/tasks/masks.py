@@ -50,7 +50,7 @@ def read_values(path: Path, white: int = 255) -> NDArray[np.uint8]:
     picture = open_picture(path)
     _refuse_lossy(path, picture)
     if picture.format == "GIF":
-        # Its encoders number the palette anew, so that only the shades are left of the labels.
+        # Its encoders renumber the palette, so that only the shades are left of the labels.
         picture = picture.convert("RGB")
     return _values(path, upright(picture), white)
 
@@ -94,7 +94,7 @@ def color_reader(
                 "colours of no class",
                 f"the mask {path} has the colour [{red}, {green}, {blue}] ({strange.mean():.2%} of "
                 "its pixels are of no class's colour); add it to classes.yaml, or save the mask "
-                "anew without smoothing.",
+                "again without smoothing.",
             )
         return meaning[place]
 

@@ -199,7 +199,7 @@ def _range_error(sample: Sample, values: NDArray[np.uint8], wrong: NDArray[np.bo
         return MaskError(
             "smeared masks",
             f"{label}, and {different} such values in all, as a lossy format or smooth resizing "
-            "leaves them; export the mask anew as PNG, without smoothing, or, if it is black and "
+            "leaves them; export the mask again as PNG, without smoothing, or, if it is black and "
             "white, name the labels gray.",
         )
     return MaskError(

@@ -63,7 +63,7 @@ class Progress:
 def save_state(
     run_dir: Path, names: Sequence[str], values: Sequence[NDArray[Any]], progress: Progress
 ) -> None:
-    """Write a run's state, whole or not at all.
+    """Write a run's state atomically.
 
     Args:
         run_dir: The run's folder.

@@ -21,10 +21,11 @@ STEPS = (1.0, 0.5, 0.25, 0.125)
 class ClassOffsets:
     """Adds to a network's last bias what gives its training pictures the best mean IoU.
 
-    Cross-entropy asks for the pixels' true probabilities, and with weighted classes for those of
-    a world where rare classes are frequent. The mean IoU of the most probable class asks for
-    neither. Constants on the logits stand between the two, as in logit adjustment (Menon et al.,
-    arXiv 2007.07314). Ours: they are searched for the metric, not computed from frequencies.
+    Cross-entropy asks for the pixels' true probabilities, and with weighted classes for those of a
+    world where rare classes are frequent. The mean IoU of the most probable class asks for neither.
+    Constants on the logits stand between the two, as in logit adjustment (Menon et al., arXiv
+    2007.07314). Not from the paper: they are searched for the metric, not computed from
+    frequencies.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Statistics of the normalizations, measured anew with the weights as they are."""
+"""Statistics of the normalizations, measured again with the weights as they are."""
 
 from __future__ import annotations
 

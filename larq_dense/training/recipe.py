@@ -231,7 +231,7 @@ class Recipe(Section):
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
 
     def save(self, path: str | Path) -> None:
-        """Write the recipe to `path`, whole or not at all."""
+        """Write the recipe to `path` atomically."""
         write_text(path, self.dump_yaml())
 
     @property

@@ -52,7 +52,7 @@ def many_classes() -> ModelSpec:
 
 
 SPECS = [tiny.spec(), tiny.spec("saliency"), many_classes()]
-# Of pictures: the network's own size, one pixel, enlarged, made smaller in both ways or in one.
+# Of pictures: the network's own size, one pixel, upsampled, made smaller in both ways or in one.
 PICTURES = [(32, 64), (1, 1), (5, 7), (480, 640), (333, 517), (32, 200), (101, 64)]
 
 

@@ -174,7 +174,7 @@ def test_preprocessing_survives_json() -> None:
 
 
 def bilinear(plane: NDArray[Any], height: int, width: int) -> NDArray[np.float64]:
-    """Enlarge with pixel centres at half-integers and edges held."""
+    """Upsample with pixel centres at half-integers and edges held."""
 
     def at(size: int, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         place = np.clip((np.arange(count) + 0.5) * size / count - 0.5, 0, size - 1)

@@ -112,7 +112,7 @@ def perturbed(
 
 def test_one_unit_in_the_last_place_changes_no_sign(form: tf.keras.Model) -> None:
     expected = form(picture(), training=False).numpy()
-    # The logits are enlarged after the last sign; a changed sign would change them by far more.
+    # The logits are upsampled after the last sign; a changed sign would change them by far more.
     np.testing.assert_allclose(perturbed(form, picture()), expected, rtol=1e-6, atol=1e-6)
 
 
@@ -170,7 +170,7 @@ def test_the_audit_accepts_the_form_that_predicts(form: tf.keras.Model) -> None:
     refuse_inexact_graph(graph_of(form).graph)
     file = TfliteFile.parse(to_flatbuffer(form, SHAPE, exact=True))
     found = {kind for _, kind in file_operations(file)}
-    # The logits' enlargement comes after the last sign.
+    # The logits' upsampling comes after the last sign.
     assert {"LceBconv2d", "CONV_2D", "ADD"} <= found
     assert "RESIZE_BILINEAR" not in found
     refuse_inexact_file(file)

@@ -56,7 +56,7 @@ def test_every_layer_declared_binary_is_binary_in_eight_bits(size: str) -> None:
     file = LceInterpreter(content)
     (picture,) = pictures(1)
     steps = np.abs(file.run(picture) - model(picture).numpy()) / file._ends._output.scale
-    # Of a bilinear enlargement LCE rounds the halves away from 0.
+    # Of bilinear upsampling LCE rounds the halves away from 0.
     assert steps.max() <= (0 if OUTPUTS[size] == 1 else 1)
 
 

@@ -57,7 +57,7 @@ class Net:
 
 
 def encoder() -> bytes:
-    """Stem, pooling, a residual block with a threshold, bits pooled and enlarged output."""
+    """Stem, pooling, a residual block with a threshold, bits pooled and upsampled output."""
     net = Net()
     graph = net.graph
     x = net.conv2d(net.conv2d(net.picture, 32), 32, depthwise=True)

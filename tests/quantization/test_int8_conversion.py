@@ -34,7 +34,7 @@ def test_nothing_is_float_and_every_integer_is_that_of_keras(name: str) -> None:
     step = file.outputs[0].scale
     for kernel in ("default", "reference", "indirect"):
         actual = LceInterpreter(result.content, kernel=kernel).run(picture)
-        # LCE rounds the halves of a bilinear enlargement away from 0.
+        # LCE rounds the halves of bilinear upsampling away from 0.
         assert np.abs(actual - expected).max() <= (step if name == "everything" else 0)
 
 

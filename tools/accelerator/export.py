@@ -37,7 +37,7 @@ from larq_dense.zoo import find_trained
 STEPS = 8
 """Steps in one call of a program: handing over a thousand variables takes as long as a step."""
 SMALL = 4096
-"""Variables of more values than this are drawn anew where they would be random anyway."""
+"""Variables of more values than this are drawn again where they would be random anyway."""
 
 
 def check(run: Path, recipe: Recipe, before: Sequence[Path]) -> None:

@@ -82,7 +82,7 @@ def resize_images(
     data_format: str,
     interpolation: str = "nearest",
 ) -> tf.Tensor:
-    """Enlarge by repetition, or to twice the size by fixed weights, without gather and scatter."""
+    """Upsample by repetition, or to twice the size by fixed weights, without gather and scatter."""
     if None in x.shape.as_list():
         return _resize_images(x, height_factor, width_factor, data_format, interpolation)
     if interpolation == "bilinear":
