@@ -199,7 +199,7 @@ def test_card_tells_what_init_and_teacher_have_seen(
     for line in (
         "| people (train) | training |",
         "| objects of PASCAL VOC (all) | teacher's labels |",
-        "| Weizmann horses (train) | initial weights, teacher's training |",
+        "| Weizmann horses (train) | teacher's training, initial weights |",
         "| ImageNet (train) | initial encoder weights |",
     ):
         assert line in text
