@@ -22,6 +22,7 @@ _COMMANDS = {
     "frontier": "Hold networks against each other: accuracy over milliseconds.",
     "predict": "Label pictures: overlays, masks or JSON.",
     "robustness": "Measure a model on noisy, blurred and badly lit pictures.",
+    "serve": "Label pictures that come by HTTP.",
     "train": "Train a model by a recipe.",
     "zoo": "List, describe and publish the zoo's entries.",
 }

@@ -23,6 +23,7 @@ _SUBMODULES = (
     "latency",
     "experiments",
     "publishing",
+    "serving",
     "zoo",
     "cli",
 )

@@ -5,10 +5,12 @@ Each test runs a Python that sees the standard library, this package, and the fi
 """
 
 import configparser
+import io
 import json
 import shutil
 import subprocess
 import sys
+import urllib.request
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from larq_dense.runtime import xnor
 EXTRA = ("tensorflow", "tf_keras", "larq", "larq_zoo", "larq_compute_engine", "keras_cv")
 EXTRA += ("tensorflow_model_optimization", "cityscapesscripts", "py_sod_metrics", "pydantic")
 EXTRA += ("yaml", "rich", "matplotlib", "skimage", "safetensors", "filelock")
+EXTRA += ("starlette", "uvicorn", "python_multipart", "prometheus_client")
 
 BASE_PARTS = ("common", "runtime", "latency", "zoo", "cli")
 BASE_MODULES = ("version", "evaluation", "evaluation.complexity", "training", "training.run")
@@ -37,11 +40,14 @@ CLI = "from larq_dense.cli import main; main(prog_name='larq-dense')"
 needs_runtime = pytest.mark.skipif(not xnor.available(), reason=str(xnor.why_unavailable()))
 
 
-def required(checkout: Path) -> list[str]:
-    """Return the names of what the base install requires."""
+def required(checkout: Path, extra: str | None = None) -> list[str]:
+    """Return the names of what the base install or an extra requires."""
     settings = configparser.ConfigParser()
     settings.read(checkout / "setup.cfg", encoding="utf-8")
-    lines = settings["options"]["install_requires"].split("\n")
+    if extra is None:
+        lines = settings["options"]["install_requires"].split("\n")
+    else:
+        lines = settings["options.extras_require"][extra].split("\n")
     return [Requirement(line).name for line in lines if line]
 
 
@@ -59,16 +65,21 @@ def closure(names: list[str]) -> dict[str, Distribution]:
     return found
 
 
-@pytest.fixture(scope="session")
-def site(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of packages that holds the base install and nothing else."""
-    folder = tmp_path_factory.mktemp("site")
-    for each in closure(required(checkout)).values():
+def link_packages(folder: Path, packages: dict[str, Distribution]) -> None:
+    """Make links to the files of these distributions in a folder of packages."""
+    for each in packages.values():
         for file in each.files or []:
             if ".." not in file.parts and file.suffix != ".pyc":
                 link = folder / file
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(Path(str(file.locate())))
+
+
+@pytest.fixture(scope="session")
+def site(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of packages that holds the base install and nothing else."""
+    folder = tmp_path_factory.mktemp("site")
+    link_packages(folder, closure(required(checkout)))
     without_caches = shutil.ignore_patterns("__pycache__")
     packages = ((larq_dense, ""), (zoo, "zoo"), (cli, "cli"), (native, "native"))
     for package, place in packages:
@@ -124,7 +135,8 @@ for name in sys.argv[1:]:
     try:
         importlib.import_module(name)
     except MissingExtraError as error:
-        assert isinstance(error, ImportError) and "pip install '.[tensorflow]'" in str(error), error
+        extra = "serve" if name.startswith("larq_dense.serving") else "tensorflow"
+        assert isinstance(error, ImportError) and f"pip install '.[{extra}]'" in str(error), error
         print(name.removeprefix("larq_dense."))
     except ModuleNotFoundError as error:
         # A module within a part; whoever takes the part's own names is told what to install.
@@ -149,6 +161,7 @@ for name in sys.argv[1:]:
             "layers",
             "models",
             "quantization",
+            "serving",
             "tasks",
             "training",
         )
@@ -298,6 +311,39 @@ def test_a_command_that_needs_the_extra_says_so(
     assert error.startswith("Error: ")
     assert "run `pip install '.[tensorflow]'`" in error
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_serving_says_what_to_install(site: Path) -> None:
+    done = run(site, CLI, "serve", "ecssd")
+    assert done.returncode == 1 and not done.stdout
+    (error,) = done.stderr.splitlines()
+    assert error == (
+        "Error: larq_dense.serving needs starlette, which is not installed; run "
+        "`pip install '.[serve]'` in larq-dense's checkout."
+    )
+
+
+@needs_runtime
+def test_the_server_needs_the_base_and_its_own_extra_alone(
+    site: Path, checkout: Path, photo: Path, tmp_path: Path
+) -> None:
+    own = closure(required(checkout, "serve"))
+    link_packages(tmp_path / "serve", {name: own[name] for name in own.keys() - {"click"}})
+    program = f"sys.path.append({str(tmp_path / 'serve')!r}); sys.stderr = sys.stdout; " + CLI
+    start = f"import sys; sys.path.insert(0, {str(site)!r}); {program}"
+    command = [sys.executable, "-I", "-S", "-B", "-c", start, "serve", "ecssd", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            lines = iter(process.stdout or [])
+            line = next(each for each in lines if each.startswith(("serving", "Error")))
+            request = urllib.request.Request(f"{line.split()[3].rstrip(';')}/predict")
+            with urllib.request.urlopen(request, photo.read_bytes(), timeout=60) as answer:
+                found = np.asarray(Image.open(io.BytesIO(answer.read())))
+        finally:
+            process.terminate()
+        assert process.wait(timeout=60) == 0
+    expected = Predictor(zoo.find("ecssd").tflite()).labels(photo)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_a_missing_module_of_our_own_is_not_hidden(site: Path) -> None:

@@ -27,6 +27,7 @@ PARTS = {
     ),
 }
 _ALL = {*PARTS}
+PARTS["serving"] = ("larq_dense/serving", {"runtime"})
 PARTS["publishing"] = ("larq_dense/publishing", _ALL)
 PARTS["experiments"] = ("larq_dense/experiments", _ALL)
 PARTS["cli"] = ("cli", {*PARTS})

@@ -18,6 +18,7 @@ needs_keras_3 = pytest.mark.skipif(
 )
 
 HEAVY = ("tensorflow", "larq", "larq_zoo", "keras_cv", "matplotlib", "skimage", "scipy")
+HEAVY += ("starlette", "uvicorn", "prometheus_client", "huggingface_hub")
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -46,14 +46,17 @@ class ConversionError(LarqDenseError):
 class MissingExtraError(LarqDenseError, ImportError):
     """Something needs more than the base install; the message says what to install."""
 
-    def __init__(self, user: str, module: str) -> None:
+    def __init__(self, user: str, module: str, extra: str = "tensorflow") -> None:
         """Build the sentence.
 
         Args:
             user: What cannot go on, such as `"larq_dense.models"`.
             module: What it could not import.
+            extra: The extra that brings it.
         """
-        super().__init__(f"{user} needs {module}, which is not installed; {INSTALL_EXTRA}.")
+        install = f"run `pip install '.[{extra}]'` in larq-dense's checkout"
+        mend = INSTALL_EXTRA if extra == "tensorflow" else install
+        super().__init__(f"{user} needs {module}, which is not installed; {mend}.")
 
 
 def within_sentence(message: str) -> str:

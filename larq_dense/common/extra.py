@@ -1,4 +1,4 @@
-"""The extra `[tensorflow]`: what the base install, which only runs converted files, lacks."""
+"""The extras: what the base install, which only runs converted files, lacks."""
 
 import importlib
 import importlib.util
@@ -16,11 +16,12 @@ def is_installed(name: str) -> bool:
 
 
 @contextmanager
-def needs_extra(part: str) -> Iterator[None]:
+def needs_extra(part: str, extra: str = "tensorflow") -> Iterator[None]:
     """Say what to install where the block imports what is not installed.
 
     Args:
         part: What needs it, such as `__name__`.
+        extra: The extra that brings it.
 
     Raises:
         MissingExtraError: A module of another package is missing.
@@ -31,7 +32,7 @@ def needs_extra(part: str) -> Iterator[None]:
         module = error.name or ""
         if module.split(".")[0] in ("", "larq_dense"):
             raise
-        raise MissingExtraError(part, module) from error
+        raise MissingExtraError(part, module, extra) from error
 
 
 @contextmanager

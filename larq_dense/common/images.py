@@ -19,7 +19,7 @@ ImageLike = str | Path | bytes | bytearray | memoryview | BinaryIO | Image.Image
 
 logger = logging.getLogger(__name__)
 
-_DAMAGED = (
+DAMAGED = (
     OSError,
     ValueError,
     SyntaxError,
@@ -86,7 +86,7 @@ def open_picture(source: Any) -> Image.Image:
         return _open_otherwise(file, name, error)
     except Image.DecompressionBombError as error:
         raise DataError(f"{name} is too large to decode safely: {error}.") from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"cannot read {name}: {reason}; replace or remove it.") from error
 
@@ -117,7 +117,7 @@ def _open_otherwise(source: Any, name: str, error: Exception) -> Image.Image:
         ) from error
     try:
         decoded: Image.Image = pillow_heif.open_heif(io.BytesIO(head)).to_pillow()
-    except (*_DAMAGED, RuntimeError) as damage:
+    except (*DAMAGED, RuntimeError) as damage:
         raise DataError(f"cannot read {name}: {damage}; replace or remove it.") from damage
     return decoded
 
@@ -128,7 +128,7 @@ def upright(picture: Image.Image) -> Image.Image:
         if picture.getexif().get(_ORIENTATION, 1) == 1:
             return picture
         return ImageOps.exif_transpose(picture) or picture
-    except _DAMAGED:
+    except DAMAGED:
         # Damaged EXIF spoils no pixel.
         return picture
 
@@ -181,7 +181,7 @@ def read_image(image: ImageLike) -> NDArray[np.uint8]:
     if isinstance(image, Image.Image):
         try:
             image.load()
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise DataError(f"cannot read the image: {error}; replace it.") from error
         return np.asarray(_to_rgb(image))
     array = np.asarray(image)

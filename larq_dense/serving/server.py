@@ -1,0 +1,76 @@
+"""From a predictor to a server that listens until it is told to stop."""
+
+import copy
+import math
+import signal
+import socket
+import warnings
+from collections.abc import Callable
+
+import uvicorn
+from PIL import Image
+
+from larq_dense.common.errors import LarqDenseError
+from larq_dense.runtime import Predictor
+from larq_dense.serving.app import Limits, create_app
+
+_GRACE = 5
+
+
+def serve(
+    predictor: Predictor,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int = 1,
+    limits: Limits | None = None,
+    announce: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serve a model until SIGTERM or Ctrl-C, then finish what is in work and return.
+
+    Args:
+        predictor: The model, over a converted file; one with several workers is copied.
+        host: The address to listen on.
+        port: The port; 0 takes a free one.
+        workers: Predictors, each on a thread of its own.
+        limits: What one request may cost.
+        announce: Called with the server's URL once it listens.
+
+    Raises:
+        LarqDenseError: The address cannot be listened on.
+    """
+    limits = limits or Limits()
+    predictors = [predictor, *(copy.copy(predictor) for _ in range(workers - 1))]
+    # The limit decides what is too large.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    config = uvicorn.Config(
+        create_app(predictors, limits),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=math.ceil(limits.timeout) + _GRACE,
+    )
+    server = uvicorn.Server(config)
+    listener = _listen(host, port)
+    # uvicorn sends itself again, at the end, what it was stopped by; there this ends nothing more.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, server.handle_exit)
+    announce(_url(listener))
+    server.run([listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise LarqDenseError(
+            f"cannot listen on {host}, port {port}: {reason}; choose another by --host or --port."
+        ) from error
+
+
+def _url(listener: socket.socket) -> str:
+    host, port, *_ = listener.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
