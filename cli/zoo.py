@@ -113,6 +113,30 @@ def publish(run: Path, name: str, data: Path, root: Path | None, repeats: int) -
 
 
 @command.command()
+@click.argument("source", metavar="RUN_OR_ENTRY")
+@click.argument("address", metavar="hf://OWNER/NAME")
+@click.option("--private", is_flag=True, help="Make a new repository for its owner only.")
+def push(source: str, address: str, private: bool) -> None:
+    """Share an entry, or a run's best weights, on the Hugging Face Hub.
+
+    Weights go there as safetensors, with the converted file, the recipe, the metrics, the card and
+    the SHA-256 of each file of weights; nothing is pickled. A run is packed and converted first. It
+    needs the extra `hub`, and `hf auth login` or HF_TOKEN for the right to write.
+
+    All commands then take the address as a model's name, and verify every SHA-256.
+
+    \b
+    Example:
+      larq-dense zoo push runs/mine hf://me/cracks
+      larq-dense predict hf://me/cracks photo.jpg
+      larq-dense predict hf://me/cracks@v1 photo.jpg
+    """
+    from larq_dense.publishing.push import push
+
+    click.echo(f"pushed {push(source, address, private)}")
+
+
+@command.command()
 @click.argument("pattern", default="*")
 def files(pattern: str) -> None:
     """Convert the entries whose names match PATTERN, and keep the files beside their weights.

@@ -30,7 +30,7 @@ from larq_dense.runtime import xnor
 EXTRA = ("tensorflow", "tf_keras", "larq", "larq_zoo", "larq_compute_engine", "keras_cv")
 EXTRA += ("tensorflow_model_optimization", "cityscapesscripts", "py_sod_metrics", "pydantic")
 EXTRA += ("yaml", "rich", "matplotlib", "skimage", "safetensors", "filelock")
-EXTRA += ("starlette", "uvicorn", "python_multipart", "prometheus_client")
+EXTRA += ("starlette", "uvicorn", "python_multipart", "prometheus_client", "huggingface_hub")
 
 BASE_PARTS = ("common", "runtime", "latency", "zoo", "cli")
 BASE_MODULES = ("version", "evaluation", "evaluation.complexity", "training", "training.run")
@@ -319,6 +319,17 @@ def test_serving_says_what_to_install(site: Path) -> None:
     (error,) = done.stderr.splitlines()
     assert error.startswith("Error: larq_dense.serving needs ")
     assert error.endswith("not installed; run `pip install '.[serve]'` in larq-dense's checkout.")
+
+
+def test_an_address_on_the_hub_says_what_to_install(site: Path, photo: Path) -> None:
+    for command in (("predict", "hf://me/mine", photo), ("zoo", "push", "ecssd", "hf://me/mine")):
+        done = run(site, CLI, *command)
+        assert done.returncode == 1 and not done.stdout
+        (error,) = done.stderr.splitlines()
+        assert error == (
+            "Error: an address hf://… needs huggingface_hub, which is not installed; run "
+            "`pip install '.[hub]'` in larq-dense's checkout."
+        )
 
 
 @needs_runtime

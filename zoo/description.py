@@ -20,7 +20,8 @@ def info(name: str | Path) -> dict[str, Any]:
     """Describe an entry.
 
     Args:
-        name: An entry's name, or the folder of one that was published elsewhere.
+        name: An entry's name, its address on the hub (`hf://owner/name`), or the folder of one that
+            was published elsewhere.
 
     Returns:
         JSON-ready: `name`, `task`, `title`, `main_metric`, `classes` (name and colour),

@@ -9,6 +9,8 @@ from larq_dense.common.files import sha256
 from larq_dense.training.run import RECIPE, Run, find_run
 
 ROOT = Path(__file__).parent
+HUB = "hf://"
+"""How an address on the Hugging Face Hub begins."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Entry(Run):
             WeightsError: The entry has no weights.
         """
         try:
-            return self._checksums()[self.weights_file.name]
+            return self.checksums()[self.weights_file.name]
         except (OSError, ValueError, KeyError) as error:
             raise WeightsError(
                 f"the entry {self.name!r} has no published weights; pass weights=None to start "
@@ -107,7 +109,7 @@ class Entry(Run):
             raise WeightsError(
                 f"cannot read {path}: {error.strerror}; install larq-dense again."
             ) from error
-        return _verified(path, content, expected)
+        return verified(path, content, expected)
 
     def tflite(self, int8: bool = False) -> Path:
         """Return the entry's converted file, verified. This needs no TensorFlow.
@@ -123,21 +125,21 @@ class Entry(Run):
         entry = self.int8() if int8 else self
         path = entry.folder / file_name(self.name, int8)
         try:
-            expected, content = entry._checksums()[path.name], path.read_bytes()
+            expected, content = entry.checksums()[path.name], path.read_bytes()
         except (OSError, ValueError, KeyError) as error:
             kind = "int8 variant" if int8 and not entry.is_published else "converted file"
             raise WeightsError(
                 f"the entry {self.name!r} ships no {kind}; make one by `larq-dense convert "
                 f"{self.name}{' --int8' * int8}`."
             ) from error
-        return _verified(path, content, expected)
+        return verified(path, content, expected)
 
     def ships_tflite(self, int8: bool = False) -> bool:
         """Whether the entry brings its converted file along."""
         entry = self.int8() if int8 else self
         return (entry.folder / file_name(self.name, int8)).is_file()
 
-    def _checksums(self) -> dict[str, str]:
+    def checksums(self) -> dict[str, str]:
         """Return the SHA-256 of each file that has one.
 
         Raises:
@@ -149,12 +151,19 @@ class Entry(Run):
         return {name: digest for digest, name in pairs}
 
 
-def _verified(path: Path, content: bytes, expected: str) -> Path:
+def verified(
+    path: Path, content: bytes, expected: str, mend: str = "install larq-dense again"
+) -> Path:
+    """Return a file's path if its content has the expected SHA-256.
+
+    Raises:
+        WeightsError: It has another one.
+    """
     found = sha256(content)
     if found != expected:
         raise WeightsError(
             f"{path} is damaged or not the published file: its SHA-256 is {found[:12]}…, not "
-            f"{expected[:12]}…; install larq-dense again."
+            f"{expected[:12]}…; {mend}."
         )
     return path
 
@@ -164,8 +173,13 @@ def file_name(name: str, int8: bool = False) -> str:
     return f"{name}_int8.tflite" if int8 else f"{name}.tflite"
 
 
+def is_address(name: str | Path) -> bool:
+    """Whether a model's name is an address on the hub; see `zoo.hub`."""
+    return str(name).startswith(HUB)
+
+
 def find(name: str | Path) -> Entry:
-    """Return the entry called `name`, or else the one in the folder `name`.
+    """Return the entry called `name`, the one at an address `hf://…`, or else in the folder `name`.
 
     Args:
         name: An entry's name, or a folder's path.
@@ -181,6 +195,10 @@ def find(name: str | Path) -> Entry:
         >>> zoo.find("ecssd").weights_file.name
         'weights.safetensors'
     """
+    if is_address(name):
+        from larq_dense.zoo.hub import fetch
+
+        return fetch(str(name))
     known = names()
     if str(name) in known:
         return Entry(ROOT / str(name), str(name))
@@ -208,7 +226,7 @@ def find_trained(source: str) -> Run:
         >>> zoo.find_trained("ecssd").recipe().task
         'ecssd'
     """
-    if source in names():
+    if source in names() or is_address(source):
         return find(source)
     folder = Path(source)
     if not folder.exists() and "/" not in source:

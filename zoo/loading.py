@@ -47,7 +47,8 @@ def load(
     `model.save("x.keras")` and `tf.keras.models.load_model` keep all three.
 
     Args:
-        name: An entry's name, or the folder of a run or of an entry that was published elsewhere.
+        name: An entry's name, its address on the hub (`hf://owner/name`, `hf://owner/name@rev`), or
+            the folder of a run or of an entry that was published elsewhere.
         weights: `"pretrained"`, None for random ones, or a weight file of the same network.
         input_shape: `(height, width, 3)`, multiples of 32, or `(None, None, 3)` to train on any
             such size; the entry's own if left out.

@@ -10,7 +10,7 @@ from larq_dense.common.extra import is_installed
 from larq_dense.common.quiet import import_tensorflow
 from larq_dense.runtime import xnor
 from larq_dense.zoo import loading
-from larq_dense.zoo.entries import Entry, find, find_trained, names
+from larq_dense.zoo.entries import Entry, find, find_trained, is_address, names
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -55,8 +55,9 @@ def load(
     """Open a model to predict with, whatever form it has.
 
     Args:
-        model: A zoo entry's name, an entry's or a run's folder, or a `.tflite` file. A file needs
-            no TensorFlow, and neither does an entry, which ships one.
+        model: A zoo entry's name or address on the hub (`hf://owner/name`), an entry's or a run's
+            folder, or a `.tflite` file. A file needs no TensorFlow, and neither does an entry,
+            which ships one.
         runtime: What runs a file; see `larq_dense.runtime.load`. `"keras"` takes an entry's weights
             instead.
         num_threads: Threads that run a file.
@@ -82,7 +83,8 @@ def open_predictor(
     """Open what a user named as a model.
 
     Args:
-        model: A zoo entry's name, an entry's folder, a run's folder, or a `.tflite` file.
+        model: A zoo entry's name or address on the hub, an entry's folder, a run's folder, or a
+            `.tflite` file.
         runtime: What runs a file; an entry ships one, so that it needs no TensorFlow. `"keras"`
             takes the entry's weights, as is done for a run.
         threads: Threads that run a file.
@@ -111,7 +113,7 @@ def open_predictor(
 
 def _shipped_file(model: str, runtime: "Runtime") -> str | None:
     """Return the converted file of an entry; `None` for a run or an entry that has none."""
-    if model not in names() and not Path(model).is_dir():
+    if model not in names() and not is_address(model) and not Path(model).is_dir():
         return None
     entry = find_trained(model)
     if not isinstance(entry, Entry):

@@ -1,5 +1,6 @@
 """From a training run to an entry."""
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -11,6 +12,7 @@ from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import write_bytes, write_json, write_text
 from larq_dense.publishing.baselines import stages
 from larq_dense.publishing.card import CURVE, PICTURE, card
+from larq_dense.publishing.files import renew_files
 from larq_dense.training.run import Run
 from larq_dense.version import __version__
 from larq_dense.zoo import entries
@@ -85,6 +87,31 @@ def publish(
             _install(staged, target.folder)
     write_text(target.card_file, card(target))
     return target
+
+
+def pack(run: Run, root: Path) -> Entry:
+    """Make an entry of a run's best weights, converted, but not measured.
+
+    Args:
+        run: The run.
+        root: Folder of the entry's folder.
+
+    Raises:
+        LarqDenseError: The run has no weights, is in full precision or in eight bits, or its
+            conversion fails its audit.
+    """
+    run.weights()
+    name = re.sub(r"\W", "_", run.recipe().name)
+    recipe = run.recipe().replace(name=name)
+    if recipe.precision != "binary" or recipe.quantize:
+        raise LarqDenseError(
+            f"{run.folder} is no run of a binary network with float between its layers; publish it "
+            "beside such a network's entry by `larq-dense zoo publish`."
+        )
+    entry = _pack(run, recipe, Entry(root / name, name))
+    write_json(entry.folder / DESCRIPTION, describe(entry))
+    renew_files(entry)
+    return entry
 
 
 def _own_zoo() -> Path:
@@ -180,7 +207,7 @@ def _keep_parents(recipe: "Recipe", folder: Path) -> None:
     for _, source in Training("", None, recipe).beginnings():
         if source in entries.names():
             continue
-        run = Run(Path(source))
+        run = entries.find(source) if entries.is_address(source) else Run(Path(source))
         if not run.recipe_file.is_file():
             raise LarqDenseError(
                 f"the training began with {source}, and there is no {run.recipe_file} to tell what "

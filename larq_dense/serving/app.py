@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Message
 
 from larq_dense.common.errors import UnknownNameError
 from larq_dense.runtime import Predictor
@@ -171,7 +172,7 @@ async def _picture(request: Request, body: bytes) -> bytes:
     if kind != "multipart/form-data":
         return body
 
-    async def receive() -> dict[str, object]:
+    async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
     try:

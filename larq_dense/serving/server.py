@@ -55,10 +55,14 @@ def serve(
     server = uvicorn.Server(config)
     listener = _listen(host, port)
     # uvicorn sends itself again, at the end, what it was stopped by; there this ends nothing more.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, server.handle_exit)
-    announce(_url(listener))
-    server.run([listener])
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [(number, signal.signal(number, server.handle_exit)) for number in numbers]
+    try:
+        announce(_url(listener))
+        server.run([listener])
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _listen(host: str, port: int) -> socket.socket:
