@@ -2,31 +2,18 @@
 #include "bconv2d.h"
 
 #include "graph.h"
+#include "operator.h"
 
 namespace larq_dense {
 namespace {
 
 // The range that a fused activation leaves of a dot product in [-depth, depth].
 bool activation_range(int activation, int32_t depth, int32_t* low, int32_t* high) {
-  *low = -depth;
-  *high = depth;
-  switch (activation) {
-    case kActNone:
-      return true;
-    case kActRelu:
-      *low = 0;
-      return true;
-    case kActReluN1To1:
-      *low = -1;
-      *high = 1;
-      return true;
-    case kActRelu6:
-      *low = 0;
-      *high = depth < 6 ? depth : 6;
-      return true;
-    default:
-      return false;
-  }
+  float least, most;
+  if (!activation_limits(activation, &least, &most)) return false;
+  *low = least < -depth ? -depth : static_cast<int32_t>(least);
+  *high = most > depth ? depth : static_cast<int32_t>(most);
+  return true;
 }
 
 }  // namespace
