@@ -4,9 +4,10 @@
 
 Three loads, each for so many seconds: as many clients as there are workers; as many as there are
 places, in work and in the queue; and twice as many as that. A client posts its next picture as soon
-as it has its answer. For each load: pictures a second, the answers by status, the latency of all
-answers, and the server's memory, sampled every second, in the first and in the last fifth of the
-time. Then SIGTERM is sent under full load, and the exit code printed.
+as it has its answer. For each load: pictures a second, the processor's time for each (which other
+work on the machine changes least), the answers by status, the latency of all answers, and the
+server's memory in each tenth of the time. Then SIGTERM is sent under full load, and the exit code
+printed.
 """
 
 from __future__ import annotations
@@ -51,21 +52,26 @@ def memory(process: subprocess.Popen[str]) -> float:
     return int(line.split()[1]) / 1000
 
 
+def processor_time(process: subprocess.Popen[str]) -> float:
+    """Return the seconds that a process has computed, on all its threads."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def load(
     server: subprocess.Popen[str], url: str, picture: Path, clients: int, seconds: int
 ) -> dict[str, Any]:
     """Put a load on the server and return what came of it."""
     wrk = post(url, picture, clients, seconds)
-    samples = []
+    samples, before = [], processor_time(server)
     while wrk.poll() is None:
         samples.append(memory(server))
         time.sleep(1)
     printed, _ = wrk.communicate()
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])
-    part = max(1, len(samples) // 5)
     found["per_second"] = found["done_200"] / found["seconds"]
-    found["first_mb"] = sum(samples[:part]) / part
-    found["last_mb"] = sum(samples[-part:]) / part
+    found["processor_ms"] = 1000 * (processor_time(server) - before) / found["done_200"]
+    found["mb"] = [round(samples[len(samples) * part // 10], 1) for part in range(10)]
     return found
 
 

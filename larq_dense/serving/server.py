@@ -71,8 +71,8 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         # Python adds the address to what the system says; an unknown host has a negative number.
-        known = error.errno is not None and error.errno > 0
-        reason = os.strerror(error.errno) if known else error.strerror
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror
         raise LarqDenseError(
             f"cannot listen on {host}, port {port}: {reason}; choose another by --host or --port."
         ) from error
