@@ -175,6 +175,10 @@ def read_image(image: ImageLike) -> NDArray[np.uint8]:
     Raises:
         DataError: The file is missing, truncated or no picture, or the array has a wrong shape
             or type.
+
+    Examples:
+        >>> read_image("photo.jpg").shape
+        (300, 451, 3)
     """
     if isinstance(image, str | Path | bytes | bytearray | memoryview) or hasattr(image, "read"):
         image = open_picture(image)
@@ -234,6 +238,10 @@ class Preprocessing:
         width: Columns of the network's input.
         mean: Subtracted from each of R, G, B, in 0…255.
         std: Divided by afterwards, in 0…255.
+
+    Examples:
+        >>> Preprocessing(height=224, width=320)("photo.jpg").shape
+        (1, 224, 320, 3)
     """
 
     height: int
@@ -286,6 +294,11 @@ def overlay(
 
     Returns:
         uint8 `[height, width, 3]`.
+
+    Examples:
+        >>> picture, labels = np.zeros((2, 2, 3), np.uint8), np.array([[0, 1], [1, 1]])
+        >>> overlay(picture, labels, np.array([[0, 0, 0], [255, 0, 0]], np.uint8))[0].tolist()
+        [[0, 0, 0], [128, 0, 0]]
     """
     # A stripe at a time, for real numbers take four times the picture's memory. The tables' last
     # line is that of values outside the palette.

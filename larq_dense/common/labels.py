@@ -100,6 +100,11 @@ class Prediction:
         logits: float32 `[h, w, channels]` at the network's own size.
         height: Rows of the picture.
         width: Columns of the picture.
+
+    Examples:
+        >>> prediction = Prediction(np.zeros((8, 8, 3), np.float32), height=30, width=40)
+        >>> prediction.labels().shape, prediction.probability(2).shape
+        ((30, 40), (30, 40))
     """
 
     logits: NDArray[np.float32]

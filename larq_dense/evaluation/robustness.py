@@ -62,9 +62,15 @@ def measure_robustness(
         DataError: There is no sample, or a picture is smaller than 32 pixels.
         LarqDenseError: The package `imagecorruptions` is not installed.
 
-    Example:
-        >>> predictor = larq_dense.load("ecssd")
-        >>> measure_robustness(predictor, task, samples, ["fog"], [3])["corrupted"]["fog"]
+    Examples:
+        >>> import larq_dense
+        >>> from larq_dense import evaluation, tasks
+        >>> task = tasks.get("ecssd")
+        >>> samples = task.samples("people", "val")
+        >>> measured = evaluation.measure_robustness(
+        ...     larq_dense.load("ecssd"), task, samples, ["fog"], [3]
+        ... )                                                     # doctest: +SKIP
+        >>> measured["corrupted"]["fog"]                          # doctest: +SKIP
         [0.81]
     """
     library, names = _library(), list(corruptions)

@@ -44,6 +44,10 @@ class Limits:
         max_pixels: Of a picture.
         queue: Requests that may wait while every predictor is busy.
         timeout: Seconds from a request's arrival to its answer.
+
+    Examples:
+        >>> Limits(queue=4).timeout
+        30.0
     """
 
     max_bytes: int = 20_000_000
@@ -62,6 +66,14 @@ def create_app(predictors: Sequence[Predictor], limits: Limits) -> Starlette:
     Args:
         predictors: Of one model; each is used by one thread at a time.
         limits: What one request may cost.
+
+    Returns:
+        The application, for any ASGI server.
+
+    Examples:
+        >>> app = create_app([Predictor("ecssd.tflite")], Limits())
+        >>> sorted(route.path for route in app.routes)[-1]
+        '/predict'
     """
     handler = _Handler(predictors, limits)
 

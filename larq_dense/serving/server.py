@@ -39,6 +39,10 @@ def serve(
 
     Raises:
         LarqDenseError: The address cannot be listened on.
+
+    Examples:
+        >>> from larq_dense import Predictor
+        >>> serve(Predictor("ecssd.tflite"), port=8000)           # doctest: +SKIP
     """
     limits = limits or Limits()
     predictors = [predictor, *(copy.copy(predictor) for _ in range(workers - 1))]
