@@ -93,7 +93,7 @@ def command(
     threads: int,
     as_json: bool,
 ) -> None:
-    """Label pictures with MODEL: a zoo entry, a run's folder or a .tflite file.
+    """Label pictures with MODEL: a zoo entry, hf://OWNER/NAME, a run's folder or a .tflite file.
 
     IMAGE is a file, a folder, a glob, - for standard input, a video, or the number of a camera.
 

@@ -70,7 +70,7 @@ def command(
     runtime: Literal["auto", "native", "xnor", "lce", "keras"],
     threads: int,
 ) -> None:
-    """Serve MODEL by HTTP: a zoo entry, a run's folder or a .tflite file.
+    """Serve MODEL by HTTP: a zoo entry, hf://OWNER/NAME, a run's folder or a .tflite file.
 
     POST a picture to /predict, as the body or as a form's file. ?format=mask, overlay, cutout or
     json chooses the answer. / is a page to drop a picture on, /health and /metrics are for
