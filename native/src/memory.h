@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(_WIN32)
+#if defined(_WIN32) || !(defined(__unix__) || defined(__APPLE__) || defined(__wasm__))
 #include <malloc.h>
 #endif
 
@@ -18,6 +18,8 @@ constexpr size_t kAlignment = 64;  // a cache line and an AVX-512 register
 inline void* allocate_aligned(size_t alignment, size_t bytes) {
 #if defined(_WIN32)
   return _aligned_malloc(bytes, alignment);
+#elif !(defined(__unix__) || defined(__APPLE__) || defined(__wasm__))
+  return memalign(alignment, bytes);  // newlib, on a processor without an operating system
 #else
   void* memory = nullptr;
   return posix_memalign(&memory, alignment, bytes) == 0 ? memory : nullptr;

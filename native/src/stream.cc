@@ -1,6 +1,5 @@
 #include "stream.h"
 
-#include <sched.h>
 #include <string.h>
 
 #include "operator.h"
@@ -27,7 +26,7 @@ bool writes(const Step& step, int value) {
 
 // A thread that waits long for a row lets others have the processor.
 void wait_for(const uint8_t* done) {
-  while (!spin_until([&] { return __atomic_load_n(done, __ATOMIC_ACQUIRE) != 0; })) sched_yield();
+  while (!spin_until([&] { return __atomic_load_n(done, __ATOMIC_ACQUIRE) != 0; })) yield_processor();
 }
 
 // Pixels, or rows of channels, of its output that one task of a step writes.

@@ -1,9 +1,11 @@
-#if !defined(__wasm__)
 #include "thread_pool.h"
 
-#include <signal.h>
+#if defined(LARQ_DENSE_THREADS)
 #include <time.h>
+#if !defined(__wasm__)
+#include <signal.h>
 #include <unistd.h>
+#endif
 
 #include "float_mode.h"
 
@@ -23,6 +25,11 @@ void store(T& value, T wanted) {
   __atomic_store_n(&value, wanted, __ATOMIC_SEQ_CST);
 }
 
+#if defined(__wasm__)
+int process() { return 0; }
+#else
+int process() { return getpid(); }
+
 // While one of these lives, new threads are born deaf to signals, which belong to the program's own
 // threads (Python's interrupt, for one). Windows has none.
 class BlockSignals {
@@ -39,6 +46,7 @@ class BlockSignals {
   sigset_t before_;
 #endif
 };
+#endif
 
 }  // namespace
 
@@ -53,15 +61,28 @@ void ThreadPool::resize(int threads) {
   if (threads > kMaxThreads) threads = kMaxThreads;
   // Two interpreters may share a delegate: the threads change only while nobody uses them.
   if (__atomic_exchange_n(&busy_, true, __ATOMIC_SEQ_CST)) return;
-  if (threads != threads_ || (threads > 1 && owner_process_ != getpid())) start(threads);
+  if (threads != threads_ || (threads > 1 && owner_process_ != process())) start(threads);
   store(busy_, false);
 }
 
+#if defined(__wasm__)
+void ThreadPool::start(int threads) {
+  const int there = 1 + load(lent_);
+  store(threads_, threads < there ? threads : there);
+}
+
+void ThreadPool::stop() {}
+
+void ThreadPool::lend() { work(1 + __atomic_fetch_add(&lent_, 1, __ATOMIC_SEQ_CST)); }
+
+// One that came after the last resize waits for the next.
+bool ThreadPool::takes_part(int worker) const { return worker < load(threads_); }
+#else
 void ThreadPool::start(int threads) {
   stop();
-  if (owner_process_ != getpid()) forget_parent();
+  if (owner_process_ != process()) forget_parent();
   store(stopping_, false);
-  owner_process_ = getpid();
+  owner_process_ = process();
   [[maybe_unused]] const BlockSignals blocked;
   threads_ = 1;
   while (threads_ < threads) {
@@ -72,11 +93,11 @@ void ThreadPool::start(int threads) {
 }
 
 void ThreadPool::stop() {
-  if (threads_ > 1 && owner_process_ == getpid()) {
-    pthread_mutex_lock(&mutex_);
+  if (threads_ > 1 && owner_process_ == process()) {
+    mutex_.lock();
     store(stopping_, true);
-    pthread_cond_broadcast(&wake_);
-    pthread_mutex_unlock(&mutex_);
+    wake_.wake_all();
+    mutex_.unlock();
     for (int i = 1; i < threads_; ++i) pthread_join(handles_[i], nullptr);
   }
   threads_ = 1;
@@ -84,9 +105,9 @@ void ThreadPool::stop() {
 
 // What a fork copies may be locked, or wait for threads that only the parent has.
 void ThreadPool::forget_parent() {
-  pthread_mutex_init(&mutex_, nullptr);
-  pthread_cond_init(&wake_, nullptr);
-  pthread_cond_init(&done_, nullptr);
+  mutex_.reset();
+  wake_.reset();
+  done_.reset();
   store(sleepers_, 0);
   store(caller_waits_, false);
 }
@@ -98,6 +119,9 @@ void* ThreadPool::entry(void* argument) {
   return nullptr;
 }
 
+bool ThreadPool::takes_part(int) const { return true; }
+#endif
+
 bool ThreadPool::has_work(uint64_t seen) const {
   const uint64_t state = load(state_);
   return (state & kOpen) != 0 && (state >> kJobShift) != seen;
@@ -105,28 +129,29 @@ bool ThreadPool::has_work(uint64_t seen) const {
 
 void ThreadPool::work(int worker) {
   uint64_t seen = 0;
+  const auto is_wanted = [&] { return takes_part(worker) && has_work(seen); };
   for (;;) {
-    spin_until([&] { return has_work(seen) || !load(in_call_); });
-    if (!has_work(seen)) {
-      pthread_mutex_lock(&mutex_);
+    spin_until([&] { return is_wanted() || !load(in_call_); });
+    if (!is_wanted()) {
+      mutex_.lock();
       store(sleepers_, sleepers_ + 1);
-      while (!has_work(seen) && !load(stopping_)) pthread_cond_wait(&wake_, &mutex_);
+      while (!is_wanted() && !load(stopping_)) wake_.wait(&mutex_);
       store(sleepers_, sleepers_ - 1);
-      pthread_mutex_unlock(&mutex_);
+      mutex_.unlock();
       if (load(stopping_)) return;
     }
     uint64_t state = load(state_);
     // A worker that comes late finds the job closed and touches nothing of it.
-    while ((state & kOpen) != 0 && (state >> kJobShift) != seen) {
+    while (takes_part(worker) && (state & kOpen) != 0 && (state >> kJobShift) != seen) {
       if (__atomic_compare_exchange_n(&state_, &state, state + 1, false, __ATOMIC_SEQ_CST,
                                       __ATOMIC_SEQ_CST)) {
         seen = state >> kJobShift;
         do_tasks(worker);
         __atomic_fetch_add(&finished_, 1, __ATOMIC_SEQ_CST);
         if (load(caller_waits_)) {
-          pthread_mutex_lock(&mutex_);
-          pthread_cond_signal(&done_);
-          pthread_mutex_unlock(&mutex_);
+          mutex_.lock();
+          done_.wake_one();
+          mutex_.unlock();
         }
         break;
       }
@@ -144,7 +169,7 @@ void ThreadPool::do_tasks(int worker) {
 
 bool ThreadPool::begin() {
   if (__atomic_exchange_n(&busy_, true, __ATOMIC_SEQ_CST)) return false;
-  if (threads_ == 1 || owner_process_ != getpid()) {
+  if (threads_ == 1 || owner_process_ != process()) {
     store(busy_, false);
     return false;
   }
@@ -166,19 +191,19 @@ void ThreadPool::run(int64_t tasks, Function function, void* argument) {
   const uint64_t job = (load(state_) >> kJobShift) + 1;
   store(state_, (job << kJobShift) | kOpen);
   if (load(sleepers_) > 0) {
-    pthread_mutex_lock(&mutex_);
-    pthread_cond_broadcast(&wake_);
-    pthread_mutex_unlock(&mutex_);
+    mutex_.lock();
+    wake_.wake_all();
+    mutex_.unlock();
   }
   do_tasks(0);
   const uint64_t closed = __atomic_fetch_and(&state_, ~kOpen, __ATOMIC_SEQ_CST);
   const uint32_t admitted = static_cast<uint32_t>(closed & kAdmitted);
   if (spin_until([&] { return load(finished_) == admitted; })) return;
-  pthread_mutex_lock(&mutex_);
+  mutex_.lock();
   store(caller_waits_, true);
-  while (load(finished_) != admitted) pthread_cond_wait(&done_, &mutex_);
+  while (load(finished_) != admitted) done_.wait(&mutex_);
   store(caller_waits_, false);
-  pthread_mutex_unlock(&mutex_);
+  mutex_.unlock();
 }
 
 }  // namespace larq_dense

@@ -2,14 +2,13 @@
 #pragma once
 
 #include <stdint.h>
-#if !defined(__wasm__)
-#include <pthread.h>
-#endif
+
+#include "locks.h"
 
 namespace larq_dense {
 
-#if defined(__wasm__)
-// WebAssembly has one thread: the caller does all tasks.
+#if !defined(LARQ_DENSE_THREADS)
+// There is one thread: the caller does all tasks.
 template <class Condition>
 bool spin_until(const Condition& holds) {
   return holds();
@@ -79,15 +78,26 @@ class ThreadPool {
   // Runs all tasks and returns when they are done.
   void run(int64_t tasks, Function function, void* argument);
 
+#if defined(__wasm__)
+  // JavaScript starts the threads: each calls this, which never returns.
+  void lend();
+#endif
+
  private:
+#if !defined(__wasm__)
   static void* entry(void* argument);
+#endif
   void work(int worker);
+  bool takes_part(int worker) const;
   void do_tasks(int worker);
   bool has_work(uint64_t seen) const;
   void start(int threads);
   void stop();
   void forget_parent();
 
+#if defined(__wasm__)
+  int lent_ = 0;
+#else
   struct Start {
     ThreadPool* pool;
     int worker;
@@ -95,12 +105,12 @@ class ThreadPool {
 
   pthread_t handles_[kMaxThreads];
   Start starts_[kMaxThreads];
+#endif
   int threads_ = 1;
   int owner_process_ = 0;  // after fork() the child has no workers
 
-  pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
-  pthread_cond_t wake_ = PTHREAD_COND_INITIALIZER;
-  pthread_cond_t done_ = PTHREAD_COND_INITIALIZER;
+  Mutex mutex_;
+  Condition wake_, done_;
   // The job's number in the high bits, whether it still admits workers, and how many it admitted.
   uint64_t state_ = 0;
   int64_t next_task_ = 0;
