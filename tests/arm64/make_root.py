@@ -72,7 +72,7 @@ def unpack_debian(root: Path, state: Path) -> None:
     apt = ["apt-get", "-qq", *(f"-o{key}={value}" for key, value in options.items())]
     subprocess.run([*apt, "update"], check=True)
     install = ["install", "-y", "--download-only", "--no-install-recommends"]
-    subprocess.run([*apt, *install, "python3.11", "libstdc++6"], check=True)
+    subprocess.run([*apt, *install, "python3.11", "libstdc++6", "musl"], check=True)
     for package in sorted(archives.glob("*.deb")):
         subprocess.run(["dpkg-deb", "--extract", package, root], check=True)
 
