@@ -106,11 +106,11 @@ def command(
 def _convert(
     model: str, int8: bool, pictures: list[Path], ranges: bool
 ) -> "tuple[ConversionResult, bool]":
-    """Convert a model; also say whether it came out in eight bits.
+    """Convert a model; also say whether it came out as int8.
 
     Args:
         model: An entry or a run.
-        int8: Whether eight bits are asked for.
+        int8: Whether int8 is asked for.
         pictures: What to compare the file with Keras on.
         ranges: Whether ranges may be taken from them.
     """
@@ -122,7 +122,7 @@ def _convert(
 
     published = open_int8(model) if int8 else None
     keras = open_keras(model)[0] if published is None else published
-    # A run in eight bits is so without the option, too.
+    # An int8 run is so without the option, too.
     missing = int8 and not is_quantized(keras)
     if missing and not ranges:
         raise DataError(

@@ -45,7 +45,7 @@ class Entry(Run):
         return notice(self)
 
     def int8(self) -> "Entry":
-        """Return the entry's variant in eight bits; `is_published` says whether there is one."""
+        """Return the entry's int8 variant; `is_published` says whether there is one."""
         return Entry(self.folder / "int8", self.name)
 
     def baseline(self) -> "Entry":

@@ -114,7 +114,7 @@ def load(
 
 
 def _int8(run: Run, weights: str | Path | None, num_classes: int | None) -> Run:
-    """Return an entry's variant in eight bits."""
+    """Return an entry's int8 variant."""
     if weights is None or num_classes is not None:
         raise LarqDenseError(
             "the int8 form comes from trained weights; load the binary one, train it, and go on by "

@@ -139,7 +139,7 @@ def open_keras(model: str) -> "tuple[tf.keras.Model, Task]":
 
 
 def open_int8(model: str) -> "tf.keras.Model | None":
-    """Return the int8 variant of an entry, or a run in eight bits; None where there is none.
+    """Return the int8 variant of an entry, or an int8 run; None where there is none.
 
     Raises:
         LarqDenseError: It is damaged.

@@ -107,7 +107,7 @@ def _open(model: str) -> _Network:
 
 
 def _points(network: _Network, data: Path | None) -> list[Point]:
-    """Return a network's two forms, or one where it was trained in eight bits."""
+    """Return a network's two forms, or one where it was trained for int8."""
     from larq_dense.conversion import convert
     from larq_dense.conversion.baseline import convert_baseline
     from larq_dense.models import binary_layers

@@ -29,7 +29,7 @@ Measure = Callable[[Run], dict[str, Any]]
 def publish(
     run_dir: str | Path, name: str, measure: Measure, root: str | Path | None = None
 ) -> Entry:
-    """Turn a run's best weights into an entry, or into an entry's variant in eight bits.
+    """Turn a run's best weights into an entry, or into an entry's int8 variant.
 
     Of a full-precision run, the entry's baseline, only the figures are kept.
 
@@ -38,7 +38,7 @@ def publish(
 
     Args:
         run_dir: Holds `recipe.yaml` and `best.safetensors`.
-        name: The entry's name; an entry of that name is replaced. A run in eight bits becomes
+        name: The entry's name; an entry of that name is replaced. An int8 run becomes
             the variant of the entry that there is, one in full precision its baseline.
         measure: Measures the packed entry, or the baseline's run: what `metrics.json` holds; and
             keeps the converted file (`publishing.files.keep_file`).
@@ -97,7 +97,7 @@ def pack(run: Run, root: Path) -> Entry:
         root: Folder of the entry's folder.
 
     Raises:
-        LarqDenseError: The run has no weights, is in full precision or in eight bits, or its
+        LarqDenseError: The run has no weights, is in full precision or int8, or its
             conversion fails its audit.
     """
     run.weights()
@@ -129,7 +129,7 @@ def _own_zoo() -> Path:
 
 
 def _check_variant(run: Run, recipe: "Recipe", target: Entry) -> None:
-    """Refuse a run in eight bits that is not of the entry's network.
+    """Refuse an int8 run that is not of the entry's network.
 
     Raises:
         LarqDenseError: There is no such entry, or it is for another task, network or data.

@@ -1,4 +1,4 @@
-"""Networks without floating point: ranges, rounding, fine-tuning in eight bits."""
+"""Networks without floating point: ranges, rounding, int8 fine-tuning."""
 
 from larq_dense.common.extra import needs_tensorflow
 

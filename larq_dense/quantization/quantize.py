@@ -1,4 +1,4 @@
-"""From a trained float network to one that computes in eight bits, and its ranges."""
+"""From a trained float network to an int8 one, and its ranges."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FEW_PICTURES = 8
 
 @register
 class QuantizedModel(DenseModel):
-    """A network that computes in eight bits; made by `quantize`, or loaded from a saved one.
+    """A network that computes in int8; made by `quantize`, or loaded from a saved one.
 
     It is saved as the network of elementary layers that it rounds, for its layers share ranges,
     which none of them could be saved with.

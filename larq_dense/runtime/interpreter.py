@@ -220,7 +220,7 @@ def _fastest_kernel() -> Kernel:
 
 
 class _Ends:
-    """A file's one input and one output, which may be of eight bits."""
+    """A file's one input and one output, which may be int8."""
 
     def __init__(self, file: TfliteFile, label: str) -> None:
         self._input, self._output = _check(file, label)

@@ -183,7 +183,7 @@ class Session:
         chosen = evenly_spaced(labelled, count)
         if not chosen:
             return None
-        # By name: in eight bits the layer's own attribute is the rounded bias.
+        # By name: in int8 form the layer's own attribute is the rounded bias.
         (bias,) = (each for each in self.plain.variables if each.name == "head/bias:0")
         fitting = [at_network_size(each, self._recipe.preprocessing) for each in chosen]
         return ClassOffsets(bias, self.validator.logits, fitting)

@@ -63,7 +63,7 @@ def test_a_run_without_branches_says_so(tiny_run: Path, tiny_data: Path) -> None
     [
         ({"precision": "activations"}, "not binary (model.precision is activations)"),
         ({"precision": "float"}, "not binary (model.precision is float)"),
-        ({}, "in eight bits"),
+        ({}, "is an int8 network"),
     ],
 )
 def test_what_is_not_binary_is_refused(

@@ -24,7 +24,7 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
 
 @pytest.fixture(scope="module")
 def int8_run(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
-    """Return a run's folder with the entry `tiny` in eight bits."""
+    """Return a run's folder with the entry `tiny` in int8."""
     folder = tmp_path_factory.mktemp("int8")
     recipe = Recipe.load(tiny_run / "recipe.yaml")
     model = recipe.build_model()

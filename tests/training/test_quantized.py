@@ -1,4 +1,4 @@
-"""Going on in eight bits from trained weights."""
+"""Int8 fine-tuning of trained weights."""
 
 from collections.abc import Callable
 from pathlib import Path
