@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from larq_dense.common.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
+from larq_dense.publishing.claims import claim_sentence
 from larq_dense.publishing.int8 import int8_section, paired_rows
 from larq_dense.zoo.entries import Entry
 from larq_dense.zoo.provenance import (
@@ -49,7 +50,8 @@ def card(entry: Entry) -> str:
         f"# {entry.name}: {task.title}",
         f"**{first[0].upper()}{first[1:]}**",
         _usage(entry.name),
-        "## Accuracy\n\n" + _accuracy(metrics["accuracy"]),
+        "## Accuracy\n\n" + _accuracy(entry),
+        *(["## Robustness\n\n" + _robustness(entry)] if metrics.get("robustness") else []),
         "## Full precision\n\n" + _baseline(entry),
         "## Complexity\n\n" + _complexity(metrics["complexity"]),
         "## Conversion\n\n" + _conversion(metrics["conversion"]),
@@ -70,7 +72,8 @@ labels = Predictor(zoo.load("{name}")).labels("photo.jpg")  # uint8, at the phot
 ```"""
 
 
-def _accuracy(rows: list[dict[str, Any]]) -> str:
+def _accuracy(entry: Entry) -> str:
+    rows = entry.metrics()["accuracy"]
     names = list(rows[0]["metrics"])
     header = ["data", "split", "pictures", *(METRIC_TITLES.get(name, name) for name in names)]
     body = [
@@ -89,8 +92,12 @@ def _accuracy(rows: list[dict[str, Any]]) -> str:
             "Precision, recall and IoU of the road are at the threshold of MaxF; mIoU, pixel "
             "accuracy and the table below are of the labels, at one half."
         )
-    if len(rows[0]["per_class"]) > 1:
-        parts.append(_per_class(rows))
+    for title in ("class", "category"):
+        if len(rows[0].get(f"per_{title}", {})) > 1:
+            parts.append(_per_class(rows, title))
+    claim = claim_sentence(entry.name, entry.task().main_metric, rows)
+    if claim:
+        parts.append(claim)
     return "\n\n".join(parts)
 
 
@@ -134,13 +141,39 @@ def _baseline_begins(entry: Entry) -> str:
     return "from new weights"
 
 
-def _per_class(rows: list[dict[str, Any]]) -> str:
-    header = ["IoU of", *(data_set(row["data"]).title for row in rows)]
+def _per_class(rows: list[dict[str, Any]], title: str) -> str:
+    header = [f"IoU of the {title}", *(data_set(row["data"]).title for row in rows)]
+    scores = [row[f"per_{title}"] for row in rows]
     body = [
-        [name, *(format_metric("iou", row["per_class"][name]["iou"]) for row in rows)]
-        for name in rows[0]["per_class"]
+        [name, *(format_metric("iou", each[name]["iou"]) for each in scores)] for name in scores[0]
     ]
     return markdown_table(header, body)
+
+
+def _robustness(entry: Entry) -> str:
+    found = entry.metrics()["robustness"]
+    baseline = (entry.baseline().metrics() or {}).get("robustness")
+    metric = found["metric"]
+    header = ["corruption", *(f"severity {each}" for each in found["severities"])]
+    body = [
+        [name.replace("_", " "), *(format_metric(metric, value) for value in values)]
+        for name, values in found["corrupted"].items()
+    ]
+    means = f"binary {_clean_and_corrupted(found)}"
+    if baseline:
+        means += f"; full-precision baseline {_clean_and_corrupted(baseline)}"
+    return (
+        f"{METRIC_TITLES.get(metric, metric)} on {found['images']} pictures of "
+        f"{data_set(found['data']).title} ({found['split']}), corrupted as Hendrycks and "
+        "Dietterich (ICLR 2019) do; spatter is rain on the lens, pixelate a lower resolution:\n\n"
+        f"{markdown_table(header, body)}\n\nAs they are, and the mean of all corruptions: "
+        f"{means}. Measured by `{found['command']}`."
+    )
+
+
+def _clean_and_corrupted(found: dict[str, Any]) -> str:
+    clean, mean = (format_metric(found["metric"], found[key]) for key in ("clean", "mean"))
+    return f"{clean} and {mean}"
 
 
 def _complexity(values: dict[str, Any]) -> str:
@@ -223,8 +256,12 @@ def _curve(entry: Entry) -> str:
 
 
 def _data(entry: Entry) -> str:
-    validation = entry.recipe().data.validation
-    uses = [*seen(entry), *(use_of(entry, "validation", source) for source in validation)]
+    sources = entry.recipe().data
+    uses = [
+        *seen(entry),
+        *(use_of(entry, "validation", source) for source in sources.validation),
+        *(use_of(entry, "test", source) for source in sources.test),
+    ]
     roles: dict[tuple[str, str], list[str]] = {}
     for role, _, split, data in uses:
         roles.setdefault((f"{data.title} ({split})", data.source), []).append(role)

@@ -31,10 +31,6 @@ class _Figures:
         self.milliseconds = _Pair(taken["XNOR runtime"], taken["XNOR runtime, int8"])
         self.baseline = taken["TFLite int8"]
 
-    def metric(self, rows: _Pair) -> _Pair:
-        """Return the main metric of two rows as text."""
-        return _Pair(*(format_metric(self.main, row["metrics"][self.main]) for row in rows))
-
 
 def int8_section(entry: Entry) -> str:
     """Return a card's section on the entry's variant."""
@@ -88,35 +84,4 @@ def paired_rows(metric: str, *measured: Sequence[dict[str, Any]]) -> list[list[s
             *(format_metric(metric, row["metrics"][metric]) for row in rows),
         ]
         for rows in zip(*measured, strict=True)
-    ]
-
-
-def int8_table(entries: list[Entry]) -> str:
-    """Return the README's table of variants."""
-    header = [
-        "entry",
-        "metric (default)",
-        "file",
-        "peak tensor memory",
-        "ms (default; int8 baseline)",
-    ]
-    table = markdown_table(header, [_row(entry) for entry in entries])
-    return (
-        "All-integer networks, with int8 and 1-bit operations only (`larq-dense convert NAME "
-        "--int8`); in brackets the default ones, with float32 between the binary layers:\n\n"
-        f"{table}"
-    )
-
-
-def _row(entry: Entry) -> list[str]:
-    figures = _Figures(entry)
-    metrics = [figures.metric(rows) for rows in figures.accuracy]
-    size, memory, taken = figures.size, figures.memory, figures.milliseconds
-    return [
-        f"[`{entry.name}`](zoo/{entry.name}/card.md#all-integer)",
-        f"{METRIC_TITLES[figures.main]} " + ", ".join(f"{m.int8} ({m.default})" for m in metrics),
-        f"{size.int8 / 1024:.0f} KiB ({size.default / 1024:.0f})",
-        f"{memory.int8 / 1024:.0f} KiB ({memory.default / 1024:.0f})",
-        f"{taken.int8:.1f} ({taken.default:.1f}; {figures.baseline:.1f}), "
-        f"{vectors(figures.variant['machine'])}",
     ]

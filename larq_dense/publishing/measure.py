@@ -1,7 +1,9 @@
 """What is measured of an entry when it is published, and in part by the demo."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 _PARITY_PICTURES = 10
 _CALIBRATION_PICTURES = 16
+_CORRUPTED_PICTURES = 30
+_LOG = logging.getLogger(__name__)
 GOLDEN_PICTURE = "chelsea.png"
 _GOLDEN_GRID = (6, 8)
 
@@ -67,8 +71,8 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
     from larq_dense.runtime import Predictor
 
     import_tensorflow()
-    sources = validation_samples(entry, data)
-    pictures = [sample.image for samples in sources for sample in samples]
+    sources = measured_samples(entry, data)
+    pictures = validation_pictures(entry, sources)
     model, baseline = zoo.load(entry.folder), open_baseline(str(entry.folder))
     compared = parity_pictures(pictures)
     converted = convert(model, images=compared)
@@ -84,6 +88,14 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
     return {
         "machine": describe_machine(),
         "accuracy": accuracy(entry, Predictor.from_keras(model), entry.name, sources, data),
+        # The file gives the model's labels, sooner.
+        "robustness": robustness(
+            entry,
+            Predictor.from_tflite(converted.content, spec=converted.spec),
+            entry.name,
+            sources[0],
+            data,
+        ),
         "golden": golden(model),
         "complexity": {
             "binary": complexity_totals(model),
@@ -128,14 +140,16 @@ def measure_baseline(run: "Run", data: Path) -> dict[str, Any]:
 
     name, recipe = str(run.folder), run.recipe()
     model, task = open_keras(name)
-    sources = validation_samples(run, data)
+    sources = measured_samples(run, data)
     training = [recipe.read_samples(task, data, source) for source in recipe.data.train]
     pictures = calibration_pictures([sample.image for samples in training for sample in samples])
     file = int8_tflite(model, [model.spec.preprocessing(path) for path in pictures])
     quantized = Predictor.from_tflite(file, spec=model.spec)
+    predictor = Predictor.from_keras(model)
     return {
         "run": name,
-        "accuracy": accuracy(run, Predictor.from_keras(model), name, sources, data),
+        "accuracy": accuracy(run, predictor, name, sources, data),
+        "robustness": robustness(run, predictor, name, sources[0], data),
         "int8": [
             {key: value for key, value in row.items() if key != "command"}
             for row in accuracy(run, quantized, name, sources, data)
@@ -212,10 +226,16 @@ def time_files(input_shape: tuple[int, ...], repeats: int, **files: bytes | None
     return time_interleaved(candidates([1], **files), picture, repeats, watch)
 
 
-def validation_samples(run: "Run", data: Path) -> "list[list[Sample]]":
-    """Return the pictures of each of a recipe's validation sources."""
+def measured_samples(run: "Run", data: Path) -> "list[list[Sample]]":
+    """Return the pictures of each of a recipe's validation sources, then of its test sources."""
     recipe, task = run.recipe(), run.task()
-    return [recipe.read_samples(task, data, source) for source in recipe.data.validation]
+    return [recipe.read_samples(task, data, source) for source in recipe.data.measured]
+
+
+def validation_pictures(run: "Run", sources: "list[list[Sample]]") -> list[Path]:
+    """Return the picture files of the validation sources alone."""
+    count = len(run.recipe().data.validation)
+    return [sample.image for samples in sources[:count] for sample in samples]
 
 
 def accuracy(
@@ -225,20 +245,20 @@ def accuracy(
     sources: "list[list[Sample]]",
     data: Path,
 ) -> list[dict[str, Any]]:
-    """Measure a network's metrics on each of its recipe's validation sources.
+    """Measure a network's metrics on each of its recipe's validation and test sources.
 
     Args:
         run: The entry or the run.
         predictor: It, opened.
         model: What a user would name to measure the same.
-        sources: From `validation_samples`.
+        sources: From `measured_samples`.
         data: Holds the sources' folders.
     """
     from larq_dense.evaluation import evaluate
 
     task = run.task()
     rows = []
-    for source, samples in zip(run.recipe().data.validation, sources, strict=True):
+    for source, samples in zip(run.recipe().data.measured, sources, strict=True):
         command = f"larq-dense evaluate {model} --data {data / source.folder}"
         command += f" --split {source.split}"
         command += f" --within {source.within}" if source.within else ""
@@ -247,6 +267,40 @@ def accuracy(
         where = {"data": source.folder, "split": source.split, "within": source.within}
         rows.append({**where, **measured, "command": command})
     return rows
+
+
+def robustness(
+    run: "Run", predictor: "Predictor", model: str, samples: "list[Sample]", data: Path
+) -> dict[str, Any] | None:
+    """Measure a network on corrupted pictures of its recipe's first validation source.
+
+    Args:
+        run: The entry or the run.
+        predictor: It, opened.
+        model: What a user would name to measure the same.
+        samples: The source's pictures.
+        data: Holds the source's folder.
+
+    Returns:
+        As `evaluation.measure_robustness` does, with the command; None, told in the log, where
+        the package that corrupts pictures is not installed.
+    """
+    from larq_dense.evaluation import measure_robustness
+
+    if find_spec("imagecorruptions") is None:
+        _LOG.info("robustness is not measured: the package imagecorruptions is not installed.")
+        return None
+    source = run.recipe().data.validation[0]
+    chosen = evenly_spaced(samples, _CORRUPTED_PICTURES)
+    watch = partial(progress, text="corrupting")
+    command = f"larq-dense robustness {model} --data {data / source.folder} --split {source.split}"
+    command += f" --labels {source.labels}" if source.labels else ""
+    return {
+        "data": source.folder,
+        "split": source.split,
+        **measure_robustness(predictor, run.task(), chosen, watch=watch),
+        "command": f"{command} --limit {_CORRUPTED_PICTURES}",
+    }
 
 
 def conversion(converted: "ConversionResult") -> dict[str, Any]:

@@ -10,9 +10,10 @@ from larq_dense.publishing.measure import (
     calibration_pictures,
     conversion,
     convert_command,
+    measured_samples,
     parity_pictures,
     time_files,
-    validation_samples,
+    validation_pictures,
 )
 from larq_dense.zoo.opening import open_baseline, open_keras
 
@@ -42,8 +43,8 @@ def measure_int8(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any
     from larq_dense.runtime import Predictor
 
     import_tensorflow()
-    sources = validation_samples(entry, data)
-    pictures = [sample.image for samples in sources for sample in samples]
+    sources = measured_samples(entry, data)
+    pictures = validation_pictures(entry, sources)
     begun_with = str(entry.recipe().init)
     default, _ = open_keras(begun_with)
     compared = parity_pictures(pictures)

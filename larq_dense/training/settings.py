@@ -96,6 +96,7 @@ class DataSettings(Section):
             `distillation`.
         validation: Sources validated one by one; the best weights are those with the highest
             mean of the task's main metric over them.
+        test: Sources that publishing measures on, once. No training reads them.
         longest_side: Training pictures are kept in memory at most this large, in pixels.
         validation_limit: At most this many pictures of each validation source, evenly spread
             over it.
@@ -104,8 +105,25 @@ class DataSettings(Section):
     train: Annotated[list[SourceSettings], Field(min_length=1)]
     unlabelled: list[UnlabelledSettings] = []
     validation: Annotated[list[SourceSettings], Field(min_length=1)]
+    test: list[SourceSettings] = []
     longest_side: Positive | None = None
     validation_limit: Positive | None = None
+
+    @property
+    def measured(self) -> list[SourceSettings]:
+        """The sources that publishing measures on: validation, then test."""
+        return [*self.validation, *self.test]
+
+    @model_validator(mode="after")
+    def _check_test(self) -> DataSettings:
+        used = {(source.folder, source.split) for source in (*self.train, *self.validation)}
+        for source in self.test:
+            if (source.folder, source.split) in used:
+                raise ValueError(
+                    f"test names {source.folder}, {source.split}, which train or validation reads; "
+                    "a test set is kept apart"
+                )
+        return self
 
 
 class AugmentationSettings(Section):

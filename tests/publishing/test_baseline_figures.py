@@ -61,7 +61,7 @@ def test_figures_stand_beside_the_entrys(tiny: Entry, baseline_run: Path) -> Non
         "larq-dense evaluate runs/tiny_baseline --data people --split val",
     ):
         assert line in text
-    assert "| MaxF 0.876 (0.912) |" in entries_table()
+    assert "| MaxF 0.876 | - | 0.912 |" in entries_table()
 
 
 def test_the_card_has_a_picture(tiny: Entry, tiny_run: Path, baseline_run: Path) -> None:

@@ -265,19 +265,14 @@ def test_the_widest_vectors_are_named(instruction_sets: list[str], title: str) -
 def test_table_has_a_row_for_each_source(tiny: Entry) -> None:
     header, _, first, second, *rest = entries_table().splitlines()
     assert header.count("|") == first.count("|") == second.count("|")
-    size = (tiny.folder / "weights.safetensors").stat().st_size
     cells = [cell.strip() for cell in first.strip("|").split("|")]
     assert cells == [
         "[`tiny`](zoo/tiny/card.md)",
         "people (val)",
         "MaxF 0.876",
-        "7 M (128 M)",
-        f"{size / 1024:.0f} KiB",
-        "99.987 %",
-        "2.3 (11.6), AVX2",
+        *["-"] * 5,
     ]
-    assert "MaxF 0.765" in second
-    assert tiny.metrics()["accuracy"][0]["command"] in rest
+    assert "MaxF 0.765" in second and not rest
 
 
 def test_readme_is_renewed_between_its_markers(tiny: Entry, tmp_path: Path) -> None:
