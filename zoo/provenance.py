@@ -116,20 +116,19 @@ def data_set(folder: str) -> DataSet:
 def described(run: "Run", folder: str, split: str) -> DataSet:
     """Return what is known of the data that a run read in a folder.
 
-    What the run noted of its lists decides. A run from before such notes is one of this zoo's, and
-    goes by the folder's name.
+    What the run noted of its lists decides. What it did not note, a training from before such notes
+    has read, one of this zoo's: that goes by the folder's name.
 
     Args:
         run: The run or entry.
         folder: As a recipe names it.
         split: The list.
     """
-    notes = run.read()
-    read = [note for note in notes if (note["folder"], note["split"]) == (folder, split)]
-    if not notes:
+    read = [note for note in run.read() if (note["folder"], note["split"]) == (folder, split)]
+    if not read:
         return data_set(folder)
     unknown = DataSet(PurePosixPath(folder).name or folder, "a folder of your own", known=False)
-    if len(read) != 1:
+    if len(read) > 1:
         return unknown
     if layout := read[0]["layout"]:
         return DataSet(layout, "as its authors publish it", benchmark=layout)

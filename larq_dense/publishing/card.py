@@ -24,22 +24,30 @@ PICTURE = "accuracy.png"
 CURVE = "training.png"
 """Drawn where an entry or its baseline keeps its log: validation scores over steps."""
 
+_STREETS = "Night, snow, unpaved roads and other cameras were not measured."
 _LIMITS = {
     "ecssd": (
-        "The training masks cover whole objects of a few classes, mostly animals and people; "
-        "they are no record of where people look. Other objects, several objects and objects "
-        "without a clear outline are often missed."
+        "Small objects, several objects and objects without a clear outline are often missed, and "
+        "a picture without an object that stands out often gets one."
+    ),
+    "people": (
+        "Mostly whole persons in studio and street pictures; crowds, single hands and heads, and "
+        "persons far away were not measured."
     ),
     "cityscapes": (
-        "Trained on daylight frames from a car in India and in Cambridge. Night, snow, unpaved "
-        "roads and other cameras were not measured."
+        f"Trained on daylight frames from cars in Germany, India and Cambridge. {_STREETS}"
+    ),
+    "cityscapes19": (
+        "Trained on daylight frames from a car in Germany, squeezed to squares, in which thin and "
+        f"rare classes are under-represented. {_STREETS}"
+    ),
+    "kitti_road": (
+        f"Trained on daylight frames from a car in India and in Cambridge. {_STREETS} The measures "
+        "are in the camera's perspective view; KITTI's leaderboard measures in bird's-eye view, "
+        "which is another thing."
     ),
 }
-_LIMITS["kitti_road"] = (
-    _LIMITS["cityscapes"]
-    + " The measures are in the camera's perspective view; KITTI's leaderboard measures in "
-    "bird's-eye view, which is another thing."
-)
+"""By an entry's name."""
 
 
 def card(entry: Entry) -> str:
@@ -279,5 +287,5 @@ def _limits(entry: Entry) -> str:
         "than a few pixels of that are lost. The validation pictures come from the same sources "
         "as the training ones. Not for anything that safety depends on."
     )
-    special = _LIMITS.get(recipe.task)
+    special = _LIMITS.get(entry.name)
     return f"{general}\n\n{special}" if special else general

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from larq_dense.common.files import write_json
 from larq_dense.common.progress import progress
 from larq_dense.common.quiet import import_tensorflow
 from larq_dense.common.sampling import evenly_spaced
@@ -71,12 +72,15 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
     from larq_dense.runtime import Predictor
 
     import_tensorflow()
+    _note_tests(entry, data)
     sources = measured_samples(entry, data)
     pictures = validation_pictures(entry, sources)
     model, baseline = zoo.load(entry.folder), open_baseline(str(entry.folder))
     compared = parity_pictures(pictures)
     converted = convert(model, images=compared)
     keep_file(entry, converted.content)
+    # The file labels as the model does, in a fraction of the time.
+    predictor = Predictor.from_tflite(converted.content, spec=converted.spec)
     calibration = [model.preprocess(path) for path in calibration_pictures(pictures)]
     timings = time_files(
         baseline.input_shape[1:],
@@ -87,15 +91,8 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
     )
     return {
         "machine": describe_machine(),
-        "accuracy": accuracy(entry, Predictor.from_keras(model), entry.name, sources, data),
-        # The file gives the model's labels, sooner.
-        "robustness": robustness(
-            entry,
-            Predictor.from_tflite(converted.content, spec=converted.spec),
-            entry.name,
-            sources[0],
-            data,
-        ),
+        "accuracy": accuracy(entry, predictor, entry.name, sources, data),
+        "robustness": robustness(entry, predictor, entry.name, sources[0], data),
         "golden": golden(model),
         "complexity": {
             "binary": complexity_totals(model),
@@ -118,6 +115,16 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
             "command": f"larq-dense benchmark {entry.name} --threads 1 --repeats {repeats}",
         },
     }
+
+
+def _note_tests(entry: "Entry", data: Path) -> None:
+    """Add the test sources to the record of what was read, so that the card tells what they are."""
+    from larq_dense.training.record import labelled
+
+    recipe, task = entry.recipe(), entry.task()
+    if recipe.data.test:
+        tests = [labelled(source, task, data) for source in recipe.data.test]
+        write_json(entry.read_file, [*entry.read(), *tests])
 
 
 def measure_baseline(run: "Run", data: Path) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def record(recipe: Recipe, task: Task, root: Path, find: FindRun) -> list[Read]:
         find: Finds the runs that the recipe begins with and learns from.
     """
     data = recipe.data
-    found = [_labelled(source, task, root) for source in (*data.train, *data.validation)]
+    found = [labelled(source, task, root) for source in (*data.train, *data.validation)]
     for source in data.unlabelled:
         stems = [sample.stem for sample in recipe.read_unlabelled(task, root, source)]
         read = _read(source.folder, source.split or "all", stems)
@@ -60,7 +60,8 @@ def record(recipe: Recipe, task: Task, root: Path, find: FindRun) -> list[Read]:
     return list({(read["folder"], read["split"], read["names"]): read for read in found}.values())
 
 
-def _labelled(source: SourceSettings, task: Task, root: Path) -> Read:
+def labelled(source: SourceSettings, task: Task, root: Path) -> Read:
+    """Return what is read of one source with masks."""
     folder = root / source.folder
     pairs, encoding = find_pairs(task, folder, source.split, source.labels)
     read = _read(source.folder, source.split, [pair.stem for pair in pairs])
