@@ -1,7 +1,7 @@
 """What is timed, in which order, and what the figures are."""
 
-import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -76,16 +76,22 @@ def test_engines_that_are_not_installed_are_named_in_a_sentence(
     assert candidates([1], binary_file=binary_file) == []
 
 
-def test_candidates_take_turns_after_one_untimed_run_each(picture: NDArray[np.float32]) -> None:
+@pytest.mark.parametrize(("threads", "watched"), [(1, "thread_time"), (2, "perf_counter")])
+def test_candidates_take_turns_after_one_untimed_run_each(
+    picture: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch, threads: int, watched: str
+) -> None:
     order: list[str] = []
+    clock = [0.0]
+    clocks = {"thread_time": lambda: 0.0, "perf_counter": lambda: 0.0, watched: lambda: clock[0]}
+    monkeypatch.setattr(benchmark, "time", SimpleNamespace(**clocks))
 
     def entrant(name: str, seconds: float) -> LocalCandidate:
         def run(given: NDArray[np.float32]) -> None:
             assert given is picture
             order.append(name)
-            time.sleep(seconds)
+            clock[0] += seconds
 
-        return LocalCandidate(name, "binary", 1, None, run)
+        return LocalCandidate(name, "binary", threads, None, run)
 
     seen: list[int] = []
 
@@ -94,11 +100,10 @@ def test_candidates_take_turns_after_one_untimed_run_each(picture: NDArray[np.fl
             seen.append(turn)
             yield turn
 
-    timings = time_interleaved([entrant("a", 0.002), entrant("b", 0.1)], picture, 3, watch)
+    timings = time_interleaved([entrant("a", 0.25), entrant("b", 2)], picture, 3, watch)
     assert "".join(order) == "abababab"
     assert seen == [0, 1, 2]
-    assert [len(each.milliseconds) for each in timings] == [3, 3]
-    assert 2 <= timings[0].median < 100 <= timings[1].median
+    assert [list(each.milliseconds) for each in timings] == [[250] * 3, [2000] * 3]
 
 
 def test_median_and_spread() -> None:
