@@ -1,0 +1,159 @@
+"""The API reference: every public name is in it, with what it takes and gives and an example."""
+
+import doctest
+import functools
+import importlib
+import inspect
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import larq_dense
+from larq_dense import zoo
+
+pytest.importorskip("starlette", reason="the server comes with the extras [serve] and [test]")
+
+PACKAGES = (
+    "zoo",
+    "runtime",
+    "models",
+    "layers",
+    "tasks",
+    "training",
+    "evaluation",
+    "quantization",
+    "conversion",
+    "publishing",
+    "serving",
+)
+# Dictionaries, which have no docstring of their own.
+REGISTRIES = {"ENCODERS", "DECODERS"}
+
+
+def public_names() -> list[tuple[str, str]]:
+    modules = {name: importlib.import_module(f"larq_dense.{name}") for name in PACKAGES}
+    found = [(name, each) for name, module in modules.items() for each in module.__all__]
+    of_common = [("common.labels", "Prediction")]
+    of_common += [("common.images", name) for name in ("Preprocessing", "overlay", "read_image")]
+    return [*found, *of_common, ("", "load")]
+
+
+LOAD = functools.cache(zoo.load)
+NAMES = [(package, name) for package, name in public_names() if name not in REGISTRIES]
+
+
+def value_of(package: str, name: str) -> Any:
+    return getattr(importlib.import_module(f"larq_dense.{package}".rstrip(".")), name)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_is_on_its_page(checkout: Path, package: str) -> None:
+    page = (checkout / "docs" / "api" / f"{package}.md").read_text(encoding="utf-8")
+    listed = re.findall(rf"^::: larq_dense\.{package}\.(?:\w+\.)?(\w+)$", page, re.MULTILINE)
+    assert sorted(listed) == sorted(getattr(larq_dense, package).__all__)
+
+
+@pytest.mark.parametrize(("package", "name"), NAMES, ids=lambda part: part)
+def test_its_docstring_tells_what_it_takes_and_gives(package: str, name: str) -> None:
+    value = value_of(package, name)
+    text = inspect.getdoc(value) or ""
+    assert "Examples:\n" in text and ">>> " in text
+    if inspect.isfunction(value):
+        signature = inspect.signature(value)
+        for argument in signature.parameters:
+            assert re.search(rf"^ {{4}}\*{{0,2}}{argument}: ", text, re.MULTILINE), argument
+        if signature.return_annotation not in ("None", None):
+            # A yes or no needs no more than its first line.
+            assert re.search(r"^(Returns:|Whether )", text, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def workplace(tiny_run: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder that holds what the examples speak of."""
+    from larq_dense.conversion import convert
+
+    folder = tmp_path_factory.mktemp("workplace")
+    picture = Path(__file__).resolve().parents[2] / "docs" / "images" / "cat.jpg"
+    shutil.copyfile(picture, folder / "photo.jpg")
+    shutil.copyfile(zoo.find("ecssd").tflite(), folder / "ecssd.tflite")
+    shutil.copyfile(zoo.find("ecssd").tflite(int8=True), folder / "ecssd_int8.tflite")
+    shutil.copytree(tiny_run, folder / "run")
+    convert(zoo.load(folder / "run")).save(folder / "run.tflite")
+    shutil.copytree(tiny_data / "people", folder / "people")
+    shutil.copytree(tiny_data / "people", folder / "cracks")
+    for mask in (folder / "cracks" / "masks").glob("*.png"):
+        Image.fromarray(np.asarray(Image.open(mask)) // 255).save(mask)
+    colors = {"background": [0, 0, 0], "crack": [255, 80, 0]}
+    classes = [{"name": name, "color": color} for name, color in colors.items()]
+    (folder / "cracks" / "classes.yaml").write_text(yaml.safe_dump({"classes": classes}))
+    source = {"folder": "cracks", "split": "train"}
+    recipe = {
+        "name": "cracks",
+        "task": "folder",
+        "model": {"encoder": "compact_s", "decoder": "compact_s"},
+        "input": {"height": 32, "width": 32},
+        "crop": [32, 32],
+        "batch_size": 2,
+        "steps": 1,
+        "data": {"train": [source], "validation": [{**source, "split": "val"}]},
+    }
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what examples register."""
+    from larq_dense.models import registry as models
+    from larq_dense.tasks import data_sets
+    from larq_dense.tasks import registry as tasks
+
+    for module, name in (
+        (models, "ENCODERS"),
+        (models, "DECODERS"),
+        (data_sets, "_data_sets"),
+        (tasks, "_TASKS"),
+    ):
+        monkeypatch.setattr(module, name, dict(getattr(module, name)))
+
+
+EXAMPLES = (
+    "",
+    "common.images",
+    "common.labels",
+    "conversion",
+    "evaluation",
+    "layers",
+    "runtime",
+    "serving",
+    "tasks",
+)
+
+
+@pytest.mark.parametrize("package", EXAMPLES)
+def test_the_examples_run(package: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace)
+    # One network for all examples that load the same one.
+    monkeypatch.setattr(zoo, "load", LOAD)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    for _, name in (each for each in NAMES if each[0] == package):
+        value = value_of(package, name)
+        module = inspect.getmodule(value)
+        assert module is not None
+        text = inspect.getdoc(value) or ""
+        names = {**vars(module), name: value}
+        runner.run(doctest.DocTestParser().get_doctest(text, names, name, module.__file__, None))
+    assert runner.summarize(verbose=False).failed == 0
+
+
+def test_a_wrong_example_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    runner = doctest.DocTestRunner()
+    runner.run(doctest.DocTestParser().get_doctest(">>> 1 + 1\n3\n", {}, "wrong", None, None))
+    assert runner.summarize(verbose=False).failed == 1
+    assert "Expected" in capsys.readouterr().out
