@@ -11,6 +11,8 @@ from larq_dense.cli.options import (
     json_option,
     runtime_option,
     threads_option,
+    tile_option,
+    tta_option,
 )
 from larq_dense.cli.output import print_json, print_table
 from larq_dense.common.progress import progress
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 @click.option("--within", metavar="LIST", help="Only pictures that are also on this list.")
 @click.option("--labels", metavar="SOURCE", help="Encoding of the masks, if it cannot be told.")
 @click.option("--output", type=FOLDER, metavar="DIR", help="Write figures and pictures here.")
+@tile_option
+@tta_option
 @runtime_option
 @threads_option
 @json_option
@@ -36,6 +40,8 @@ def command(
     within: str | None,
     labels: str | None,
     output: Path | None,
+    tile: int | None,
+    tta: bool,
     runtime: Literal["auto", "native", "xnor", "lce", "keras"],
     threads: int,
     as_json: bool,
@@ -49,13 +55,14 @@ def command(
     Example:
       larq-dense evaluate cityscapes --data idd_lite --split val --output report
       larq-dense evaluate ecssd.tflite --data objects --split val --within salient_like --json
+      larq-dense evaluate camvid --data camvid --split val --tta
     """
     from larq_dense.common.files import prepare_folder
     from larq_dense.evaluation import measure
     from larq_dense.evaluation.report import write_report
     from larq_dense.zoo.opening import open_predictor
 
-    opened = open_predictor(model, runtime, threads)
+    opened = open_predictor(model, runtime, threads, tile, tta)
     predictor, task = opened.predictor, opened.task
     samples = task.samples(data, split, labels=labels, within=within)
     if output is not None:
@@ -68,6 +75,8 @@ def command(
         "data": str(data),
         "split": split,
         "within": within,
+        "tile": tile,
+        "tta": tta,
     }
     files = write_report(output, evaluation, document, predictor, task) if output else []
     if as_json:

@@ -36,6 +36,21 @@ threads_option = click.option(
     help="Threads that run a .tflite file.",
 )
 
+tile_option = click.option(
+    "--tile",
+    type=int,
+    metavar="COLUMNS",
+    help="See a picture in overlapping tiles of so many columns, instead of as a whole: for "
+    "pictures much larger than the network's input, in which details would vanish.",
+)
+
+tta_option = click.option(
+    "--tta",
+    is_flag=True,
+    help="Average the probabilities of the picture and its mirror image, as they are and enlarged "
+    "by a half; takes ten times as long.",
+)
+
 
 def data_option(required: bool = True, help: str = "Folder of the data set.") -> Decorator[Any]:
     """Return `--data DIR`, passed as `data: Path` (or None where it is not required)."""

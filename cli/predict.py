@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from larq_dense.cli.options import json_option, runtime_option, threads_option
+from larq_dense.cli.options import (
+    json_option,
+    runtime_option,
+    threads_option,
+    tile_option,
+    tta_option,
+)
 
 if TYPE_CHECKING:
     from larq_dense.runtime import Predictor
@@ -70,6 +76,8 @@ _STREAM = "-"
     show_default=True,
     help="Of a video, the weight of the frames before in a frame's result.",
 )
+@tile_option
+@tta_option
 @click.option(
     "--entry",
     metavar="NAME",
@@ -88,6 +96,8 @@ def command(
     keep: tuple[str, ...],
     background: str | None,
     smooth: float,
+    tile: int | None,
+    tta: bool,
     entry: str | None,
     runtime: Literal["auto", "native", "xnor", "lce", "keras"],
     threads: int,
@@ -115,6 +125,7 @@ def command(
       larq-dense predict ecssd photos/ --background white --format jpg
       larq-dense predict ecssd - --save cutout --output - < photo.jpg > cut.png
       larq-dense predict camvid street.jpg --save probability --threshold 0.8 --json
+      larq-dense predict ecssd poster.tif --tile 512 --save mask
       larq-dense predict cityscapes drive.mp4 --smooth 0.6
       larq-dense predict ecssd 0
     """
@@ -137,7 +148,7 @@ def command(
     kinds = save or (("cutout",) if background else ("overlay",))
     if to_stream and (len(pictures) != 1 or len(kinds) != 1):
         raise click.UsageError("--output - is for one picture and one --save.")
-    predictor = _predictor(model, entry, runtime, threads)
+    predictor = _predictor(model, entry, runtime, threads, tile, tta)
     outputs = Outputs(
         predictor.spec, tuple(dict.fromkeys(kinds)), format, threshold, keep, background
     )
@@ -166,11 +177,13 @@ def _predictor(
     entry: str | None,
     runtime: Literal["auto", "native", "xnor", "lce", "keras"],
     threads: int,
+    tile: int | None,
+    tta: bool,
 ) -> "Predictor":
     from larq_dense.zoo.opening import is_file, open_predictor
 
     if entry is None:
-        return open_predictor(model, runtime, threads).predictor
+        return open_predictor(model, runtime, threads, tile, tta).predictor
     if not is_file(model) or runtime == "keras":
         raise click.UsageError(
             "--entry is for a .tflite file; an entry or a run has its own classes."
@@ -178,7 +191,8 @@ def _predictor(
     from larq_dense import zoo
     from larq_dense.runtime import Predictor
 
-    return Predictor.from_tflite(model, threads, runtime, spec=zoo.find(entry).spec())
+    spec = zoo.find(entry).spec()
+    return Predictor.from_tflite(model, threads, runtime, spec, tile, tta)
 
 
 def _label_all(

@@ -51,6 +51,8 @@ def load(
     *,
     runtime: 'Runtime | Literal["keras"]' = "auto",
     num_threads: int = 1,
+    tile: int | None = None,
+    tta: bool = False,
 ) -> "Predictor":
     """Open a model to predict with, whatever form it has.
 
@@ -61,6 +63,8 @@ def load(
         runtime: What runs a file; see `larq_dense.runtime.load`. `"keras"` takes an entry's weights
             instead.
         num_threads: Threads that run a file.
+        tile: Columns of a tile; see `Predictor`.
+        tta: Average several looks at a picture; see `Predictor`.
 
     Returns:
         A predictor: `labels(picture)`, `probabilities(picture)`, `logits(picture)`.
@@ -74,11 +78,15 @@ def load(
         >>> predictor.labels("photo.jpg").shape
         (300, 451)
     """
-    return open_predictor(str(model), runtime, num_threads).predictor
+    return open_predictor(str(model), runtime, num_threads, tile, tta).predictor
 
 
 def open_predictor(
-    model: str, runtime: 'Runtime | Literal["keras"]' = "auto", threads: int = 1
+    model: str,
+    runtime: 'Runtime | Literal["keras"]' = "auto",
+    threads: int = 1,
+    tile: int | None = None,
+    tta: bool = False,
 ) -> OpenModel:
     """Open what a user named as a model.
 
@@ -88,6 +96,8 @@ def open_predictor(
         runtime: What runs a file; an entry ships one, so that it needs no TensorFlow. `"keras"`
             takes the entry's weights, as is done for a run.
         threads: Threads that run a file.
+        tile: Columns of a tile; see `Predictor`.
+        tta: Average several looks at a picture; see `Predictor`.
 
     Raises:
         LarqDenseError: There is no such model, or it is damaged.
@@ -102,13 +112,13 @@ def open_predictor(
             spec = read_spec(file)
             if spec is not None and file != model:
                 _LOG.warning("%s: %s", spec.name, spec.description)
-            return OpenModel(Predictor.from_tflite(file, threads, runtime, spec))
+            return OpenModel(Predictor.from_tflite(file, threads, runtime, spec, tile, tta))
     elif file is not None:
         raise LarqDenseError(
             f"{file} is a converted file, which Keras cannot run; name the entry or the run."
         )
     keras, task = open_keras(model)
-    return OpenModel(Predictor.from_keras(keras), task)
+    return OpenModel(Predictor.from_keras(keras, None, tile, tta), task)
 
 
 def _shipped_file(model: str, runtime: "Runtime") -> str | None:

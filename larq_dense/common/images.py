@@ -6,7 +6,7 @@ import struct
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from larq_dense.common.errors import DataError
 
 ImageLike = str | Path | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[np.uint8]
 """What a picture may come as: a path, a file's bytes, an open file, Pillow's or NumPy's."""
+
+Fit = Literal["stretch", "letterbox"]
 
 logger = logging.getLogger(__name__)
 
@@ -238,6 +240,8 @@ class Preprocessing:
         width: Columns of the network's input.
         mean: Subtracted from each of R, G, B, in 0…255.
         std: Divided by afterwards, in 0…255.
+        fit: `"stretch"` resizes a picture to the input, whatever its shape; `"letterbox"` keeps
+            its shape, in the middle of black.
 
     Examples:
         >>> Preprocessing(height=224, width=320)("photo.jpg").shape
@@ -248,6 +252,44 @@ class Preprocessing:
     width: int
     mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
     std: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    fit: Fit = "stretch"
+
+    def __post_init__(self) -> None:
+        if self.fit not in get_args(Fit):
+            raise DataError(
+                f"a picture's fit is {' or '.join(get_args(Fit))}, not {self.fit!r}; take a newer "
+                "larq_dense, or correct it."
+            )
+
+    def content(self, height: int, width: int) -> tuple[slice, slice]:
+        """Return the rows and columns of the input that a picture of this size fills."""
+        if self.fit == "stretch":
+            return slice(0, self.height), slice(0, self.width)
+        # In whole numbers, which JavaScript and Kotlin round alike.
+        if self.height * width <= self.width * height:
+            rows, columns = self.height, _share(width, self.height, height)
+        else:
+            rows, columns = _share(height, self.width, width), self.width
+        top, left = (self.height - rows) // 2, (self.width - columns) // 2
+        return slice(top, top + rows), slice(left, left + columns)
+
+    def resize(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Bring a picture to the input's size, bilinearly and antialiased.
+
+        Args:
+            pixels: uint8 `[height, width, 3]`.
+
+        Returns:
+            uint8 of the input's height and width.
+        """
+        rows, columns = self.content(*pixels.shape[:2])
+        size = rows.stop - rows.start, columns.stop - columns.start
+        resized = np.asarray(resize(Image.fromarray(pixels), *size))
+        if size == (self.height, self.width):
+            return resized
+        padded = np.zeros((self.height, self.width, 3), np.uint8)
+        padded[rows, columns] = resized
+        return padded
 
     def normalize(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Map pixel values 0…255 `[..., 3]` to the network's range, as float32."""
@@ -260,12 +302,15 @@ class Preprocessing:
         Returns:
             float32 `[1, height, width, 3]`.
         """
-        picture = resize(Image.fromarray(read_image(image)), self.height, self.width)
-        return self.normalize(np.asarray(picture))[None]
+        return self.normalize(self.resize(read_image(image)))[None]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON-ready values."""
-        return asdict(self)
+        """Return the settings as JSON-ready values; `fit` only where it is not the default."""
+        values = asdict(self)
+        if self.fit == "stretch":
+            # Files made before there was a choice stay the same bytes.
+            del values["fit"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
@@ -275,7 +320,13 @@ class Preprocessing:
             width=int(values["width"]),
             mean=tuple(values["mean"]),
             std=tuple(values["std"]),
+            fit=values.get("fit", "stretch"),
         )
+
+
+def _share(side: int, part: int, whole: int) -> int:
+    """Return `side * part / whole`, rounded, a half up, and at least 1."""
+    return max(1, (2 * side * part + whole) // (2 * whole))
 
 
 def overlay(

@@ -6,6 +6,7 @@ training's validation go through here.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from larq_dense.common.errors import DataError
-from larq_dense.common.images import resize
+from larq_dense.common.images import Preprocessing, resize
 
 Box = tuple[float, float, float, float]
 
@@ -89,8 +90,95 @@ def label_map(scores: NDArray[Any], threshold: float = 0.0) -> NDArray[np.uint8]
     return scores.argmax(axis=-1).astype(np.uint8)
 
 
+class Scores(ABC):
+    """What a network says of each pixel of one picture, at the picture's size.
+
+    Attributes:
+        height: Rows of the picture.
+        width: Columns of the picture.
+        channels: One for an object before its background, else one for each class.
+    """
+
+    height: int
+    width: int
+    channels: int
+
+    @abstractmethod
+    def parts(self) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
+        """Yield rows, columns and their probabilities `[rows, columns, channels]`, part by part."""
+
+    @property
+    def is_object(self) -> bool:
+        """Whether one channel tells an object (class 1) from its background (class 0)."""
+        return self.channels == 1
+
+    def labels(self, threshold: float | None = None) -> NDArray[np.uint8]:
+        """Decide the class of each pixel.
+
+        Args:
+            threshold: Probability that a label needs, 0…1. Saliency: of the object, a half if
+                left out. Segmentation: of the most probable class, none if left out; pixels
+                below it become `UNSURE`.
+
+        Returns:
+            uint8 `[height, width]`.
+
+        Raises:
+            DataError: The threshold is not between 0 and 1.
+        """
+        check_threshold(threshold)
+        labels = np.empty((self.height, self.width), np.uint8)
+        for rows, columns, shares in self.parts():
+            found = label_map(shares, 0.5 if threshold is None else threshold)
+            if threshold is not None and not self.is_object:
+                found[shares.max(axis=-1) < threshold] = UNSURE
+            labels[rows, columns] = found
+        return labels
+
+    def probabilities(self) -> NDArray[np.float32]:
+        """Return all probabilities.
+
+        Returns:
+            float32 `[height, width, classes]`, summing to 1 over the classes; for saliency
+            `[height, width, 1]`, the probability of the object.
+        """
+        result = np.empty((self.height, self.width, self.channels), np.float32)
+        for rows, columns, shares in self.parts():
+            result[rows, columns] = shares
+        return result
+
+    def probability(self, index: int) -> NDArray[np.float32]:
+        """Return the probability of one class, float32 `[height, width]`."""
+        result = np.empty((self.height, self.width), np.float32)
+        for rows, columns, shares in self.parts():
+            if self.is_object:
+                result[rows, columns] = shares[..., 0] if index else 1 - shares[..., 0]
+            else:
+                result[rows, columns] = shares[..., index]
+        return result
+
+    def summary(self) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Return the mean and the largest probability of each class, `[classes]` both."""
+        total, largest = np.float64(0), np.float32(0)
+        for _, _, shares in self.parts():
+            shares = _of_classes(shares)
+            total = total + shares.sum(axis=(0, 1), dtype=np.float64)
+            largest = np.maximum(largest, shares.max(axis=(0, 1)))
+        return np.asarray(total / (self.height * self.width)), np.asarray(largest)
+
+
+def _of_classes(shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([1 - shares, shares], axis=-1) if shares.shape[-1] == 1 else shares
+
+
+def check_threshold(threshold: float | None) -> None:
+    """Raise DataError unless a threshold, if there is one, lies between 0 and 1."""
+    if threshold is not None and not 0 < threshold < 1:
+        raise DataError(f"a threshold lies between 0 and 1; {threshold} does not.")
+
+
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Scores):
     """A network's logits for one picture, and what follows from them at the picture's size.
 
     The logits are resized bilinearly, part by part, and only then become labels or
@@ -111,33 +199,36 @@ class Prediction:
     height: int
     width: int
 
-    @property
-    def is_object(self) -> bool:
-        """Whether one channel tells an object (class 1) from its background (class 0)."""
-        return self.logits.shape[-1] == 1
-
-    def labels(self, threshold: float | None = None) -> NDArray[np.uint8]:
-        """Decide the class of each pixel.
+    @classmethod
+    def of_input(
+        cls, logits: NDArray[Any], preprocessing: Preprocessing, height: int, width: int
+    ) -> "Prediction":
+        """Take a network's whole output, of which a letterboxed picture fills a part.
 
         Args:
-            threshold: Probability that a label needs, 0…1. Saliency: of the object, a half if
-                left out. Segmentation: of the most probable class, none if left out; pixels
-                below it become `UNSURE`.
-
-        Returns:
-            uint8 `[height, width]`.
-
-        Raises:
-            DataError: The threshold is not between 0 and 1.
+            logits: `[h, w, channels]`.
+            preprocessing: How the picture became the network's input.
+            height: Rows of the picture.
+            width: Columns of the picture.
         """
-        if threshold is not None and not 0 < threshold < 1:
-            raise DataError(f"a threshold lies between 0 and 1; {threshold} does not.")
-        labels = np.empty((self.height, self.width), np.uint8)
+        logits = np.asarray(logits, np.float32)
+        if preprocessing.fit == "letterbox":
+            rows, columns = preprocessing.content(height, width)
+            at_input = resize_scores(logits, preprocessing.height, preprocessing.width)
+            logits = at_input[rows, columns]
+        return cls(logits, height, width)
+
+    @property
+    def channels(self) -> int:  # type: ignore[override]
+        """Of the logits: 1 for an object, else one for each class."""
+        return int(self.logits.shape[-1])
+
+    def labels(self, threshold: float | None = None) -> NDArray[np.uint8]:
+        """Decide the class of each pixel; see `Scores.labels`."""
+        check_threshold(threshold)
         if not self.is_object and threshold is not None:
-            for rows, shares in self.stripes():
-                sure = shares.max(axis=-1) >= threshold
-                labels[rows] = np.where(sure, shares.argmax(axis=-1), UNSURE)
-            return labels
+            return super().labels(threshold)
+        labels = np.empty((self.height, self.width), np.uint8)
         bias = np.float32(_logit(0.5 if threshold is None else threshold))
         channels = np.ascontiguousarray(np.moveaxis(self.logits, -1, 0), np.float32)
         if self.is_object:
@@ -156,35 +247,23 @@ class Prediction:
                 labels[rows, columns] = _best(scores, self.is_object)
         return labels
 
-    def probabilities(self) -> NDArray[np.float32]:
-        """Return all probabilities.
+    def summary(self) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Return each class's mean and largest probability at the network's own resolution."""
+        shares = _of_classes(probabilities(self.logits))
+        return shares.mean(axis=(0, 1), dtype=np.float64), shares.max(axis=(0, 1))
 
-        Returns:
-            float32 `[height, width, classes]`, summing to 1 over the classes; for saliency
-            `[height, width, 1]`, the probability of the object.
-        """
-        result = np.empty((self.height, self.width, self.logits.shape[-1]), np.float32)
-        for rows, shares in self.stripes():
-            result[rows] = shares
-        return result
-
-    def probability(self, index: int) -> NDArray[np.float32]:
-        """Return the probability of one class, float32 `[height, width]`."""
-        result = np.empty((self.height, self.width), np.float32)
-        for rows, shares in self.stripes():
-            if self.is_object:
-                result[rows] = shares[..., 0] if index else 1 - shares[..., 0]
-            else:
-                result[rows] = shares[..., index]
-        return result
-
-    def stripes(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Yield rows of the picture and their probabilities, `[rows, width, channels]`."""
+    def parts(self) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
+        """Yield rows of the picture, over all its columns, and their probabilities."""
         count = max(1, _TILE * _SMALL_TILE // self.width)
+        columns = slice(0, self.width)
         for top in range(0, self.height, count):
             rows = slice(top, min(top + count, self.height))
-            box = self._box(rows, slice(0, self.width))
-            yield rows, probabilities(resize_scores(self.logits, rows.stop - top, self.width, box))
+            yield rows, columns, self.part(rows, columns)
+
+    def part(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Return the probabilities in a part of the picture, `[rows, columns, channels]`."""
+        size = rows.stop - rows.start, columns.stop - columns.start
+        return probabilities(resize_scores(self.logits, *size, self._box(rows, columns)))
 
     def _tiles(self) -> Iterator[tuple[slice, slice]]:
         large = self.height >= _MUCH_LARGER * self.logits.shape[0]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError
 from larq_dense.common.images import ImageLike, read_image
-from larq_dense.common.labels import Prediction
+from larq_dense.common.labels import Scores
 from larq_dense.tasks import Sample, Task
 from larq_dense.tasks.metrics import class_iou, confusion_matrix
 
@@ -17,8 +17,8 @@ from larq_dense.tasks.metrics import class_iou, confusion_matrix
 class Predicts(Protocol):
     """What `evaluate` asks of a predictor; `larq_dense.Predictor` is one."""
 
-    def predict(self, image: ImageLike) -> Prediction:
-        """Return logits, with a channel a class (one channel for saliency), and their size."""
+    def predict(self, image: ImageLike) -> Scores:
+        """Return what gives labels and probabilities at the picture's size."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def measure(
     for sample in samples:
         label = task.read_label(sample)
         prediction = predictor.predict(read_image(sample.image))
-        shape = [prediction.height, prediction.width, prediction.logits.shape[-1]]
+        shape = [prediction.height, prediction.width, prediction.channels]
         if shape != [*label.shape, task.num_outputs]:
             raise DataError(
                 f"the prediction for {sample.image} has shape {shape}, but its mask and the task "

@@ -13,7 +13,7 @@ from PIL import Image
 
 from larq_dense.common.errors import DataError, UnknownNameError
 from larq_dense.common.images import overlay
-from larq_dense.common.labels import Prediction
+from larq_dense.common.labels import Scores
 from larq_dense.runtime import cutout
 from larq_dense.runtime.spec import ModelSpec
 
@@ -83,7 +83,7 @@ class Outputs:
     def files(
         self,
         pixels: NDArray[np.uint8],
-        prediction: Prediction,
+        prediction: Scores,
         labels: NDArray[np.uint8] | None = None,
     ) -> Iterator[tuple[Kind, str, bytes]]:
         """Encode everything about one picture.
@@ -113,7 +113,7 @@ class Outputs:
                 for ending, index in self._probability_maps():
                     yield kind, f"_probability{ending}.png", _deep(prediction.probability(index))
 
-    def cut_out(self, pixels: NDArray[np.uint8], prediction: Prediction) -> Image.Image:
+    def cut_out(self, pixels: NDArray[np.uint8], prediction: Scores) -> Image.Image:
         """Cut out the kept classes: RGBA, or RGB on the background."""
         probability = sum(prediction.probability(index) for index in self.kept)
         cut = cutout.cut_out(pixels, np.asarray(probability, np.float32))
@@ -136,13 +136,9 @@ def shares(labels: NDArray[np.uint8], spec: ModelSpec) -> dict[str, float]:
     return {name: counts[index] / labels.size for index, name in enumerate(names)}
 
 
-def scores(prediction: Prediction, spec: ModelSpec) -> dict[str, dict[str, float]]:
-    """Return each class's mean and largest probability, at the network's own resolution."""
-    height, width, _ = prediction.logits.shape
-    maps = Prediction(prediction.logits, height, width).probabilities()
-    if prediction.is_object:
-        maps = np.concatenate([1 - maps, maps], axis=-1)
-    mean, largest = maps.mean(axis=(0, 1)), maps.max(axis=(0, 1))
+def scores(prediction: Scores, spec: ModelSpec) -> dict[str, dict[str, float]]:
+    """Return each class's mean and largest probability."""
+    mean, largest = prediction.summary()
     return {
         name: {"mean": float(mean[index]), "max": float(largest[index])}
         for index, name in enumerate(spec.class_names)

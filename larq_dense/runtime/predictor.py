@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError, LarqDenseError
 from larq_dense.common.images import ImageLike, read_image
-from larq_dense.common.labels import Prediction
+from larq_dense.common.labels import Prediction, Scores
 from larq_dense.runtime.interpreter import Interpreter, Runtime, load
 from larq_dense.runtime.metadata import read_file, read_spec
 from larq_dense.runtime.spec import ModelSpec
+from larq_dense.runtime.tiling import Blended, looks
+
+SMALLEST_TILE = 32
 
 
 class _KerasInterpreter:
@@ -53,7 +56,8 @@ class Predictor:
     """Predicts label maps and probabilities for pictures of any size.
 
     A picture is resized to the network's input; the logits are resized back, bilinearly, to the
-    picture's size, and only then become probabilities or labels.
+    picture's size, and only then become probabilities or labels. A picture with details that
+    would vanish then is seen in tiles.
 
     Threads may share one: they take turns at the network. Over a file it survives a fork and may
     be pickled, file and all; over a Keras model it does neither and says so.
@@ -64,9 +68,14 @@ class Predictor:
             zoo entries carry) or the one in the file.
         num_threads: Threads that run a file.
         runtime: What runs a file; see `larq_dense.runtime.load`.
+        tile: Columns of the picture in a tile, whose rows follow from the input's shape. Tiles
+            overlap and blend; as large as the input, they are not resized. Left out, a picture is
+            seen as a whole.
+        tta: Test-time augmentation: average the probabilities of the picture and its mirror image,
+            as they are and enlarged by a half in overlapping parts. The network runs ten times.
 
     Raises:
-        DataError: No description is to be had, or it does not fit the model.
+        DataError: No description is to be had, it does not fit the model, or tiles are too small.
 
     Examples:
         >>> from larq_dense import Predictor
@@ -84,7 +93,12 @@ class Predictor:
         *,
         num_threads: int = 1,
         runtime: Runtime = "auto",
+        tile: int | None = None,
+        tta: bool = False,
     ) -> None:
+        if tile is not None and tile < SMALLEST_TILE:
+            raise DataError(f"a tile has {SMALLEST_TILE} columns or more, not {tile}.")
+        self._tile, self._tta = tile, tta
         self._file: _File | None = None
         if isinstance(model, bytearray | memoryview):
             model = bytes(model)
@@ -107,9 +121,15 @@ class Predictor:
         _OPEN.add(self)
 
     @classmethod
-    def from_keras(cls, model: Any, spec: ModelSpec | None = None) -> "Predictor":
+    def from_keras(
+        cls,
+        model: Any,
+        spec: ModelSpec | None = None,
+        tile: int | None = None,
+        tta: bool = False,
+    ) -> "Predictor":
         """Predict with a Keras model; `spec` may be left out for one from the zoo."""
-        return cls(model, spec)
+        return cls(model, spec, tile=tile, tta=tta)
 
     @classmethod
     def from_tflite(
@@ -118,9 +138,11 @@ class Predictor:
         num_threads: int = 1,
         runtime: Runtime = "auto",
         spec: ModelSpec | None = None,
+        tile: int | None = None,
+        tta: bool = False,
     ) -> "Predictor":
         """Predict with a converted file; `spec` only for one that carries none."""
-        return cls(model, spec, num_threads=num_threads, runtime=runtime)
+        return cls(model, spec, num_threads=num_threads, runtime=runtime, tile=tile, tta=tta)
 
     def __reduce__(self) -> Any:
         if self._file is None:
@@ -128,7 +150,7 @@ class Predictor:
                 "a predictor over a Keras model or a loaded interpreter cannot be pickled; convert "
                 "the model by `larq-dense convert` and predict with the file."
             )
-        return _reopen, (self._file, self.spec)
+        return _reopen, (self._file, self.spec, self._tile, self._tta)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -150,17 +172,28 @@ class Predictor:
         """
         return self._run(self.spec.preprocessing(image))[0]
 
-    def predict(self, image: ImageLike) -> Prediction:
-        """Run the network once, for labels and probabilities alike.
+    def predict(self, image: ImageLike) -> Scores:
+        """Look at a picture once, for labels and probabilities alike.
 
         Args:
             image: As for `logits`.
 
         Returns:
-            What gives `labels()`, `probabilities()` and more at the picture's own size.
+            What gives `labels()`, `probabilities()` and more at the picture's own size: a
+            `Prediction`, or with tiles or `tta` what runs the network when it is asked.
         """
         pixels = read_image(image)
-        return Prediction(self.logits(pixels), *pixels.shape[:2])
+        if self._tile is None and not self._tta:
+            return self._see(pixels)
+        size = self.spec.preprocessing
+        rows = self._tile and max(1, round(self._tile * size.height / size.width))
+        tile = (rows, self._tile) if rows and self._tile else None
+        plan = looks(*pixels.shape[:2], tile, self._tta)
+        return Blended(pixels, self._see, self.spec.num_outputs, plan)
+
+    def _see(self, pixels: NDArray[np.uint8]) -> Prediction:
+        logits = self.logits(pixels)
+        return Prediction.of_input(logits, self.spec.preprocessing, *pixels.shape[:2])
 
     def probabilities(self, image: ImageLike) -> NDArray[np.float32]:
         """Return probabilities at the picture's own size.
@@ -188,7 +221,7 @@ class Predictor:
         self, logits: NDArray[np.float32], height: int, width: int
     ) -> NDArray[np.uint8]:
         """Return the label map of `logits` `[h, w, channels]` at a picture's size, as uint8."""
-        return Prediction(logits, height, width).labels()
+        return Prediction.of_input(logits, self.spec.preprocessing, height, width).labels()
 
     def _run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         # An interpreter has one set of tensors, so that threads take turns.
@@ -222,8 +255,10 @@ class _File(NamedTuple):
     runtime: Runtime
 
 
-def _reopen(file: _File, spec: ModelSpec) -> Predictor:
-    return Predictor(file.content, spec, num_threads=file.num_threads, runtime=file.runtime)
+def _reopen(file: _File, spec: ModelSpec, tile: int | None, tta: bool) -> Predictor:
+    return Predictor.from_tflite(
+        file.content, file.num_threads, file.runtime, spec, tile=tile, tta=tta
+    )
 
 
 _OPEN: "weakref.WeakSet[Predictor]" = weakref.WeakSet()

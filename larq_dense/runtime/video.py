@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError, LarqDenseError
 from larq_dense.common.images import overlay
-from larq_dense.common.labels import Prediction
+from larq_dense.common.labels import Prediction, Scores
 
 if TYPE_CHECKING:
     from larq_dense.runtime.predictor import Predictor
@@ -55,7 +55,8 @@ def label_video(
 
     Raises:
         LarqDenseError: PyAV is not installed, or the file cannot be written.
-        DataError: The source is missing, is no video, has an unknown codec, or broke.
+        DataError: The source is missing, is no video, has an unknown codec, or broke; or frames
+            seen in tiles are to be smoothed.
     """
     from larq_dense.runtime.outputs import shares
 
@@ -66,12 +67,11 @@ def label_video(
     with _writer(av, target) as write, contextlib.suppress(KeyboardInterrupt):
         for pixels, rate in _frames(av, source):
             prediction = predictor.predict(pixels)
-            logits = prediction.logits
-            if state is not None and state.shape == logits.shape:
-                logits = np.float32(smooth) * state + np.float32(1 - smooth) * logits
-            state = logits
+            if smooth:
+                prediction = _smoothed(prediction, state, smooth)
+                state = prediction.logits
             size = pixels.shape[1], pixels.shape[0]
-            labels = Prediction(logits, prediction.height, prediction.width).labels(threshold)
+            labels = prediction.labels(threshold)
             sums += list(shares(labels, predictor.spec).values())
             write(overlay(pixels, labels, predictor.spec.palette), rate)
             frames += 1
@@ -86,6 +86,15 @@ def label_video(
         "fps": frames / (time.perf_counter() - begin),
         "shares": dict(zip(predictor.spec.class_names, (sums / frames).tolist(), strict=True)),
     }
+
+
+def _smoothed(prediction: Scores, before: NDArray[np.float32] | None, weight: float) -> Prediction:
+    if not isinstance(prediction, Prediction):
+        raise DataError("smoothing needs whole frames; leave out tiles and averages, or smoothing.")
+    logits = prediction.logits
+    if before is not None and before.shape == logits.shape:
+        logits = np.float32(weight) * before + np.float32(1 - weight) * logits
+    return Prediction(logits, prediction.height, prediction.width)
 
 
 def _pyav() -> Any:

@@ -47,14 +47,19 @@ class Augmentation:
         self._contrast = keras_cv.layers.RandomContrast((0, 255), 0.5, seed=1)
 
     def crop(
-        self, pixels: tf.Tensor, label: tf.Tensor, base: tuple[int, int], draws: tf.Tensor
+        self,
+        pixels: tf.Tensor,
+        label: tf.Tensor,
+        base: tuple[int, int] | tuple[tf.Tensor, tf.Tensor],
+        draws: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Cut a random window from a picture, zoomed and stretched.
 
         Args:
             pixels: uint8 `[height, width, 3]`.
             label: uint8 `[height, width, 1]`.
-            base: The network's input size, which a zoom of 1 refers to.
+            base: Rows and columns that a picture fills of the network's input, which a zoom of 1
+                refers to.
             draws: float32 `[7]`, 0…1.
 
         Returns:

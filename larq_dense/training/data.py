@@ -46,18 +46,18 @@ def batches(
         `[batch, height, width]`, class ids, 255 where ignored, and where there is a teacher 254
         beyond the picture), where batch is the recipe's, divided among workers and replicas.
     """
-    size = recipe.batch_size
-    part = size // share[1]
+    crops = recipe.batch_size
+    part = crops // share[1]
     start = share[0] * part
     beyond = OUTSIDE if recipe.distillation else IGNORE
     augment = Augmentation(recipe.augmentation, recipe.crop, beyond)
     order = Order(len(pictures), recipe.seed)
-    base = (recipe.input.height, recipe.input.width)
+    size = (recipe.input.height, recipe.input.width)
     mean = tf.constant(recipe.input.mean, tf.float32)
     std = tf.constant(recipe.input.std, tf.float32)
 
     def positions(step: tf.Tensor) -> tf.data.Dataset:
-        return tf.data.Dataset.range(step * size + start, step * size + start + part)
+        return tf.data.Dataset.range(step * crops + start, step * crops + start + part)
 
     def fetch(position: np.int64) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         picture = pictures[order[int(position)]]
@@ -68,6 +68,7 @@ def batches(
         pixels.set_shape((None, None, 3))
         label.set_shape((None, None, 1))
         draws = tf.random.stateless_uniform([DRAWS], [tf.constant(recipe.seed, tf.int64), position])
+        base = size if recipe.input.fit == "stretch" else letterboxed(tf.shape(pixels), size)
         return (*augment.crop(pixels, label, base, draws), draws)
 
     def finish(pixels: tf.Tensor, label: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -81,6 +82,13 @@ def batches(
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return data.with_options(options).prefetch(2 * replicas)
+
+
+def letterboxed(shape: tf.Tensor, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return how many rows and columns a picture fills of an input that keeps its shape."""
+    height, width = tf.cast(shape[0], tf.float32), tf.cast(shape[1], tf.float32)
+    scale = tf.minimum(size[0] / height, size[1] / width)
+    return scale * height, scale * width
 
 
 class Order:

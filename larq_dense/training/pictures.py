@@ -149,8 +149,7 @@ def load_validation(
 
 def at_network_size(picture: Picture, preprocessing: Preprocessing) -> Picture:
     """Return a picture with its pixels at the network's size, and its label as it is."""
-    resized = resize(Image.fromarray(picture.pixels), preprocessing.height, preprocessing.width)
-    return Picture(np.asarray(resized), picture.label)
+    return Picture(preprocessing.resize(picture.pixels), picture.label)
 
 
 def class_shares(pictures: Sequence[Picture], num_classes: int) -> NDArray[np.float64]:

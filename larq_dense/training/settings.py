@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from larq_dense.common.extra import needs_extra
+from larq_dense.common.images import Fit
 
 with needs_extra(__name__):
     from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -35,12 +36,15 @@ class InputSettings(Section):
         width: Columns, a multiple of 32.
         mean: Subtracted from R, G, B (0…255).
         std: Divided by afterwards (0…255).
+        fit: `"stretch"` resizes a picture to the input, whatever its shape; `"letterbox"` keeps
+            its shape, in the middle of black.
     """
 
     height: Side
     width: Side
     mean: Triple = (127.5, 127.5, 127.5)
     std: tuple[Rate, Rate, Rate] = (127.5, 127.5, 127.5)
+    fit: Fit = "stretch"
 
 
 class SourceSettings(Section):

@@ -59,7 +59,7 @@ class Validator:
         image = self._preprocessing.normalize(picture.pixels)[None]
         logits = self._infer(tf.constant(image)).numpy()[0]
         height, width = picture.label.shape
-        return Prediction(logits, height, width)
+        return Prediction.of_input(logits, self._preprocessing, height, width)
 
     def __call__(self) -> dict[str, dict[str, Any]]:
         """Return the task's result for each source."""

@@ -1,5 +1,6 @@
 """What the app computes of a picture, on the JVM, against Python; and how it reads files."""
 
+import dataclasses
 import itertools
 import re
 from collections.abc import Callable, Iterable
@@ -51,7 +52,13 @@ def many_classes() -> ModelSpec:
     return ModelSpec("many", "own", "segmentation", (SpecClass("none", (0, 0, 0)), *classes), size)
 
 
-SPECS = [tiny.spec(), tiny.spec("saliency"), many_classes()]
+def letterboxed() -> ModelSpec:
+    """Return a description of a network that sees pictures in their own shape."""
+    size = dataclasses.replace(tiny.spec().preprocessing, fit="letterbox")
+    return dataclasses.replace(tiny.spec(), preprocessing=size)
+
+
+SPECS = [tiny.spec(), tiny.spec("saliency"), many_classes(), letterboxed()]
 # Of pictures: the network's own size, one pixel, upsampled, made smaller in both ways or in one.
 PICTURES = [(32, 64), (1, 1), (5, 7), (480, 640), (333, 517), (32, 200), (101, 64)]
 

@@ -15,7 +15,7 @@ from PIL import Image
 from larq_dense import Predictor, zoo
 from larq_dense.cli import main
 from larq_dense.common.files import sha256
-from larq_dense.zoo.opening import open_baseline, open_predictor
+from larq_dense.zoo.opening import load, open_baseline, open_predictor
 
 
 def evaluate(*arguments: object) -> Result:
@@ -63,6 +63,17 @@ def test_a_run_is_measured(
     assert document["split"] == "val"
     assert set(document["metrics"]) >= {"maxf", "mae", "s_measure", "e_measure"}
     expected = object_iou(open_predictor(str(tiny_run)).predictor, tiny_data / "people")
+    assert document["per_class"]["object"]["iou"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_tiles_and_averages_are_measured(tiny_run: Path, tiny_data: Path) -> None:
+    arguments = (tiny_run, "--data", tiny_data / "people", "--split", "val", "--json")
+    result = evaluate(*arguments, "--tile", 48, "--tta")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["tile"] == 48 and document["tta"] is True
+    predictor = load(tiny_run, tile=48, tta=True)
+    expected = object_iou(predictor, tiny_data / "people")
     assert document["per_class"]["object"]["iou"] == pytest.approx(expected, abs=1e-9)
 
 

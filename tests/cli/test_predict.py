@@ -430,6 +430,26 @@ def test_a_threshold_leaves_unsure_pixels_out(model: str, folder: Path, tmp_path
     assert sum(row["shares"].values()) == pytest.approx((labels != 255).mean())
 
 
+@pytest.mark.parametrize("options", [("--tile", "40"), ("--tta",), ("--tile", "40", "--tta")])
+def test_tiles_and_averages_are_the_predictors(
+    model: str, folder: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    result = run(model, folder, "--save", "npy", "--json", "--output", tmp_path, *options)
+    assert result.exit_code == 0, result.output
+    tile = 40 if "--tile" in options else None
+    prediction = Predictor(model, tile=tile, tta="--tta" in options).predict(folder / "a.jpg")
+    found = np.load(tmp_path / "a_probability.npy")
+    np.testing.assert_array_equal(found, prediction.probabilities())
+    assert np.abs(found - Predictor(model).probabilities(folder / "a.jpg")).max() > 0.01
+    (row,) = json.loads(result.stdout)["images"]
+    name = tiny.CLASSES[1][0]
+    assert row["scores"][name]["mean"] == pytest.approx(found[..., 1].mean(), rel=1e-4)
+
+
+def test_a_tile_that_is_too_small_is_one_sentence(model: str, folder: Path) -> None:
+    assert "a tile has 32 columns or more, not 5" in one_sentence(run(model, folder, "--tile", 5))
+
+
 def test_scores_of_each_class_are_in_the_json(model: str, folder: Path) -> None:
     (row,) = json.loads(run(model, folder, "--json").stdout)["images"]
     expected = scipy.special.softmax(Predictor(model).logits(folder / "a.jpg"), axis=-1)

@@ -124,5 +124,5 @@ def test_a_large_picture_takes_no_plane_for_each_class(
     prediction = Prediction(smooth(48, 64, 11), height, width)
     prediction.labels()
     assert pixels < planes * height * width  # noise; of a network's regions it is fewer
-    for _, shares in prediction.stripes():
+    for _, _, shares in prediction.parts():
         assert shares.nbytes < 8 << 20

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from larq_dense.training.augmentation import DRAWS, Augmentation
 from larq_dense.training.data import Order, batches
-from larq_dense.training.pictures import Picture
+from larq_dense.training.pictures import Picture, at_network_size
 from larq_dense.training.recipe import Recipe
+from larq_dense.training.validation import Validator
 
 # isort: split
 import tensorflow as tf
@@ -163,6 +164,40 @@ def test_order_is_a_permutation_in_each_pass() -> None:
 @pytest.fixture
 def pictures() -> list[Picture]:
     return [coded(30 + index, 50 + index) for index in range(5)]
+
+
+def test_a_letterboxed_picture_keeps_its_shape(make_recipe: Make) -> None:
+    letterbox = {
+        "height": 64,
+        "width": 128,
+        "mean": [0, 0, 0],
+        "std": [1, 1, 1],
+        "fit": "letterbox",
+    }
+    recipe = make_recipe(input=letterbox, crop=[64, 128], augmentation=PLAIN)
+    picture = coded(64, 48)
+    ((images, labels),) = collect(batches([picture], recipe, 0, 1))
+    for image, label in zip(images, labels, strict=True):
+        inside = np.flatnonzero(image[..., 2].any(0) | (label == 0).any(0))
+        left = inside[0]
+        assert len(inside) == 48 and inside[-1] == left + 47, "as wide as it is high in proportion"
+        outside = np.delete(label, np.s_[left : left + 48], axis=1)
+        assert (outside == 255).all()
+    # A window of whole pixels shows the picture as it is; others blend neighbours.
+    rows = images[0][:, inside[0] : inside[0] + 48, 0]
+    np.testing.assert_allclose(rows[:, 20], np.arange(64), atol=1e-3)
+
+
+def test_letterboxed_validation_measures_the_picture_alone(make_recipe: Make) -> None:
+    letterbox = {"height": 64, "width": 128, "fit": "letterbox"}
+    preprocessing = make_recipe(input=letterbox).preprocessing
+    picture = at_network_size(coded(64, 48), preprocessing)
+    assert picture.pixels.shape == (64, 128, 3) and picture.label.shape == (64, 48)
+    assert not picture.pixels[:, :40].any() and not picture.pixels[:, 88:].any()
+    network = tf.keras.Sequential([tf.keras.layers.Lambda(lambda x: x)])
+    validator = Validator(network, None, preprocessing, {})  # type: ignore[arg-type]
+    logits = validator.logits(picture)
+    np.testing.assert_allclose(127.5 * logits + 127.5, picture.pixels[:, 40:88], atol=1e-4)
 
 
 def collect(data: tf.data.Dataset) -> list[tuple[NDArray[Any], NDArray[Any]]]:

@@ -1,5 +1,6 @@
 """The page and its module, against `Predictor` on the same files and pictures."""
 
+import dataclasses
 import functools
 import http.server
 import importlib.util
@@ -17,7 +18,7 @@ import pytest
 from PIL import Image
 
 from larq_dense import zoo
-from larq_dense.runtime import Predictor
+from larq_dense.runtime import Predictor, read_spec
 from larq_dense.zoo import entries
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -75,6 +76,24 @@ def test_labels_equal_pythons(name: str, size: tuple[int, int], page: Path, chec
     assert done.returncode == 0, done.stderr.decode()
     labels = np.frombuffer(done.stdout, np.uint8).reshape(height, width)
     np.testing.assert_array_equal(labels, Predictor(model).labels(pixels))
+
+
+@pytest.mark.parametrize("size", [(97, 130), (400, 150)])
+def test_a_letterboxed_picture(
+    size: tuple[int, int], page: Path, checkout: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("larq_compute_engine")
+    from larq_dense.conversion.metadata import add_metadata
+
+    content = (page / "ecssd_int8.tflite").read_bytes()
+    spec = read_spec(content)
+    assert spec is not None
+    fitted = dataclasses.replace(spec.preprocessing, fit="letterbox")
+    model = tmp_path / "letterbox_int8.tflite"
+    model.write_bytes(add_metadata(content, dataclasses.replace(spec, preprocessing=fitted)))
+    test_labels_equal_pythons(
+        str(model.with_suffix("")).removesuffix("_int8"), size, page, checkout
+    )
 
 
 def test_the_page_stays_small(page: Path) -> None:

@@ -49,8 +49,14 @@ def check(run: Path, recipe: Recipe, before: Sequence[Path]) -> None:
         before: The folders of the runs that are trained before it.
 
     Raises:
-        RecipeError: Its length is not in steps, or it wants weights that will not be there.
+        RecipeError: Its length is not in steps, it wants weights that will not be there, or its
+            pictures are to be changed in a way that `train.py` does not know.
     """
+    if recipe.input.fit != "stretch" or recipe.augmentation.vertical_flip:
+        raise RecipeError(
+            f"{run} asks for letterboxed pictures or vertical flips, which are not made on the "
+            "accelerator; train it here."
+        )
     if recipe.steps is None:
         raise RecipeError(f"{run} is to train for epochs; give its recipe steps.")
     teacher = recipe.distillation and recipe.distillation.teacher

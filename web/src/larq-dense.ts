@@ -32,7 +32,17 @@ export interface Spec {
     readonly width: number;
     readonly mean: readonly number[];
     readonly std: readonly number[];
+    /** How a picture of another shape fits in: stretched, if left out, or as it is, on black. */
+    readonly fit?: "stretch" | "letterbox";
   };
+}
+
+/** Where in the network's input a picture lies. */
+interface Area {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
 }
 
 /**
@@ -85,6 +95,10 @@ export class Network {
       );
     }
     this.spec = JSON.parse(new TextDecoder().decode(metadata)) as Spec;
+    const fit = this.spec.preprocessing.fit ?? "stretch";
+    if (fit !== "stretch" && fit !== "letterbox") {
+      throw new LarqDenseError(`the file asks for the fit "${fit}", unknown here; update the page.`);
+    }
     this.quantized = [0, 1, 2].map((channel) => this.quantizedValues(channel));
   }
 
@@ -125,14 +139,36 @@ export class Network {
 
   private logits(picture: Picture): Int8Array {
     const { width, height } = this.spec.preprocessing;
-    const pixels = resizePixels(picture.data, picture.width, picture.height, width, height);
-    const input = new Int8Array(pixels.length);
-    for (let i = 0; i < pixels.length; i += 3) {
-      input[i] = this.quantized[0]![pixels[i]!]!;
-      input[i + 1] = this.quantized[1]![pixels[i + 1]!]!;
-      input[i + 2] = this.quantized[2]![pixels[i + 2]!]!;
+    const area = this.area(picture);
+    const pixels = resizePixels(
+      picture.data, picture.width, picture.height, area.width, area.height,
+    );
+    const input = new Int8Array(3 * width * height);
+    // Black, where the picture does not reach.
+    for (let i = 0; i < input.length; i++) input[i] = this.quantized[i % 3]![0]!;
+    for (let y = 0; y < area.height; y++) {
+      const from = 3 * y * area.width;
+      const to = 3 * ((area.top + y) * width + area.left);
+      for (let i = 0; i < 3 * area.width; i++) {
+        input[to + i] = this.quantized[i % 3]![pixels[from + i]!]!;
+      }
     }
     return this.engine.run(input);
+  }
+
+  /** Returns where in the network's input a picture lies. */
+  private area(picture: Picture): Area {
+    const input = this.spec.preprocessing;
+    let { width, height } = input;
+    if (input.fit === "letterbox") {
+      if (height * picture.width <= width * picture.height) {
+        width = share(picture.width, height, picture.height);
+      } else {
+        height = share(picture.height, width, picture.width);
+      }
+    }
+    const left = Math.floor((input.width - width) / 2);
+    return { left, top: Math.floor((input.height - height) / 2), width, height };
   }
 
   private plane(logits: Int8Array, channel: number, picture: Picture): Float32Array {
@@ -142,7 +178,18 @@ export class Network {
     for (let i = 0; i < values.length; i++) {
       values[i] = (logits[i * channels + channel]! - zeroPoint) * scale;
     }
-    return resizePlane(values, width, height, picture.width, picture.height);
+    const input = this.spec.preprocessing;
+    if (input.fit !== "letterbox") {
+      return resizePlane(values, width, height, picture.width, picture.height);
+    }
+    const scores = resizePlane(values, width, height, input.width, input.height);
+    const area = this.area(picture);
+    const cut = new Float32Array(area.width * area.height);
+    for (let y = 0; y < area.height; y++) {
+      const from = (area.top + y) * input.width + area.left;
+      cut.set(scores.subarray(from, from + area.width), y * area.width);
+    }
+    return resizePlane(cut, area.width, area.height, picture.width, picture.height);
   }
 
   private quantizedValues(channel: number): Int8Array {
@@ -155,6 +202,11 @@ export class Network {
       return Math.min(127, Math.max(-128, steps));
     });
   }
+}
+
+/** Returns `side * part / whole` as a whole number, a half rounded up, and at least 1. */
+function share(side: number, part: number, whole: number): number {
+  return Math.max(1, Math.floor((2 * side * part + whole) / (2 * whole)));
 }
 
 /**

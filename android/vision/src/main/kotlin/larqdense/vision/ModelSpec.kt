@@ -11,6 +11,8 @@ data class LabelClass(val name: String, val color: Int)
  * @property saliency Whether one logit decides between two classes; else each class has its own.
  * @property mean Subtracted from each of red, green and blue, in 0…255.
  * @property std Divided by afterwards.
+ * @property letterbox Whether a picture keeps its shape, in the middle of black; else it is
+ *   stretched to the input.
  */
 data class ModelSpec(
     val name: String,
@@ -22,6 +24,7 @@ data class ModelSpec(
     val mean: List<Float>,
     val std: List<Float>,
     val description: String,
+    val letterbox: Boolean = false,
 ) {
     /** Channels of the logits. */
     val outputs: Int get() = if (saliency) 1 else classes.size
@@ -52,6 +55,8 @@ private fun fromJson(values: Map<*, *>): ModelSpec {
     val fits = if (kind == "saliency") classes.size == 2 else classes.isNotEmpty()
     require(fits) { "$kind with ${classes.size} classes" }
     val input = values["preprocessing"].members()
+    val fit = input["fit"] ?: "stretch"
+    require(fit == "stretch" || fit == "letterbox") { "fit is $fit" }
     return ModelSpec(
         name = values.text("name"),
         task = values.text("task"),
@@ -62,6 +67,7 @@ private fun fromJson(values: Map<*, *>): ModelSpec {
         mean = input.triple("mean").map { it.toFloat() },
         std = input.triple("std").map { it.toFloat() },
         description = values["description"] as? String ?: "",
+        letterbox = fit == "letterbox",
     )
 }
 
