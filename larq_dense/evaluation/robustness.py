@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError, LarqDenseError
 from larq_dense.common.images import ImageLike, read_image
-from larq_dense.common.labels import Prediction
+from larq_dense.common.labels import Scores
 from larq_dense.evaluation.accuracy import Predicts, measure
 from larq_dense.tasks import Sample, Task
 
@@ -96,7 +96,7 @@ class _Corrupting:
         self._name, self._severity = name, severity
         self._count = 0
 
-    def predict(self, image: ImageLike) -> Prediction:
+    def predict(self, image: ImageLike) -> Scores:
         """Corrupt and predict."""
         picture: NDArray[np.uint8] = np.ascontiguousarray(read_image(image))
         if min(picture.shape[:2]) < _SMALLEST_SIDE:

@@ -1,8 +1,9 @@
-"""keras-cv's augmentation layers, driven by draws that are handed in."""
+"""Augmentation by keras-cv's layers and tf.image, driven by draws that are handed in."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
 
 # For each crop: zoom, stretch, offset down, offset right, flip, brightness, contrast.
 DRAWS = 7
+# Where a recipe asks for any of it: rotation, hue, saturation, blur, JPEG.
+MORE_DRAWS = 5
+# Of a Gauss curve, in sigmas: beyond it next to nothing is left.
+_REACH = 3
 
 
 class Augmentation:
-    """keras-cv's augmentation, with draws handed in instead of made by the layers."""
+    """Augmentation with draws handed in instead of made by the layers."""
 
     def __init__(
         self, settings: AugmentationSettings, crop: tuple[int, int], beyond: int = IGNORE
@@ -45,6 +50,8 @@ class Augmentation:
         self._flip = keras_cv.layers.RandomFlip("horizontal_and_vertical", seed=1)
         self._brightness = keras_cv.layers.RandomBrightness(0.5, seed=1)
         self._contrast = keras_cv.layers.RandomContrast((0, 255), 0.5, seed=1)
+        self._reach = math.ceil(_REACH * settings.blur)
+        self._blur = keras_cv.layers.RandomGaussianBlur(2 * self._reach + 1, 1.0, seed=1)
 
     def crop(
         self,
@@ -60,7 +67,7 @@ class Augmentation:
             label: uint8 `[height, width, 1]`.
             base: Rows and columns that a picture fills of the network's input, which a zoom of 1
                 refers to.
-            draws: float32 `[7]`, 0…1.
+            draws: float32 `[7]`, 0…1, or `[12]` where the crop is turned.
 
         Returns:
             float32 `[rows, columns, 3]`, 0…255, black beyond the picture; uint8
@@ -72,11 +79,74 @@ class Augmentation:
         width = self._size[1] / (zoom * base[1]) / stretch
         top, left = (1 - height) * draws[2], (1 - width) * draws[3]
         window = tf.stack([top, left, top + height, left + width])[None]
+        if self._settings.rotation:
+            angle = math.radians(self._settings.rotation) * (2 * draws[DRAWS] - 1)
+            return self._turned(pixels, label, window[0], angle)
         shifted = tf.cast(label + tf.constant(self._shift, tf.uint8), tf.float32)
         pixels = self._crop.augment_image(tf.cast(pixels, tf.float32), window)
         shifted = self._crop.augment_segmentation_mask(shifted, window)
         label = tf.cast(shifted, tf.uint8) - tf.constant(self._shift, tf.uint8)
         return tf.ensure_shape(pixels, (*self._size, 3)), tf.ensure_shape(label, (*self._size, 1))
+
+    def _turned(
+        self, pixels: tf.Tensor, label: tf.Tensor, window: tf.Tensor, angle: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Cut a window that is turned about its middle; what is in its corners is seen, too."""
+        rows, columns = self._size
+        last = tf.cast(tf.shape(pixels)[:2] - 1, tf.float32)
+        # Steps in the picture for one pixel of the crop, and where the middle lies.
+        down = (window[2] - window[0]) * last[0] / (rows - 1)
+        across = (window[3] - window[1]) * last[1] / (columns - 1)
+        y, x = (window[0] + window[2]) * last[0] / 2, (window[1] + window[3]) * last[1] / 2
+        cosine, sine = tf.cos(angle), tf.sin(angle)
+        right, below = (columns - 1) / 2, (rows - 1) / 2
+        lines = [across * cosine, -across * sine, x - across * (cosine * right - sine * below)]
+        lines += [down * sine, down * cosine, y - down * (sine * right + cosine * below), 0.0, 0.0]
+        common = {
+            "transforms": tf.stack(lines)[None],
+            "output_shape": tf.constant(self._size, tf.int32),
+            "fill_mode": "CONSTANT",
+        }
+        turn = tf.raw_ops.ImageProjectiveTransformV3
+        pixels = tf.cast(pixels, tf.float32)[None]
+        pixels = turn(images=pixels, fill_value=0.0, interpolation="BILINEAR", **common)[0]
+        beyond = float(256 - self._shift)
+        label = turn(images=label[None], fill_value=beyond, interpolation="NEAREST", **common)[0]
+        return tf.ensure_shape(pixels, (*self._size, 3)), tf.ensure_shape(label, (*self._size, 1))
+
+    def camera(self, pixels: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        """Change a crop as other light, another lens and a file would.
+
+        Args:
+            pixels: float32 `[rows, columns, 3]`, 0…255.
+            draws: float32 `[12]`, 0…1.
+
+        Returns:
+            As they came.
+        """
+        settings = self._settings
+        hue, saturation, blur, jpeg = tf.unstack(draws[DRAWS + 1 :])
+        pixels = pixels / 255
+        if settings.hue:
+            pixels = tf.image.adjust_hue(pixels, settings.hue * (2 * hue - 1))
+        if settings.saturation:
+            factor = 1 + settings.saturation * (2 * saturation - 1)
+            pixels = tf.image.adjust_saturation(pixels, factor)
+        if settings.blur:
+            pixels = self._blurred(pixels, settings.blur * blur)
+        if settings.jpeg is not None:
+            quality = settings.jpeg + tf.cast(jpeg * (101 - settings.jpeg), tf.int32)
+            pixels = tf.image.adjust_jpeg_quality(pixels, quality)
+        return tf.ensure_shape(255 * pixels, (*self._size, 3))
+
+    def _blurred(self, pixels: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
+        around = [[self._reach, self._reach]] * 2
+        # The layer would let black in from beyond the border.
+        pixels = tf.pad(pixels, [*around, [0, 0]], "REFLECT")
+        kernel = self._blur.get_kernel(tf.maximum(sigma, 1e-3), 2 * self._reach + 1)
+        kernels = tf.reshape(kernel, [-1, 1, 1, 1]), tf.reshape(kernel, [1, -1, 1, 1])
+        pixels = self._blur.augment_image(pixels, kernels)
+        return pixels[self._reach : -self._reach, self._reach : -self._reach]
 
     def photo(
         self, pixels: tf.Tensor, label: tf.Tensor, draws: tf.Tensor
@@ -86,7 +156,7 @@ class Augmentation:
         Args:
             pixels: float32 `[batch, rows, columns, 3]`, 0…255.
             label: uint8 `[batch, rows, columns, 1]`.
-            draws: float32 `[batch, 7]`, 0…1.
+            draws: float32 `[batch, 7]`, 0…1, or more, which are not used.
 
         Returns:
             Both, as they came in shape and range.

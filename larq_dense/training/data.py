@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larq_dense.common.keras2 import tf
-from larq_dense.training.augmentation import DRAWS, Augmentation
+from larq_dense.training.augmentation import DRAWS, MORE_DRAWS, Augmentation
 from larq_dense.training.pictures import IGNORE, OUTSIDE, Picture
 
 if TYPE_CHECKING:
@@ -67,9 +67,16 @@ def batches(
         pixels, label = tf.numpy_function(fetch, [position], (tf.uint8, tf.uint8), stateful=False)
         pixels.set_shape((None, None, 3))
         label.set_shape((None, None, 1))
-        draws = tf.random.stateless_uniform([DRAWS], [tf.constant(recipe.seed, tf.int64), position])
+        draws = draw(DRAWS, recipe.seed, position)
+        if recipe.augmentation.rotation or recipe.augmentation.like_a_camera:
+            # No recipe has such a seed. Crops are those of a recipe without these changes.
+            more = draw(MORE_DRAWS, recipe.seed + 2**31, position)
+            draws = tf.concat([draws, more], 0)
         base = size if recipe.input.fit == "stretch" else letterboxed(tf.shape(pixels), size)
-        return (*augment.crop(pixels, label, base, draws), draws)
+        pixels, label = augment.crop(pixels, label, base, draws)
+        if recipe.augmentation.like_a_camera:
+            pixels = augment.camera(pixels, draws)
+        return pixels, label, draws
 
     def finish(pixels: tf.Tensor, label: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, ...]:
         pixels, label = augment.photo(pixels, label, draws)
@@ -82,6 +89,11 @@ def batches(
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return data.with_options(options).prefetch(2 * replicas)
+
+
+def draw(count: int, seed: int, position: tf.Tensor) -> tf.Tensor:
+    """Return numbers of 0…1 that follow from a seed and a crop's position in the run."""
+    return tf.random.stateless_uniform([count], [tf.constant(seed, tf.int64), position])
 
 
 def letterboxed(shape: tf.Tensor, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:

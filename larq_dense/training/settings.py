@@ -141,6 +141,11 @@ class AugmentationSettings(Section):
         vertical_flip: Turn every second picture upside down, for pictures from above.
         brightness: Largest shift, as a share of 255.
         contrast: Largest relative change.
+        rotation: Largest turn either way, in degrees, as the network sees the picture.
+        hue: Largest shift of the hue either way, as a share of the circle of colours.
+        saturation: Largest relative change.
+        blur: Largest sigma of a Gaussian blur, in pixels of the crop.
+        jpeg: Lowest quality, 1 to 100, of a compression as JPEG; none if not given.
     """
 
     scale: tuple[Factor, Factor] = (0.75, 1.5)
@@ -149,6 +154,16 @@ class AugmentationSettings(Section):
     vertical_flip: bool = False
     brightness: Share = 0.15
     contrast: Share = 0.2
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    saturation: Share = 0.0
+    blur: Annotated[float, Field(ge=0, le=10)] = 0.0
+    jpeg: Annotated[int, Field(ge=1, le=100)] | None = None
+
+    @property
+    def like_a_camera(self) -> bool:
+        """Whether colours, sharpness or compression change."""
+        return bool(self.hue or self.saturation or self.blur or self.jpeg)
 
     @model_validator(mode="after")
     def _check_ranges(self) -> AugmentationSettings:

@@ -1,13 +1,17 @@
 """Crops: geometry, labels, order, and that they follow from seed and position alone."""
 
+import colorsys
+import io
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.ndimage
 from numpy.typing import NDArray
+from PIL import Image
 
-from larq_dense.training.augmentation import DRAWS, Augmentation
+from larq_dense.training.augmentation import DRAWS, MORE_DRAWS, Augmentation
 from larq_dense.training.data import Order, batches
 from larq_dense.training.pictures import Picture, at_network_size
 from larq_dense.training.recipe import Recipe
@@ -150,6 +154,99 @@ def test_brightness_and_contrast_against_numpy(make_recipe: Make) -> None:
     means = expected.mean((1, 2), keepdims=True)
     expected = means + (expected - means) * np.array([1.3, 0.85])[:, None, None, None]
     np.testing.assert_allclose(out, expected.clip(0, 255), rtol=1e-4)
+
+
+def turned(make_recipe: Make, angle: float, picture: Picture) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the whole picture, turned by an angle of -90 to 90 degrees."""
+    size = picture.label.shape
+    settings = make_recipe(augmentation={**PLAIN, "rotation": 90}).augmentation
+    draws = tf.constant([0.5] * DRAWS + [(angle + 90) / 180] + [0.0] * (MORE_DRAWS - 1))
+    pixels, label = Augmentation(settings, size).crop(
+        picture.pixels, picture.label[..., None], size, draws
+    )
+    return pixels.numpy(), label.numpy()[..., 0]
+
+
+def test_a_quarter_turn_is_numpys(make_recipe: Make) -> None:
+    picture = coded(64, 64)
+    for angle, turns in ((90, 1), (0, 0), (-90, -1)):
+        pixels, label = turned(make_recipe, angle, picture)
+        np.testing.assert_allclose(pixels, np.rot90(picture.pixels, turns), atol=1e-2)
+        np.testing.assert_array_equal(label, np.rot90(picture.label, turns))
+
+
+def test_a_turn_moves_pixels_and_labels_together(make_recipe: Make) -> None:
+    picture = coded(96, 96)
+    for angle in (-40, 13, 77):
+        pixels, label = turned(make_recipe, angle, picture)
+        rows, columns = pixels[..., 0], pixels[..., 1]
+        inner = (rows > 25) & (rows < 94) & (columns > 1) & (columns < 94)
+        inner &= np.abs((columns + 0.5) % 32 - 16) < 14
+        assert inner.sum() > 1000
+        np.testing.assert_array_equal(label[inner], (columns[inner] + 0.5) // 32)
+        assert (label[0, 0], label[-1, -1]) == (255, 255), "corners lie beyond the picture"
+
+
+def camera(make_recipe: Make, draws: list[float], **changes: Any) -> Any:
+    """Return a function that gives crops the changes of a camera."""
+    settings = make_recipe(augmentation={**PLAIN, **changes}).augmentation
+    given = tf.constant([0.0] * (DRAWS + 1) + draws)
+    return lambda pixels: Augmentation(settings, pixels.shape[:2]).camera(pixels, given).numpy()
+
+
+def soft(height: int = 64, width: int = 96) -> NDArray[np.float32]:
+    values = np.random.default_rng(3).integers(0, 256, (8, 12, 3), np.uint8)
+    image = Image.fromarray(values).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(image, np.float32)
+
+
+def test_hue_and_saturation_against_colorsys(make_recipe: Make) -> None:
+    pixels = soft(32, 32)
+    out = camera(make_recipe, [0.75, 0.25, 0, 0], hue=0.2, saturation=0.4)(pixels)
+    for y, x in np.random.default_rng(0).integers(0, 32, (50, 2)):
+        hue, saturation, value = colorsys.rgb_to_hsv(*pixels[y, x] / 255)
+        expected = colorsys.hsv_to_rgb((hue + 0.1) % 1, min(1, 0.8 * saturation), value)
+        np.testing.assert_allclose(out[y, x] / 255, expected, atol=1e-4)
+
+
+def test_blur_against_scipy(make_recipe: Make) -> None:
+    pixels = soft()
+    out = camera(make_recipe, [0, 0, 0.5, 0], blur=3)(pixels)
+    expected = scipy.ndimage.gaussian_filter(pixels, (1.5, 1.5, 0), mode="mirror", truncate=6)
+    np.testing.assert_allclose(out, expected, atol=0.1)
+    np.testing.assert_allclose(camera(make_recipe, [0, 0, 0, 0], blur=3)(pixels), pixels, atol=1e-3)
+
+
+@pytest.mark.parametrize(("draw", "quality"), [(0.0, 20), (0.5, 60), (0.9999, 100)])
+def test_jpeg_against_pillow(make_recipe: Make, draw: float, quality: int) -> None:
+    pixels = soft()
+    out = camera(make_recipe, [0, 0, 0, draw], jpeg=20)(pixels)
+    file = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(file, "JPEG", quality=quality)
+    with Image.open(file) as image:
+        expected = np.asarray(image, np.float32)
+    assert np.abs(out - expected).mean() < 1
+    assert np.abs(out - expected).mean() < 0.5 * np.abs(out - pixels).mean() or quality == 100
+
+
+def test_further_changes_leave_the_crops_where_they_were(
+    make_recipe: Make, pictures: list[Picture]
+) -> None:
+    changes = {"hue": 0.1, "saturation": 0.5, "blur": 1, "jpeg": 50}
+    ((plain, labels),) = collect(batches(pictures, make_recipe(), 0, 1))
+    more = make_recipe(augmentation=changes)
+    ((changed, same),) = collect(batches(pictures, more, 0, 1))
+    np.testing.assert_array_equal(labels, same)
+    assert changed.shape == plain.shape and np.isfinite(changed).all()
+    assert 0.005 < np.abs(changed - plain).mean() < 0.3
+    ((again, _),) = collect(batches(pictures, more, 0, 1))
+    np.testing.assert_array_equal(changed, again)
+
+
+def test_turned_batches(make_recipe: Make, pictures: list[Picture]) -> None:
+    recipe = make_recipe(augmentation={"rotation": 30})
+    ((images, labels),) = collect(batches(pictures, recipe, 0, 1))
+    assert images.shape == (4, 32, 32, 3) and set(np.unique(labels)) <= {0, 1, 2, 255}
 
 
 def test_order_is_a_permutation_in_each_pass() -> None:

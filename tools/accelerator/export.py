@@ -52,10 +52,12 @@ def check(run: Path, recipe: Recipe, before: Sequence[Path]) -> None:
         RecipeError: Its length is not in steps, it wants weights that will not be there, or its
             pictures are to be changed in a way that `train.py` does not know.
     """
-    if recipe.input.fit != "stretch" or recipe.augmentation.vertical_flip:
+    augmentation = recipe.augmentation
+    unknown = augmentation.vertical_flip or augmentation.rotation or augmentation.like_a_camera
+    if unknown or recipe.input.fit != "stretch":
         raise RecipeError(
-            f"{run} asks for letterboxed pictures or vertical flips, which are not made on the "
-            "accelerator; train it here."
+            f"{run} asks for letterboxed pictures, or for more augmentation than zoom, stretch, "
+            "mirroring, brightness and contrast, which this does not make; train it here."
         )
     if recipe.steps is None:
         raise RecipeError(f"{run} is to train for epochs; give its recipe steps.")
