@@ -1,5 +1,6 @@
 """A task's classes, and the `classes.yaml` that names those of one's own folder."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from larq_dense.tasks.masks import Color, color_reader, palette_checked
 from larq_dense.tasks.names import decode
 
 CLASSES_FILE = "classes.yaml"
+_MISSPELT = {"classes.yaml", "classes.yml", "classes.yaml.txt", "classes.yml.txt"}
 _IGNORE = 255
 
 
@@ -111,6 +113,23 @@ def _encoding(content: _ClassesFile) -> Encoding:
     ignored_values = frozenset({ignore} - values.keys()) if isinstance(ignore, int) else frozenset()
     reader = palette_checked(dict(zip(content.values, colors, strict=True)))
     return Encoding(CLASSES_FILE, values, ignored_values, reader=reader)
+
+
+def has_classes(root: Path) -> bool:
+    """Return whether a folder describes its classes.
+
+    Raises:
+        DataError: A file there is called nearly as `classes.yaml`, but is not read.
+    """
+    if os.path.lexists(root / CLASSES_FILE):
+        # Whatever it is: `read_classes` tells what is wrong with a folder or a broken link.
+        return True
+    if not root.is_dir():
+        return False
+    for entry in root.iterdir():
+        if entry.name.casefold() in _MISSPELT:
+            raise DataError(f"{entry} is not read by that name; rename it {CLASSES_FILE}.")
+    return False
 
 
 def read_classes(root: Path) -> OwnClasses:

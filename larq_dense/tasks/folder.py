@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from larq_dense.tasks import data_sets, plain, registry
-from larq_dense.tasks.classes import CLASSES_FILE, ClassInfo, voc_color
+from larq_dense.tasks.classes import ClassInfo, has_classes, voc_color
 from larq_dense.tasks.encodings import Encoding
 from larq_dense.tasks.layouts import Layout, Pair, two_folders
 from larq_dense.tasks.sources import find_encoding, find_layout, layouts_of
@@ -44,7 +44,7 @@ class Folder:
             DataError: The folder is in no known layout, or its labels do not suit the task.
         """
         root = Path(root)
-        if task is None and (root / CLASSES_FILE).is_file():
+        if task is None and has_classes(root):
             task = registry.from_folder(root)
         layout = find_layout(root, data_sets.layouts() if task is None else layouts_of(task))
         if layout is not None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from larq_dense.common.errors import DataError
 from larq_dense.tasks import data_sets
-from larq_dense.tasks.classes import CLASSES_FILE, read_classes
+from larq_dense.tasks.classes import has_classes, read_classes
 from larq_dense.tasks.encodings import Encoding
 from larq_dense.tasks.layouts import Pair, PictureFiles, pair
 from larq_dense.tasks.masks import read_values
@@ -88,7 +88,7 @@ def pairs(root: Path, split: str, encoding: Encoding) -> list[Pair]:
 
 def own_encoding(root: Path) -> Encoding | None:
     """Return what `classes.yaml` says, or None where there is none."""
-    return read_classes(root).encoding if (root / CLASSES_FILE).is_file() else None
+    return read_classes(root).encoding if has_classes(root) else None
 
 
 def hinted(folder: Path) -> list[Encoding]:

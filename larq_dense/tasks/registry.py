@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from larq_dense.common.errors import LarqDenseError, UnknownNameError
-from larq_dense.tasks.classes import CLASSES_FILE, ClassInfo, read_classes
+from larq_dense.tasks.classes import ClassInfo, has_classes, read_classes
 from larq_dense.tasks.task import Task
 
 _TASKS: dict[str, Callable[[], Task]] = {}
@@ -75,7 +75,7 @@ def get(name: str) -> Task:
     """
     if name in _TASKS:
         return _TASKS[name]()
-    if (Path(name) / CLASSES_FILE).is_file():
+    if has_classes(Path(name)):
         return from_folder(name)
     raise UnknownNameError("task", name, _TASKS)
 

@@ -29,6 +29,8 @@ IGNORE = 255
 # Beyond the picture's border, where even a teacher has nothing to say.
 OUTSIDE = 254
 
+# Of files that are wrong, in one sentence.
+_SHOWN = 3
 # Training itself and what else runs need memory, too.
 _SHARE = 0.7
 
@@ -58,35 +60,42 @@ def load_training(
         task: Reads the masks.
         longest_side: Larger pictures are scaled down to this, masks by nearest neighbour.
 
-    Returns:
-        The pictures, without those that cannot be decoded, for each of which a warning is
-        logged.
-
     Raises:
-        DataError: A mask is wrong, no picture is left, or they need more memory than there is.
+        DataError: A picture cannot be decoded, a mask is wrong, or they need more memory than
+            there is.
     """
     unique = {(sample.image, sample.mask): sample for sample in samples}
     _check_memory([sample.image for sample in unique.values()], longest_side)
 
-    def load(sample: Sample) -> Picture | None:
+    def load(sample: Sample) -> Picture | DataError:
         try:
             pixels = read_image(sample.image)
+            if sample.mask is None:
+                label = np.full(pixels.shape[:2], IGNORE, np.uint8)
+            else:
+                label = task.read_label(sample)
         except DataError as error:
-            logger.warning("skipped: %s", error)
-            return None
-        if sample.mask is None:
-            label = np.full(pixels.shape[:2], IGNORE, np.uint8)
-        else:
-            label = task.read_label(sample)
+            return error
         return _limit(Picture(pixels, label), longest_side)
 
     with ThreadPoolExecutor() as pool:
         decoded = dict(zip(unique, pool.map(load, unique.values()), strict=True))
-    found = [decoded[sample.image, sample.mask] for sample in samples]
-    pictures = [picture for picture in found if picture is not None]
-    if not pictures:
-        raise DataError("there is no readable training picture; check the training sources.")
-    return pictures
+    wrong = [each for each in decoded.values() if isinstance(each, DataError)]
+    if wrong:
+        raise DataError(_all_wrong(wrong))
+    found = (decoded[sample.image, sample.mask] for sample in samples)
+    return [each for each in found if isinstance(each, Picture)]
+
+
+def _all_wrong(errors: Sequence[DataError]) -> str:
+    """Name the first files that are wrong, and say how to find the others."""
+    if len(errors) == 1:
+        return str(errors[0])
+    shown = "; ".join(str(error).rstrip(".") for error in errors[:_SHOWN])
+    return (
+        f"{len(errors)} training pictures or masks are wrong: {shown}; `larq-dense data check` "
+        "names all of them."
+    )
 
 
 def _check_memory(paths: Sequence[Path], longest_side: int | None) -> None:

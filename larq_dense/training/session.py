@@ -55,8 +55,7 @@ class Data:
     Attributes:
         training: Repeats stand there as often as they count.
         validation: By the source's title.
-        positions: Training pictures in one pass, those skipped as unreadable included, so that
-            the length of a run does not depend on them.
+        positions: Training pictures in one pass.
     """
 
     training: list[Picture]

@@ -15,6 +15,7 @@ from larq_dense import tasks
 from larq_dense.common.errors import DataError, UnknownNameError
 from larq_dense.common.images import read_image
 from larq_dense.tasks import data_sets
+from larq_dense.tasks.folder import Folder
 
 Make = Callable[..., Path]
 
@@ -284,6 +285,30 @@ def test_wrong_classes_are_said_in_a_sentence(tmp_path: Path, text: str, message
 def test_missing_classes_are_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot read .*classes\.yaml"):
         tasks.from_folder(tmp_path)
+
+
+def test_classes_that_are_a_folder_are_said(plain_folder: Make) -> None:
+    root = plain_folder("mine", {"a": row(0, 1)}, train=["a"])
+    (root / "classes.yaml").mkdir()
+    with pytest.raises(DataError, match=r"cannot read .*classes\.yaml: Is a directory"):
+        Folder.open(root)
+    with pytest.raises(DataError, match=r"cannot read .*classes\.yaml"):
+        tasks.get(str(root))
+
+
+def test_classes_of_a_broken_link_are_said(plain_folder: Make) -> None:
+    root = plain_folder("mine", {"a": row(0, 1)}, train=["a"])
+    (root / "classes.yaml").symlink_to("nowhere.yaml")
+    with pytest.raises(DataError, match=r"cannot read .*classes\.yaml: No such file"):
+        Folder.open(root)
+
+
+@pytest.mark.parametrize("name", ["classes.yml", "Classes.yaml", "classes.yaml.txt"])
+def test_a_file_called_nearly_as_classes_is_said(plain_folder: Make, name: str) -> None:
+    root = plain_folder("mine", {"a": row(0, 1)}, train=["a"])
+    (root / name).write_text("classes: []")
+    with pytest.raises(DataError, match=r"rename it classes\.yaml"):
+        Folder.open(root)
 
 
 def test_sources_are_joined(plain_folder: Make, tmp_path: Path) -> None:

@@ -30,27 +30,32 @@ def bands(tmp_path: Path, write_bands: Callable[..., Path]) -> Path:
     return tmp_path
 
 
-def test_a_truncated_picture_is_skipped_with_a_warning(
-    make_recipe: Make, bands: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("damaged", [["p01"], ["p00", "p01", "p02"]])
+def test_truncated_pictures_are_refused_by_name(
+    make_recipe: Make, bands: Path, damaged: list[str]
 ) -> None:
     recipe = make_recipe()
     task = recipe.get_task(bands)
-    path = bands / "bands" / "images" / "p01.jpg"
     samples = recipe.read_samples(task, bands, recipe.data.train[0])
-    path.write_bytes(path.read_bytes()[:300])
-    with caplog.at_level(logging.WARNING, "larq_dense"):
-        pictures = load_training(samples, task)
-    assert len(pictures) == 2
-    assert [record for record in caplog.records if "p01.jpg" in record.getMessage()]
+    for stem in damaged:
+        path = bands / "bands" / "images" / f"{stem}.jpg"
+        path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(DataError, match="cannot read the image") as refused:
+        load_training(samples, task)
+    assert all(f"{stem}.jpg" in str(refused.value) for stem in damaged)
+    assert str(refused.value).count(". ") == 0, "one sentence"
 
 
-def test_no_picture_left(make_recipe: Make, bands: Path) -> None:
+def test_of_many_damaged_pictures_the_first_are_named(make_recipe: Make, bands: Path) -> None:
     recipe = make_recipe()
     task = recipe.get_task(bands)
-    samples = recipe.read_samples(task, bands, recipe.data.train[0])
+    samples = [
+        *recipe.read_samples(task, bands, recipe.data.train[0]),
+        *recipe.read_samples(task, bands, recipe.data.validation[0]),
+    ]
     for sample in samples:
-        sample.image.write_bytes(sample.image.read_bytes()[:300])
-    with pytest.raises(DataError, match="no readable training picture"):
+        sample.image.write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"7 training pictures or masks are wrong: .*data check"):
         load_training(samples, task)
 
 
