@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from larq_dense.tasks.layouts import Pair, PictureFiles
 from larq_dense.tasks.masks import SMEARED, MaskError, smeared_share
 from larq_dense.tasks.problems import Problem
 from larq_dense.tasks.sources import Sample, rivals_sentence
-from larq_dense.tasks.task import orientation
+from larq_dense.tasks.task import frames, orientation
 
 # Smaller pictures hold nothing that a network could learn.
 _TINY = 4
@@ -86,7 +87,7 @@ def check(
     """
     splits = data.splits()
     unlabelled = data.unlabelled(splits)
-    frames = data.frames(splits)
+    pairs = data.frames(splits)
     without = {pair.stem for name in unlabelled for pair in splits[name]}
     tally = _Tally()
 
@@ -94,7 +95,7 @@ def check(
         return _read(pair, data, needs_mask=pair.stem not in without)
 
     with ThreadPoolExecutor() as pool:
-        for pair, frame in zip(frames, progress(pool.map(read, frames), len(frames)), strict=True):
+        for pair, frame in zip(pairs, progress(pool.map(read, pairs), len(pairs)), strict=True):
             tally.add(pair, frame)
     found = problems.in_lists(splits) + _in_folders(data) + tally.problems
     found += _in_balance(data, splits, unlabelled, tally)
@@ -107,7 +108,7 @@ def check(
         encoding=data.encoding.name,
         splits={name: len(pairs) for name, pairs in splits.items()},
         unlabelled=unlabelled,
-        frames=len(frames),
+        frames=len(pairs),
         usable=len(tally.samples),
         sizes=dict(tally.sizes.most_common()),
         classes=tally.shares(data),
@@ -121,8 +122,10 @@ def check(
 def _in_folders(data: Folder) -> list[Problem]:
     if data.layout is not None:
         return []
-    places = data.root / "images", plain.mask_folder(data.root, data.encoding)
-    return problems.in_folders(PictureFiles(place) for place in places)
+    masks = plain.mask_folder(data.root, data.encoding)
+    places = data.root / "images", masks
+    found = problems.in_root(data.root, masks)
+    return found + problems.in_folders(PictureFiles(place) for place in places)
 
 
 def _in_balance(
@@ -133,15 +136,15 @@ def _in_balance(
     found = []
     for name, pairs in (named or {plain.ALL: list(tally.frames)}).items():
         usable = [pair for pair in pairs if pair in tally.frames]
-        frames = [tally.frames[pair] for pair in usable]
+        known = [tally.frames[pair] for pair in usable]
         masks = [pair.mask for pair in usable if pair.mask]
-        images = sum((frame.pixels > 0 for frame in frames), np.zeros(256, np.int64))
+        images = sum((frame.pixels > 0 for frame in known), np.zeros(256, np.int64))
         names = data.task.class_names
         if not data.names_known:
             # Of labels without names only those that occur are classes.
             names = tuple(name for name, count in zip(names, images, strict=False) if count)
             images = images[images > 0][: len(names)]
-        values = set().union(*(frame.values for frame in frames))
+        values = set().union(*(frame.values for frame in known))
         found += problems.among_others(
             name, {pair.mask: tally.frames[pair].values for pair in usable}
         )
@@ -178,19 +181,20 @@ def _read(pair: Pair, data: Folder, needs_mask: bool) -> _Frame:
     if pair.rivals:
         return _Frame([Problem("two files of one name", str(pair.image), rivals_sentence(pair))])
     try:
-        height, width = read_image(pair.image).shape[:2]
+        image = read_image(pair.image)
     except DataError as error:
         return _Frame([Problem("damaged pictures", str(pair.image), str(error))])
-    size = f"{width} x {height}"
+    size = f"{image.shape[1]} x {image.shape[0]}"
     if pair.mask is None and not needs_mask:
-        return _Frame([], size)
+        return _Frame(_in_picture(pair.image, image), size)
     sample = Sample(pair.stem, pair.image, pair.mask, data.encoding)
     try:
         label = data.task.read_label(sample)
     except DataError as error:
         return _Frame([_problem(pair, error)], size)
     values = data.encoding.read(pair.mask) if pair.mask else label
-    found = [*_doubts(sample, label), *_shades(data, sample, values)]
+    found = [*_in_picture(pair.image, image), *_doubts(sample, label)]
+    found += _shades(data, sample, values)
     pixels = np.bincount(label.ravel(), minlength=256)
     return _Frame(found, size, sample, pixels, frozenset(np.unique(values).tolist()))
 
@@ -203,10 +207,30 @@ def _problem(pair: Pair, error: DataError) -> Problem:
     return Problem("damaged masks", str(pair.mask), str(error))
 
 
+def _in_picture(path: Path, pixels: NDArray[np.uint8]) -> list[Problem]:
+    """Return what a picture that can be read may have wrong all the same."""
+    found = _several(path)
+    if min(pixels.shape[:2]) < _TINY:
+        message = f"{path} is {pixels.shape[1]} x {pixels.shape[0]} pixels; replace it."
+        found.append(Problem("pictures of a few pixels", str(path), message))
+    elif (pixels == pixels[0, 0]).all():
+        message = f"{path} has one colour everywhere; see whether it is damaged, or remove it."
+        found.append(Problem("pictures of one colour", str(path), message, severe=False))
+    return found
+
+
+def _several(path: Path) -> list[Problem]:
+    count = frames(path)
+    if count == 1:
+        return []
+    message = f"{path} holds {count} pictures, of which the first is read; save that one alone."
+    return [Problem("files of several pictures", str(path), message, severe=False)]
+
+
 def _doubts(sample: Sample, label: NDArray[np.uint8]) -> list[Problem]:
     """Return what a frame that can be read may have wrong all the same."""
-    found = []
     assert sample.mask is not None
+    found = _several(sample.mask)
     picture_turn, mask_turn = orientation(sample.image), orientation(sample.mask)
     if picture_turn != mask_turn:
         height, width = label.shape
@@ -225,9 +249,6 @@ def _doubts(sample: Sample, label: NDArray[np.uint8]) -> list[Problem]:
     if not (label != 255).any():
         message = f"every pixel of the mask {sample.mask} is ignored; label it, or take it off."
         found.append(Problem("masks without a label", str(sample.mask), message, severe=False))
-    if min(label.shape) < _TINY:
-        message = f"{sample.image} is {label.shape[1]} x {label.shape[0]} pixels; replace it."
-        found.append(Problem("pictures of a few pixels", str(sample.image), message))
     return found
 
 

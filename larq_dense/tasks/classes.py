@@ -157,9 +157,11 @@ def read_classes(root: Path) -> OwnClasses:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
+        # Without the names of our own Python classes.
+        reason = first["msg"].split(" or instance of ")[0]
         raise DataError(
-            f"{path} is wrong at {where}: {first['msg']}; it needs `classes:` (a list of name "
-            "and color) and may have `masks:` and `ignore:`."
+            f"{path} is wrong at {where}: {reason}; it needs `classes:` (a list of `{{name: …, "
+            "color: [red, green, blue]}`) and may have `masks:` and `ignore:`."
         ) from error
     except (yaml.YAMLError, ValueError) as error:  # the latter for bytes or dates that are none
         reason = " ".join(str(error).split())

@@ -82,8 +82,8 @@ class PictureFiles:
         self.folder = folder
         found = sorted(folder.iterdir()) if folder.is_dir() else []
         entries = [path for path in found if not is_hidden(path)]
-        files = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES]
-        self.others = [path for path in entries if path.suffix.lower() not in IMAGE_SUFFIXES]
+        files = [path for path in entries if _may_be_read(path)]
+        self.others = [path for path in entries if not _may_be_read(path)]
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         self._by_stem: dict[str, list[Path]] = defaultdict(list)
         self._folded: dict[str, list[Path]] = defaultdict(list)
@@ -117,6 +117,12 @@ class PictureFiles:
             for paths in self._folded.values()
             if len({normal(path.stem) for path in paths}) > 1
         ]
+
+
+def _may_be_read(path: Path) -> bool:
+    # A pipe or a device would be waited for, without end.
+    special = path.exists() and not path.is_file() and not path.is_dir()
+    return path.suffix.lower() in IMAGE_SUFFIXES and not special
 
 
 def pair(images: PictureFiles, masks: PictureFiles, name: str, mask: str | None = None) -> Pair:

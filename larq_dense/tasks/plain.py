@@ -26,7 +26,8 @@ def matches(root: Path) -> bool:
 
 def lists(root: Path) -> list[str]:
     """Return the names of the split lists."""
-    return sorted(path.stem for path in root.glob("*.txt") if not is_hidden(path))
+    paths = root.glob("*.txt")
+    return sorted(path.stem for path in paths if path.is_file() and not is_hidden(path))
 
 
 def read_list(root: Path, split: str, masks: PictureFiles | None = None) -> list[Pair]:

@@ -105,6 +105,33 @@ def in_folders(folders: Iterable[PictureFiles]) -> list[Problem]:
     return problems
 
 
+def in_root(root: Path, masks: Path) -> list[Problem]:
+    """Return the problems of what a plain folder itself holds.
+
+    Args:
+        root: The folder.
+        masks: Where its masks should lie.
+    """
+    problems = []
+    if not masks.is_dir() and any((root / "images").iterdir()):
+        there = ", ".join(f"{path.name}/" for path in sorted(root.iterdir()) if path.is_dir())
+        problems.append(
+            Problem(
+                "no folder of masks",
+                str(masks),
+                f"{masks} is no folder, so that no picture has a mask (there is {there}); give the "
+                "folder of masks that name.",
+            )
+        )
+    for path in sorted(root.iterdir()):
+        is_list = path.is_file() and path.suffix == ".txt"
+        is_folder = path.is_dir() and not path.suffix
+        if path.stem.casefold() in _DISJOINT and not is_list and not is_folder:
+            message = f"{path} is not read; a split is a file such as train.txt."
+            problems.append(Problem("lists that are not read", str(path), message))
+    return problems
+
+
 def in_balance(
     split: str,
     classes: Sequence[str],

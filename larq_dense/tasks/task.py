@@ -235,6 +235,18 @@ def orientation(path: Path) -> int:
         return 1
 
 
+def frames(path: Path) -> int:
+    """Return how many pictures a file holds; 1 where it is no picture.
+
+    The map of depth or brightness that phones put behind a photograph (MPO) does not count.
+    """
+    try:
+        with Image.open(path) as picture:
+            return 1 if picture.format == "MPO" else int(getattr(picture, "n_frames", 1))
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+        return 1
+
+
 def _orientation(picture: Image.Image) -> int:
     try:
         return int(picture.getexif().get(_EXIF_ORIENTATION, 1))

@@ -1,5 +1,6 @@
 """What a check of a data set finds."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -267,9 +268,36 @@ def notes(root: Path) -> None:
     (root / "README.txt").write_text("These pictures\nare mine.\n")
 
 
+def labels_instead_of_masks(root: Path) -> None:
+    (root / "masks").rename(root / "labels")
+
+
+def masks_are_a_file(root: Path) -> None:
+    (root / "masks").rename(root / "elsewhere")
+    (root / "masks").write_text("no folder")
+
+
+def list_as_a_table(root: Path) -> None:
+    (root / "train.txt").rename(root / "train.csv")
+
+
+def list_is_a_folder(root: Path) -> None:
+    (root / "val.txt").unlink()
+    (root / "val.txt").mkdir()
+
+
+def named_pipe(root: Path) -> None:
+    os.mkfifo(root / "images/d.jpg")
+
+
 @pytest.mark.parametrize(
     ("spoil", "kind", "culprit", "fix"),
     [
+        (labels_instead_of_masks, "no folder of masks", "mine/masks", "labels/"),
+        (masks_are_a_file, "no folder of masks", "mine/masks", "elsewhere/"),
+        (list_as_a_table, "lists that are not read", "mine/train.csv", "such as train.txt"),
+        (list_is_a_folder, "lists that are not read", "mine/val.txt", "such as train.txt"),
+        (named_pipe, "files that are not read", "images/d.jpg", "move it elsewhere"),
         (white_is_ignored, "masks that teach nothing", "masks/a.png", "`value: 255`"),
         (alpha_channel, "labels in the alpha channel", "masks/a.png", "without alpha"),
         (one_bit_inverted_palette, "palette against classes.yaml", "masks/a.png", "masks: colors"),
@@ -339,6 +367,43 @@ def test_names_that_differ_in_capitals_only_are_a_warning(own: Path) -> None:
     found = report(own)
     assert found.problems == []
     assert {warning.kind for warning in found.warnings} == {"names that differ in capitals only"}
+
+
+def pages(path: Path, *pictures: Image.Image) -> None:
+    pictures[0].save(path, save_all=True, append_images=pictures[1:])
+
+
+def animation(root: Path) -> None:
+    (root / "images/a.jpg").unlink()
+    noise = np.random.default_rng(1).integers(0, 256, (2, 60, 80), np.uint8)
+    pages(root / "images/a.gif", *map(Image.fromarray, noise))
+
+
+def mask_of_two_pages(root: Path) -> None:
+    (root / "masks/a.png").unlink()
+    pages(root / "masks/a.tif", Image.fromarray(disc()), Image.fromarray(disc()))
+
+
+def black(root: Path) -> None:
+    Image.new("RGB", (80, 60)).save(root / "images/b.jpg")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "culprit"),
+    [
+        (animation, "files of several pictures", "images/a.gif"),
+        (mask_of_two_pages, "files of several pictures", "masks/a.tif"),
+        (black, "pictures of one colour", "images/b.jpg"),
+    ],
+)
+def test_what_is_seldom_meant_is_a_warning(
+    own: Path, spoil: Callable[[Path], None], kind: str, culprit: str
+) -> None:
+    spoil(own)
+    found = report(own)
+    assert found.problems == [] and found.usable == 3
+    (warning,) = found.warnings
+    assert warning.kind == kind and culprit in warning.message
 
 
 def test_systems_files_are_passed_over(own: Path) -> None:
