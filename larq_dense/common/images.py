@@ -351,16 +351,21 @@ def overlay(
         >>> overlay(picture, labels, np.array([[0, 0, 0], [255, 0, 0]], np.uint8))[0].tolist()
         [[0, 0, 0], [128, 0, 0]]
     """
-    # A stripe at a time, for real numbers take four times the picture's memory. The tables' last
-    # line is that of values outside the palette.
+    # What each value becomes, `[3, class, value]`; the last class stands for all others.
     shown = np.append(palette.any(axis=-1), False)[:, None]
     kept = np.where(shown, np.float32(1 - opacity), np.float32(1))
     added = np.append(palette, np.zeros((1, 3)), axis=0).astype(np.float32) * np.float32(opacity)
+    values = np.arange(256, dtype=np.float32)
+    mixed = np.rint(values * kept[..., None] + (added * shown)[..., None]).astype(np.uint8)
+    tables = np.moveaxis(mixed, 1, 0).reshape(3, -1)
     blend = np.empty_like(image)
+    # A stripe at a time, which stays in the processor's cache.
     stripe = max(1, _STRIPE // image.shape[1])
     for top in range(0, len(image), stripe):
-        part = labels[top : top + stripe]
+        rows = slice(top, top + stripe)
+        part = labels[rows]
         known = np.where((part >= 0) & (part < len(palette)), part, len(palette))
-        mixed = image[top : top + stripe] * kept[known] + added[known] * shown[known]
-        blend[top : top + stripe] = np.rint(mixed)
+        first = known.astype(np.intp) * 256
+        for channel, table in enumerate(tables):
+            blend[rows, :, channel] = table.take(first + image[rows, :, channel])
     return blend
