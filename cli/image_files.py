@@ -11,6 +11,7 @@ import click
 
 from larq_dense.cli.output import printable
 from larq_dense.common.errors import DataError
+from larq_dense.common.files import is_special
 
 # What a person calls a picture. Those that nothing here opens are named, not passed over.
 _PICTURE = re.compile(
@@ -86,18 +87,22 @@ def _pictures(entries: list[Path], place: str, output: Path | None) -> list[Path
     pictures: list[Path] = []
     own: list[Path] = []
     folders: list[Path] = []
+    special: list[Path] = []
     others: list[Path] = []
     for entry in entries:
         if entry.name.startswith("."):  # such as macOS's ._a.jpg
             others.append(entry)
         elif output is not None and _WRITTEN.search(entry.stem) and _is_in(entry, output):
             own.append(entry)
+        elif is_special(entry):
+            special.append(entry)
         elif _PICTURE.fullmatch(entry.suffix) or _holds_picture(entry):
             pictures.append(entry)
         else:
             (folders if entry.is_dir() else others).append(entry)
     _say(place, others, "which by name and content are no pictures")
     _say(place, own, "which an earlier run wrote")
+    _say(place, special, "which are pipes or devices: name them to read them")
     _say(place, folders, "which are folders: name them, or write 'FOLDER/**/*.jpg'")
     return pictures
 

@@ -141,3 +141,8 @@ def read_yaml(path: str | Path, title: str) -> Any:
     except (yaml.YAMLError, ValueError) as error:  # the latter for a date that there is not
         problem = " ".join(str(error).split())
         raise RecipeError(f"{title} {path} is not valid YAML: {problem}.") from error
+
+
+def is_special(path: Path) -> bool:
+    """Return whether a path is a pipe, socket or device, for which a reader may wait."""
+    return path.exists() and not path.is_file() and not path.is_dir()

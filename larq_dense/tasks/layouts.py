@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from larq_dense.common.files import is_special
 from larq_dense.tasks.names import IMAGE_SUFFIXES, fold, is_hidden, normal, spellings
 
 
@@ -120,9 +121,7 @@ class PictureFiles:
 
 
 def _may_be_read(path: Path) -> bool:
-    # A pipe or a device would be waited for, without end.
-    special = path.exists() and not path.is_file() and not path.is_dir()
-    return path.suffix.lower() in IMAGE_SUFFIXES and not special
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_special(path)
 
 
 def pair(images: PictureFiles, masks: PictureFiles, name: str, mask: str | None = None) -> Pair:
