@@ -266,7 +266,7 @@ def _label(
     from larq_dense.common.images import read_image
     from larq_dense.runtime.outputs import scores, shares
 
-    pixels = read_image(sys.stdin.buffer if path is None else path)
+    pixels = predictor.spec.preprocessing.read(sys.stdin.buffer if path is None else path)
     prediction = predictor.predict(pixels)
     labels = prediction.labels(outputs.threshold)
     spec = predictor.spec
@@ -281,7 +281,7 @@ def _label(
     if folder is None:
         return row
     written: dict[str, list[str]] = {}
-    for kind, ending, content in outputs.files(pixels, prediction, labels):
+    for kind, ending, content in outputs.files(read_image(pixels), prediction, labels):
         if str(folder) == _STREAM:
             sys.stdout.buffer.write(content)
             continue

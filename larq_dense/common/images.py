@@ -19,6 +19,10 @@ ImageLike = str | Path | bytes | bytearray | memoryview | BinaryIO | Image.Image
 
 Fit = Literal["stretch", "letterbox"]
 
+CHANNELS = (1, 3, 4)
+"""How many channels a network may see: grey, RGB, or four of a picture's own, such as RGB and
+near infrared."""
+
 logger = logging.getLogger(__name__)
 
 DAMAGED = (
@@ -135,6 +139,20 @@ def upright(picture: Image.Image) -> Image.Image:
         return picture
 
 
+def _to_channels(picture: Image.Image, channels: int, name: str) -> NDArray[np.uint8]:
+    if channels == 3:
+        return np.asarray(_to_rgb(picture))
+    picture = upright(picture)
+    if channels == 1:
+        return np.asarray(_to_rgb(picture).convert("L"))[..., None]
+    if len(picture.getbands()) != channels:
+        raise DataError(
+            f"{name} has {len(picture.getbands())} channels ({picture.mode}), but {channels} are "
+            "asked for, as a PNG or TIFF of RGBA has; use pictures of that kind."
+        )
+    return np.asarray(picture)
+
+
 def _to_rgb(picture: Image.Image) -> Image.Image:
     picture = upright(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
@@ -161,8 +179,8 @@ def _to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     return (values * np.float32(255 / white) + np.float32(0.5)).clip(0, 255).astype(np.uint8)
 
 
-def read_image(image: ImageLike) -> NDArray[np.uint8]:
-    """Return a picture as RGB, whatever it came as.
+def read_image(image: ImageLike, channels: int = 3) -> NDArray[np.uint8]:
+    """Return a picture as RGB, whatever it came as, or in another number of channels.
 
     Args:
         image: A path, a file's bytes, an open file, a Pillow image, or a uint8 array
@@ -170,9 +188,10 @@ def read_image(image: ImageLike) -> NDArray[np.uint8]:
             `[height, width, 4]`. Grey-scale is repeated, alpha dropped, values of more than 8
             bits and real ones scaled to 0…255, EXIF orientation applied. Of an animation or a
             document the first picture counts, and a warning is logged.
+        channels: 3 for RGB, 1 for grey, 4 for the four channels of a file, alpha as the others.
 
     Returns:
-        uint8 `[height, width, 3]`.
+        uint8 `[height, width, channels]`.
 
     Raises:
         DataError: The file is missing, truncated or no picture, or the array has a wrong shape
@@ -182,6 +201,7 @@ def read_image(image: ImageLike) -> NDArray[np.uint8]:
         >>> read_image("photo.jpg").shape
         (300, 451, 3)
     """
+    name = f"the image {image}" if isinstance(image, str | Path) else "the image"
     if isinstance(image, str | Path | bytes | bytearray | memoryview) or hasattr(image, "read"):
         image = open_picture(image)
     if isinstance(image, Image.Image):
@@ -189,7 +209,7 @@ def read_image(image: ImageLike) -> NDArray[np.uint8]:
             image.load()
         except DAMAGED as error:
             raise DataError(f"cannot read the image: {error}; replace it.") from error
-        return np.asarray(_to_rgb(image))
+        return _to_channels(image, channels, name)
     array = np.asarray(image)
     if array.dtype != np.uint8:
         raise DataError(f"an image array must be uint8, not {array.dtype}; scale it to 0…255.")
@@ -199,9 +219,26 @@ def read_image(image: ImageLike) -> NDArray[np.uint8]:
         raise DataError(
             f"an image array must be [height, width, 1, 3 or 4], not {list(np.shape(image))}."
         )
-    if array.shape[-1] == 1:
-        array = np.repeat(array, 3, axis=-1)
-    return np.ascontiguousarray(array[..., :3])
+    if array.shape[-1] == channels:
+        return np.ascontiguousarray(array)
+    plane = array[..., 0] if array.shape[-1] == 1 else array
+    return _to_channels(Image.fromarray(plane), channels, "the image")
+
+
+def resize_pixels(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resize a picture bilinearly, antialiased where it shrinks.
+
+    Args:
+        pixels: uint8 `[h, w, channels]`.
+        height: Rows of the result.
+        width: Columns of the result.
+    """
+    if pixels.shape[-1] == 3:
+        return np.asarray(resize(Image.fromarray(pixels), height, width))
+    # Pillow would take a fourth channel for alpha, and weigh the others by it.
+    planes = np.moveaxis(pixels, -1, 0)
+    resized = [resize(Image.fromarray(np.ascontiguousarray(p)), height, width) for p in planes]
+    return np.stack([np.asarray(plane) for plane in resized], axis=-1)
 
 
 def resize(
@@ -238,7 +275,7 @@ class Preprocessing:
     Attributes:
         height: Rows of the network's input.
         width: Columns of the network's input.
-        mean: Subtracted from each of R, G, B, in 0…255.
+        mean: Subtracted from each channel, in 0…255; as many as the network has channels.
         std: Divided by afterwards, in 0…255.
         fit: `"stretch"` resizes a picture to the input, whatever its shape; `"letterbox"` keeps
             its shape, in the middle of black.
@@ -250,8 +287,8 @@ class Preprocessing:
 
     height: int
     width: int
-    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
-    std: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    mean: tuple[float, ...] = (127.5, 127.5, 127.5)
+    std: tuple[float, ...] = (127.5, 127.5, 127.5)
     fit: Fit = "stretch"
 
     def __post_init__(self) -> None:
@@ -260,6 +297,25 @@ class Preprocessing:
                 f"a picture's fit is {' or '.join(get_args(Fit))}, not {self.fit!r}; take a newer "
                 "larq_dense, or correct it."
             )
+        if self.channels not in CHANNELS or len(self.std) != self.channels:
+            raise DataError(
+                f"mean and std have {len(self.mean)} and {len(self.std)} values; give each 1, 3 or "
+                "4, one a channel."
+            )
+
+    @property
+    def channels(self) -> int:
+        """Channels of the network's input: 1 for grey, 3 for RGB, 4 for a file's own."""
+        return len(self.mean)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """Of the network, `(1, height, width, channels)`."""
+        return 1, self.height, self.width, self.channels
+
+    def read(self, image: ImageLike) -> NDArray[np.uint8]:
+        """Return a picture in the network's channels; see `read_image`."""
+        return read_image(image, self.channels)
 
     def content(self, height: int, width: int) -> tuple[slice, slice]:
         """Return the rows and columns of the input that a picture of this size fills."""
@@ -277,22 +333,22 @@ class Preprocessing:
         """Bring a picture to the input's size, bilinearly and antialiased.
 
         Args:
-            pixels: uint8 `[height, width, 3]`.
+            pixels: uint8 `[height, width, channels]`.
 
         Returns:
             uint8 of the input's height and width.
         """
         rows, columns = self.content(*pixels.shape[:2])
         size = rows.stop - rows.start, columns.stop - columns.start
-        resized = np.asarray(resize(Image.fromarray(pixels), *size))
+        resized = resize_pixels(pixels, *size)
         if size == (self.height, self.width):
             return resized
-        padded = np.zeros((self.height, self.width, 3), np.uint8)
+        padded = np.zeros((self.height, self.width, pixels.shape[-1]), np.uint8)
         padded[rows, columns] = resized
         return padded
 
     def normalize(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Map pixel values 0…255 `[..., 3]` to the network's range, as float32."""
+        """Map pixel values 0…255 `[..., channels]` to the network's range, as float32."""
         mean = np.asarray(self.mean, np.float32)
         return (pixels.astype(np.float32) - mean) / np.asarray(self.std, np.float32)
 
@@ -300,9 +356,9 @@ class Preprocessing:
         """Read, resize (bilinear, antialiased) and normalize one picture.
 
         Returns:
-            float32 `[1, height, width, 3]`.
+            float32 `[1, height, width, channels]`.
         """
-        return self.normalize(self.resize(read_image(image)))[None]
+        return self.normalize(self.resize(self.read(image)))[None]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-ready values; `fit` only where it is not the default."""

@@ -55,9 +55,8 @@ def add_metadata(content: bytes, spec: ModelSpec) -> bytes:
         'ours'
     """
     file = parse(content, "the converted file")
-    size = spec.preprocessing
     shapes = [tensor.shape for tensor in (*file.inputs, *file.outputs)]
-    expected = (1, size.height, size.width, 3)
+    expected = spec.preprocessing.input_shape
     if len(shapes) != 2 or shapes[0] != expected or shapes[1][-1] != spec.num_outputs:
         raise ConversionError(
             f"the file maps {list(map(list, shapes))}, but its description says a picture "

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from larq_dense.common.errors import DataError
-from larq_dense.common.images import ImageLike, read_image
+from larq_dense.common.images import ImageLike
 from larq_dense.runtime.interpreter import Runtime
 from larq_dense.runtime.metadata import parse
 from larq_dense.runtime.predictor import Predictor
@@ -76,7 +76,7 @@ def parity(
     same = pixels = count = 0
     difference = largest = 0.0
     for image in images:
-        picture = read_image(image)
+        picture = reference.spec.preprocessing.read(image)
         size = picture.shape[:2]
         expected, actual = reference.logits(picture), converted.logits(picture)
         difference = max(difference, float(np.abs(expected - actual).max()))

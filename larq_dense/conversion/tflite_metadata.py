@@ -19,7 +19,9 @@ _MIN_PARSER_VERSION = "1.0.0"
 _TENSOR_AXIS_LABELS, _TENSOR_VALUE_LABELS = 2, 3
 _IMAGE_PROPERTIES = 2
 _NORMALIZATION_OPTIONS = 1
-_RGB = 1
+# By the number of channels; for four of them there is no name.
+_COLOR_SPACES = {1: 2, 3: 1, 4: 0}
+_COLORS = {1: "Grey", 3: "RGB", 4: "Four-channel"}
 
 
 class _Builder(flatbuffers.Builder):
@@ -82,14 +84,15 @@ def build_metadata(spec: ModelSpec) -> bytes:
 
 def _input(builder: _Builder, spec: ModelSpec) -> int:
     size = spec.preprocessing
+    kind = _COLORS[size.channels]
     normalization = builder.table({0: builder.floats(size.mean), 1: builder.floats(size.std)})
     unit = builder.table({1: normalization}, {0: _NORMALIZATION_OPTIONS})
-    properties = builder.table({}, {0: _RGB})
+    properties = builder.table({}, {0: _COLOR_SPACES[size.channels]})
     content = builder.table({1: properties}, {0: _IMAGE_PROPERTIES})
     return builder.table(
         {
             0: builder.text("image"),
-            1: builder.text(f"RGB picture of {size.width} by {size.height} pixels, normalized."),
+            1: builder.text(f"{kind} picture of {size.width} by {size.height} pixels, normalized."),
             3: content,
             4: builder.tables([unit]),
         }

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError
-from larq_dense.common.images import ImageLike, read_image
+from larq_dense.common.images import ImageLike
 from larq_dense.common.labels import Scores
 from larq_dense.tasks import Sample, Task
 from larq_dense.tasks.metrics import class_iou, confusion_matrix
@@ -109,7 +109,7 @@ def measure(
     scored = []
     for sample in samples:
         label = task.read_label(sample)
-        prediction = predictor.predict(read_image(sample.image))
+        prediction = predictor.predict(sample.image)
         shape = [prediction.height, prediction.width, prediction.channels]
         if shape != [*label.shape, task.num_outputs]:
             raise DataError(

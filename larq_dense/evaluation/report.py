@@ -117,7 +117,7 @@ def comparison_sheet(chosen: list[Scored], predictor: Predicts, task: Task) -> N
 def _row(scored: Scored, predictor: Predicts, task: Task) -> NDArray[np.uint8]:
     picture = read_image(scored.sample.image)
     label = task.read_label(scored.sample)
-    predicted = predictor.predict(picture).labels()
+    predicted = predictor.predict(scored.sample.image).labels()
     tiles = [picture, overlay(picture, label, task.palette)]
     tiles.append(overlay(picture, predicted, task.palette))
     # A column of pixels would else become a sheet of its own.

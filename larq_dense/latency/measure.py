@@ -220,6 +220,6 @@ def _file_forms(path: Path) -> _Forms:
 
 def _random_pictures(spec: ModelSpec, count: int) -> list[NDArray[np.float32]]:
     random = np.random.default_rng(0)
-    shape = (spec.preprocessing.height, spec.preprocessing.width, 3)
+    shape = spec.preprocessing.input_shape[1:]
     pictures = random.integers(0, 256, (count, *shape), np.uint8)
     return [spec.preprocessing(picture) for picture in pictures]

@@ -34,7 +34,7 @@ class DenseModel(tf.keras.Model):
     spec: ModelSpec | None = None
 
     def preprocess(self, image: ImageLike) -> NDArray[np.float32]:
-        """Return the network's input for a picture, float32 `[1, height, width, 3]`.
+        """Return the network's input for a picture, float32 `[1, height, width, channels]`.
 
         Raises:
             DataError: The picture cannot be read, or the model has no description.

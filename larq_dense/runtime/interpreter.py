@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import INSTALL_EXTRA, DataError, LarqDenseError
 from larq_dense.common.extra import is_installed
+from larq_dense.common.images import CHANNELS
 from larq_dense.common.threads import check_threads
 from larq_dense.runtime import xnor
 from larq_dense.runtime.engine import Engine, UnsupportedError
@@ -35,7 +36,7 @@ class Interpreter(Protocol):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """`(1, height, width, 3)`."""
+        """`(1, height, width, channels)`."""
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -261,11 +262,11 @@ def _check(file: TfliteFile, label: str) -> tuple[Tensor, Tensor]:
     fits = len(file.inputs) == len(file.outputs) == 1 and all(
         _is_known(tensor) and len(tensor.shape) == 4 and tensor.shape[0] == 1 for tensor in ends
     )
-    if not fits or file.inputs[0].shape[-1] != 3:
+    if not fits or file.inputs[0].shape[-1] not in CHANNELS:
         shown = ", ".join(f"{each.dtype} {list(each.shape)}" for each in ends)
         raise DataError(
-            f"{label} does not map one float32 picture [1, height, width, 3] to float32 logits, "
-            f"nor int8 to int8 (it has {shown}); make the file by `larq-dense convert`."
+            f"{label} does not map one float32 picture [1, height, width, 1, 3 or 4] to float32 "
+            f"logits, nor int8 to int8 (it has {shown}); make the file by `larq-dense convert`."
         )
     return file.inputs[0], file.outputs[0]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError, LarqDenseError
-from larq_dense.common.images import ImageLike, read_image
+from larq_dense.common.images import ImageLike
 from larq_dense.common.labels import Prediction, Scores
 from larq_dense.runtime.interpreter import Interpreter, Runtime, load
 from larq_dense.runtime.metadata import read_file, read_spec
@@ -26,7 +26,7 @@ class _KerasInterpreter:
 
     def __init__(self, model: Any, spec: ModelSpec) -> None:
         self._model = model
-        self.input_shape = (1, spec.preprocessing.height, spec.preprocessing.width, 3)
+        self.input_shape = spec.preprocessing.input_shape
         _check_shape("takes pictures", model.input_shape, self.input_shape)
         self.output_shape = (1, *model.output_shape[1:])
 
@@ -115,8 +115,7 @@ class Predictor:
         self._interpreter: Interpreter | None = interpreter
         self._lock = threading.Lock()
         self._input_shape = interpreter.input_shape
-        size = self.spec.preprocessing
-        _check_shape("takes pictures", self.input_shape, (1, size.height, size.width, 3))
+        _check_shape("takes pictures", self.input_shape, self.spec.preprocessing.input_shape)
         _check_shape("gives logits", interpreter.output_shape[3:], (self.spec.num_outputs,))
         _OPEN.add(self)
 
@@ -154,7 +153,7 @@ class Predictor:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The network's input, `(1, height, width, 3)`."""
+        """The network's input, `(1, height, width, channels)`."""
         return self._input_shape
 
     def logits(self, image: ImageLike) -> NDArray[np.float32]:
@@ -182,7 +181,7 @@ class Predictor:
             What gives `labels()`, `probabilities()` and more at the picture's own size: a
             `Prediction`, or with tiles or `tta` what runs the network when it is asked.
         """
-        pixels = read_image(image)
+        pixels = self.spec.preprocessing.read(image)
         if self._tile is None and not self._tta:
             return self._see(pixels)
         size = self.spec.preprocessing

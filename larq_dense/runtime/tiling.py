@@ -92,7 +92,7 @@ class Blended(Scores):
         """Prepare.
 
         Args:
-            pixels: uint8 `[height, width, 3]`.
+            pixels: uint8 `[height, width, channels]`.
             predict: Gives a picture's prediction.
             channels: Of a prediction.
             looks: From `looks`.

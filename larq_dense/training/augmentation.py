@@ -86,7 +86,7 @@ class Augmentation:
         pixels = self._crop.augment_image(tf.cast(pixels, tf.float32), window)
         shifted = self._crop.augment_segmentation_mask(shifted, window)
         label = tf.cast(shifted, tf.uint8) - tf.constant(self._shift, tf.uint8)
-        return tf.ensure_shape(pixels, (*self._size, 3)), tf.ensure_shape(label, (*self._size, 1))
+        return self._whole(pixels), self._whole(label)
 
     def _turned(
         self, pixels: tf.Tensor, label: tf.Tensor, window: tf.Tensor, angle: tf.Tensor
@@ -112,7 +112,7 @@ class Augmentation:
         pixels = turn(images=pixels, fill_value=0.0, interpolation="BILINEAR", **common)[0]
         beyond = float(256 - self._shift)
         label = turn(images=label[None], fill_value=beyond, interpolation="NEAREST", **common)[0]
-        return tf.ensure_shape(pixels, (*self._size, 3)), tf.ensure_shape(label, (*self._size, 1))
+        return self._whole(pixels), self._whole(label)
 
     def camera(self, pixels: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         """Change a crop as other light, another lens and a file would.
@@ -137,7 +137,10 @@ class Augmentation:
         if settings.jpeg is not None:
             quality = settings.jpeg + tf.cast(jpeg * (101 - settings.jpeg), tf.int32)
             pixels = tf.image.adjust_jpeg_quality(pixels, quality)
-        return tf.ensure_shape(255 * pixels, (*self._size, 3))
+        return self._whole(255 * pixels)
+
+    def _whole(self, crop: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(crop, (*self._size, crop.shape[-1]))
 
     def _blurred(self, pixels: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
         around = [[self._reach, self._reach]] * 2
@@ -179,8 +182,15 @@ class Augmentation:
             pixels = self._brightness.augment_images(pixels, shift)
         if settings.contrast:
             factor = 1 + balanced[:, 6] * settings.contrast
-            pixels = self._contrast.augment_images(pixels, factor)
+            pixels = self._contrasted(pixels, factor)
         return pixels, label
+
+    def _contrasted(self, pixels: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+        if pixels.shape[-1] == 3:
+            return self._contrast.augment_images(pixels, factor)
+        # The layer's mean is that of grey values, which it takes from RGB.
+        mean = tf.reduce_mean(pixels, axis=(1, 2, 3), keepdims=True)
+        return tf.clip_by_value(mean + factor * (pixels - mean), 0, 255)
 
 
 def _log_range(bounds: tuple[float, float], draw: tf.Tensor) -> tf.Tensor:

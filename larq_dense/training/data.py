@@ -65,7 +65,7 @@ def batches(
 
     def crop(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         pixels, label = tf.numpy_function(fetch, [position], (tf.uint8, tf.uint8), stateful=False)
-        pixels.set_shape((None, None, 3))
+        pixels.set_shape((None, None, recipe.input.channels))
         label.set_shape((None, None, 1))
         draws = draw(DRAWS, recipe.seed, position)
         if recipe.augmentation.rotation or recipe.augmentation.like_a_camera:

@@ -56,6 +56,11 @@ class Distillation:
                 f"({', '.join(theirs.class_names)}) than its student "
                 f"({', '.join(task.class_names)}); name a teacher of the student's task."
             )
+        if recipe.input.channels != normalization.channels:
+            raise RecipeError(
+                f"the teacher {settings.teacher} sees {recipe.input.channels} channels, and its "
+                f"student {normalization.channels}; name a teacher that sees as many."
+            )
         if len(task.classes) > OUTSIDE:
             raise RecipeError(f"distillation is for tasks of at most {OUTSIDE} classes.")
         teacher = recipe.build_model((None, None, 3), task=theirs)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from larq_dense.common.errors import DataError
-from larq_dense.common.images import Preprocessing, read_image, resize
+from larq_dense.common.images import Preprocessing, read_image, resize_pixels
 from larq_dense.common.machine import available_memory
 from larq_dense.common.sampling import evenly_spaced
 from larq_dense.tasks.task import image_size
@@ -40,7 +40,7 @@ class Picture:
     """A picture in memory.
 
     Attributes:
-        pixels: uint8 `[height, width, 3]`.
+        pixels: uint8 `[height, width, channels]`.
         label: uint8 `[height, width]`, class ids, 255 where ignored. Validation keeps the label
             at its own size while `pixels` has the network's.
     """
@@ -50,7 +50,7 @@ class Picture:
 
 
 def load_training(
-    samples: Sequence[Sample], task: Task, longest_side: int | None = None
+    samples: Sequence[Sample], task: Task, longest_side: int | None = None, channels: int = 3
 ) -> list[Picture]:
     """Decode training pictures, each file once, in the order of `samples`.
 
@@ -59,6 +59,7 @@ def load_training(
             times.
         task: Reads the masks.
         longest_side: Larger pictures are scaled down to this, masks by nearest neighbour.
+        channels: Of the pictures in memory.
 
     Raises:
         DataError: A picture cannot be decoded, a mask is wrong, or they need more memory than
@@ -69,7 +70,7 @@ def load_training(
 
     def load(sample: Sample) -> Picture | DataError:
         try:
-            pixels = read_image(sample.image)
+            pixels = read_image(sample.image, channels)
             if sample.mask is None:
                 label = np.full(pixels.shape[:2], IGNORE, np.uint8)
             else:
@@ -149,7 +150,7 @@ def load_validation(
         samples = evenly_spaced(samples, limit)
 
     def load(sample: Sample) -> Picture:
-        picture = Picture(read_image(sample.image), task.read_label(sample))
+        picture = Picture(preprocessing.read(sample.image), task.read_label(sample))
         return at_network_size(picture, preprocessing)
 
     with ThreadPoolExecutor() as pool:
@@ -211,6 +212,6 @@ def _limit(picture: Picture, longest_side: int | None) -> Picture:
         return picture
     scale = longest_side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    pixels = resize(Image.fromarray(picture.pixels), size[1], size[0])
+    pixels = resize_pixels(picture.pixels, size[1], size[0])
     label = Image.fromarray(picture.label).resize(size, Image.Resampling.NEAREST)
-    return Picture(np.asarray(pixels), np.asarray(label))
+    return Picture(pixels, np.asarray(label))

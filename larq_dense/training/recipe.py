@@ -121,6 +121,15 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_colors(self) -> Recipe:
+        augmentation = self.augmentation
+        if self.input.channels != 3:
+            for name in ("hue", "saturation", "jpeg"):
+                if getattr(augmentation, name):
+                    raise ValueError(f"augmentation.{name} needs input.channels of 3, for RGB")
+        return self
+
+    @model_validator(mode="after")
     def _check_teacher(self) -> Recipe:
         if self.data.unlabelled and self.distillation is None:
             raise ValueError("data.unlabelled needs distillation, for only a teacher labels it")
@@ -285,7 +294,8 @@ class Recipe(Section):
         """Build the recipe's network with new weights; a quantized one's ranges are empty.
 
         Args:
-            input_shape: (height, width, 3); the recipe's input size if not given.
+            input_shape: (height, width, channels); the recipe's input size if not given, and the
+                recipe's channels in any case.
             precision: Instead of the recipe's; the network is not quantized then.
             task: Instead of looking up the recipe's.
             imagenet: Let larq-zoo's encoders begin with ImageNet weights where `model` says so,
@@ -308,7 +318,8 @@ class Recipe(Section):
         options = settings.get("encoder_options")
         if not imagenet and isinstance(options, dict) and "imagenet" in options:
             settings["encoder_options"] = {**options, "imagenet": False}
-        shape = input_shape or (self.input.height, self.input.width, 3)
+        height, width = (input_shape or (self.input.height, self.input.width))[:2]
+        shape = (height, width, self.input.channels)
         try:
             model = models.build(task, input_shape=shape, **settings)
         except (TypeError, ValueError) as error:

@@ -83,7 +83,7 @@ def load_data(recipe: Recipe, task: Task, root: Path) -> Data:
     for title, pictures in validation.items():
         check_labelled(pictures, title)
     try:
-        training = load_training(samples, task, settings.longest_side)
+        training = load_training(samples, task, settings.longest_side, recipe.input.channels)
     except MemoryError as error:
         raise DataError(
             f"there is not enough memory for the {len(samples)} training pictures; set "

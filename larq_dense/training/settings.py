@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from larq_dense.common.extra import needs_extra
-from larq_dense.common.images import Fit
+from larq_dense.common.images import CHANNELS, Fit
 
 with needs_extra(__name__):
     from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -19,7 +19,6 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Triple = tuple[float, float, float]
 
 
 class Section(BaseModel):
@@ -34,17 +33,34 @@ class InputSettings(Section):
     Attributes:
         height: Rows, a multiple of 32.
         width: Columns, a multiple of 32.
-        mean: Subtracted from R, G, B (0…255).
-        std: Divided by afterwards (0…255).
+        channels: 3 for RGB, 1 for grey, 4 for the four channels of PNG or TIFF files.
+        mean: Subtracted from each channel (0…255); 127.5 if not given.
+        std: Divided by afterwards (0…255); 127.5 if not given.
         fit: `"stretch"` resizes a picture to the input, whatever its shape; `"letterbox"` keeps
             its shape, in the middle of black.
     """
 
     height: Side
     width: Side
-    mean: Triple = (127.5, 127.5, 127.5)
-    std: tuple[Rate, Rate, Rate] = (127.5, 127.5, 127.5)
+    channels: Literal[1, 3, 4] = 3
+    mean: tuple[float, ...] = (127.5, 127.5, 127.5)
+    std: tuple[Rate, ...] = (127.5, 127.5, 127.5)
     fit: Fit = "stretch"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("channels", 3) in CHANNELS:
+            each = (127.5,) * values.get("channels", 3)
+            return {"mean": each, "std": each, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _check_channels(self) -> InputSettings:
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) != self.channels:
+                raise ValueError(f"{name} needs {self.channels} values, one a channel")
+        return self
 
 
 class SourceSettings(Section):

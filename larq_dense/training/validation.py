@@ -30,7 +30,7 @@ class Validator:
         """Prepare.
 
         Args:
-            model: From float32 `[1, height, width, 3]` to logits of that size.
+            model: From float32 `[1, height, width, channels]` to logits of that size.
             task: Gives probabilities and metrics.
             preprocessing: Normalizes.
             sources: From `load_validation`, by name.
@@ -38,7 +38,7 @@ class Validator:
         self._task = task
         self._preprocessing = preprocessing
         self._sources = sources
-        shape = (1, preprocessing.height, preprocessing.width, 3)
+        shape = preprocessing.input_shape
 
         @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
         def infer(image: tf.Tensor) -> tf.Tensor:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from larq_dense import Predictor, tasks
 from larq_dense.common.errors import DataError
+from larq_dense.common.images import read_image
 from larq_dense.common.labels import Prediction
 from larq_dense.evaluation import evaluate, measure
 from larq_dense.evaluation.accuracy import picture_iou
@@ -22,6 +23,7 @@ class Fixed:
         self._maps = {each.shape[:2]: each for each in maps}
 
     def predict(self, image: Any) -> Prediction:
+        image = read_image(image)
         # Not quite 0: between infinite logits there is nothing to compare.
         logits = np.log(self._maps[image.shape[:2]] + 1e-9)
         return Prediction(logits.astype(np.float32), *image.shape[:2])

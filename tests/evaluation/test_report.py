@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from larq_dense import Predictor, tasks
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.files import prepare_folder
+from larq_dense.common.images import read_image
 from larq_dense.common.labels import Prediction
 from larq_dense.evaluation import measure
 from larq_dense.evaluation.report import (
@@ -55,7 +55,8 @@ def test_every_file_is_written_and_readable(
 class UpperHalf:
     """A predictor that takes the upper half of every picture for the second class."""
 
-    def predict(self, image: NDArray[np.uint8]) -> Prediction:
+    def predict(self, image: Any) -> Prediction:
+        image = read_image(image)
         logits = np.zeros((*image.shape[:2], 2), np.float32)
         logits[: image.shape[0] // 2, :, 1] = 1
         return Prediction(logits, *image.shape[:2])

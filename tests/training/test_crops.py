@@ -251,6 +251,29 @@ def test_turned_batches(make_recipe: Make, pictures: list[Picture]) -> None:
     assert images.shape == (4, 32, 32, 3) and set(np.unique(labels)) <= {0, 1, 2, 255}
 
 
+@pytest.mark.parametrize("channels", [1, 4])
+def test_crops_of_other_channels(make_recipe: Make, channels: int) -> None:
+    input = {"height": 32, "width": 64, "channels": channels}
+    recipe = make_recipe(input=input, augmentation={"rotation": 10, "blur": 1, "contrast": 0.5})
+    pixels = np.full((40, 60, channels), 90, np.uint8)
+    ((images, labels),) = collect(batches([Picture(pixels, coded(40, 60).label)], recipe, 0, 1))
+    assert images.shape == (4, 32, 32, channels) and labels.shape == (4, 32, 32)
+    assert (labels < 255).any() and np.isfinite(images).all()
+
+
+def test_contrast_of_grey_against_numpy(make_recipe: Make) -> None:
+    settings = make_recipe(augmentation={**PLAIN, "contrast": 0.3}).augmentation
+    pixels = np.random.default_rng(0).uniform(90, 160, (2, 5, 7, 1)).astype(np.float32)
+    draws = np.zeros((2, DRAWS), np.float32)
+    draws[:, 6] = 1.0, 0.25
+    out, _ = Augmentation(settings, (5, 7)).photo(
+        tf.constant(pixels), tf.zeros((2, 5, 7, 1), tf.uint8), tf.constant(draws)
+    )
+    means = pixels.mean((1, 2), keepdims=True)
+    expected = means + (pixels - means) * np.array([1.3, 0.85])[:, None, None, None]
+    np.testing.assert_allclose(out, expected, rtol=1e-4)
+
+
 def test_order_is_a_permutation_in_each_pass() -> None:
     order = Order(7, seed=3)
     passes = [[order[7 * n + i] for i in range(7)] for n in range(4)]

@@ -99,6 +99,9 @@ export class Network {
     if (fit !== "stretch" && fit !== "letterbox") {
       throw new LarqDenseError(`the file asks for the fit "${fit}", unknown here; update the page.`);
     }
+    if (this.spec.preprocessing.mean.length !== 3) {
+      throw new LarqDenseError("the network sees other channels than red, green and blue.");
+    }
     this.quantized = [0, 1, 2].map((channel) => this.quantizedValues(channel));
   }
 
