@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import yaml
@@ -90,7 +90,10 @@ def import_polygons(
     if not drawings:
         raise DataError(f"{source} holds no picture; name another file or folder.")
     if not 2 <= len(classes) <= _MOST:
-        raise DataError(f"{source} has {len(names)} classes; a mask can hold 1 to {_MOST - 1}.")
+        raise DataError(
+            f"{source} has {len(classes) - 1} classes beside the background; a mask can hold 1 to "
+            f"{_MOST - 1}."
+        )
     _refuse_rivals(drawings)
     output.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name[:60]}."))
@@ -109,7 +112,7 @@ def _write(
     ids: dict[str | None, int] = {name: place for place, name in enumerate(classes)}
     ids[None] = IGNORED
     colors = [(0, 0, 0), *(voc_color(place) for place in range(1, len(classes)))]
-    splits: dict[str, list[str]] = {"train": [], "val": []}
+    drawn: dict[str, float] = {}
     for name in ("images", "masks"):
         (folder / name).mkdir()
     for drawing in drawings:
@@ -124,8 +127,8 @@ def _write(
         )
         mask.save(folder / "masks" / f"{stem}.png")
         shutil.copyfile(drawing.image, folder / "images" / f"{stem}{drawing.image.suffix}")
-        drawn = int.from_bytes(hashlib.sha256(stem.encode()).digest()[:4], "big") / 2**32
-        splits["val" if drawn < validation else "train"].append(stem)
+        drawn[stem] = int.from_bytes(hashlib.sha256(stem.encode()).digest()[:4], "big") / 2**32
+    splits = _split(drawn, validation)
     for name, stems in splits.items():
         if stems:
             text = "".join(f"{stem}\n" for stem in sorted(stems))
@@ -136,6 +139,15 @@ def _write(
     content = yaml.safe_dump({"classes": entries}, sort_keys=False, allow_unicode=True)
     (folder / CLASSES_FILE).write_text(content, encoding="utf-8")
     return {name: len(stems) for name, stems in splits.items()}
+
+
+def _split(drawn: dict[str, float], validation: float) -> dict[str, list[str]]:
+    """Share out pictures by what was drawn for each, 0…1; of several, each split gets one."""
+    stems = sorted(drawn, key=lambda stem: drawn[stem])
+    count = sum(each < validation for each in drawn.values())
+    if len(stems) > 1 and 0 < validation < 1:
+        count = min(max(count, 1), len(stems) - 1)
+    return {"train": stems[count:], "val": stems[:count]}
 
 
 def _as_seen(drawing: Drawing, mask: Image.Image) -> Image.Image:
@@ -163,6 +175,9 @@ def _refuse_rivals(drawings: Sequence[Drawing]) -> None:
             )
 
 
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
 class _CocoImage(BaseModel):
     id: int | str
     file_name: str
@@ -173,7 +188,7 @@ class _CocoImage(BaseModel):
 class _CocoAnnotation(BaseModel):
     image_id: int | str
     category_id: int
-    segmentation: list[list[float]] | dict[str, Any] = []
+    segmentation: list[list[Number]] | dict[str, Any] = []
     area: float = 0.0
 
 
@@ -246,7 +261,7 @@ def _runs(coco: Any, segmentation: list[list[float]] | dict[str, Any], image: _C
 
 class _LabelmeShape(BaseModel):
     label: str = Field(min_length=1)
-    points: list[tuple[float, float]]
+    points: list[tuple[Number, Number]]
     shape_type: str = "polygon"
 
 

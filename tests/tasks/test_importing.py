@@ -154,6 +154,17 @@ def test_pictures_are_split_by_their_names(tmp_path: Path) -> None:
     assert content["classes"][0] == {"name": "background", "color": [0, 0, 0]}
 
 
+@pytest.mark.parametrize("validation", [0.001, 0.999])
+def test_of_a_few_pictures_each_split_gets_one(tmp_path: Path, validation: float) -> None:
+    folder = tmp_path / "labels"
+    for number in range(3):
+        labelme(folder, [{"label": "x", "points": points(SQUARE)}], f"p{number}.jpg")
+        (folder / "a.json").rename(folder / f"p{number}.json")
+    found = import_polygons(folder, tmp_path / "out", validation=validation)
+    assert sorted(found.splits.values()) == [1, 2]
+    assert (tmp_path / "out/val.txt").read_text()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -163,6 +174,11 @@ def test_pictures_are_split_by_their_names(tmp_path: Path) -> None:
         ({"shapes": [{"label": "x", "points": [[1, 1]], "shape_type": "line"}]}, "a line of 1"),
         ({"shapes": [{"label": "x", "points": "no"}]}, "is no file of labelme: shapes.0.points"),
         ({"shapes": []}, "has 0 classes"),
+        (
+            {"shapes": [{"label": "background", "points": points(SQUARE)}]},
+            "has 0 classes beside the background",
+        ),
+        ({"shapes": [{"label": "x", "points": [[1, float("nan")]]}]}, "shapes.0.points"),
     ],
 )
 def test_wrong_files_are_sentences(tmp_path: Path, change: dict[str, Any], message: str) -> None:
