@@ -29,25 +29,35 @@ def saved_as(root: Path, mode: str) -> Path:
     return root
 
 
-@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (4, "RGBA")])
+@pytest.mark.parametrize(
+    ("channels", "mode", "fit"), [(1, "L", "letterbox"), (4, "RGBA", "stretch")]
+)
 def test_a_run_in_other_channels(
-    channels: int, mode: str, make_recipe: Make, write_bands: Callable[..., Path], tmp_path: Path
+    channels: int,
+    mode: str,
+    fit: str,
+    make_recipe: Make,
+    write_bands: Callable[..., Path],
+    tmp_path: Path,
 ) -> None:
     pytest.importorskip("larq_compute_engine")
     from larq_dense.conversion import convert
+    from larq_dense.evaluation import measure
     from larq_dense.runtime import Predictor
     from larq_dense.zoo.opening import open_keras
 
     write_bands(tmp_path / "bands", train=4, validation=1)
-    recipe = make_recipe(
-        input={"height": 32, "width": 64, "channels": channels}, epochs=None, steps=1
-    )
-    train(recipe, saved_as(tmp_path, mode), tmp_path / "run")
-    model, _ = open_keras(str(tmp_path / "run"))
+    input = {"height": 32, "width": 64, "channels": channels, "fit": fit}
+    recipe = make_recipe(input=input, epochs=None, steps=1)
+    result = train(recipe, saved_as(tmp_path, mode), tmp_path / "run")
+    model, task = open_keras(str(tmp_path / "run"))
+    measured = measure(Predictor.from_keras(model), task, task.samples(tmp_path / "bands", "val"))
+    assert measured.metrics["miou"] == pytest.approx(result["score"], abs=1e-3)
     assert model.input_shape == (None, 32, 64, channels)
     image = tmp_path / "bands" / "images" / "p04.png"
     expected = Predictor.from_keras(model).predict(image)
     file = Predictor.from_tflite(convert(model).content, runtime="lce")
+    assert file.spec.preprocessing == recipe.preprocessing
     assert file.input_shape == (1, 32, 64, channels)
     found = file.predict(image)
     assert found.labels().shape == (40, 72)
