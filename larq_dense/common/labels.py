@@ -159,12 +159,12 @@ class Scores(ABC):
 
     def summary(self) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Return the mean and the largest probability of each class, `[classes]` both."""
-        total, largest = np.float64(0), np.float32(0)
+        total, largest = np.zeros(()), np.zeros((), np.float32)
         for _, _, shares in self.parts():
             shares = _of_classes(shares)
             total = total + shares.sum(axis=(0, 1), dtype=np.float64)
             largest = np.maximum(largest, shares.max(axis=(0, 1)))
-        return np.asarray(total / (self.height * self.width)), np.asarray(largest)
+        return total / (self.height * self.width), largest
 
 
 def _of_classes(shares: NDArray[np.float32]) -> NDArray[np.float32]:

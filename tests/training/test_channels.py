@@ -52,7 +52,7 @@ def test_a_run_in_other_channels(
     result = train(recipe, saved_as(tmp_path, mode), tmp_path / "run")
     model, task = open_keras(str(tmp_path / "run"))
     measured = measure(Predictor.from_keras(model), task, task.samples(tmp_path / "bands", "val"))
-    assert measured.metrics["miou"] == pytest.approx(result["score"], abs=1e-3)
+    assert measured.metrics["miou"] == pytest.approx(result["score"], abs=5e-3)
     assert model.input_shape == (None, 32, 64, channels)
     image = tmp_path / "bands" / "images" / "p04.png"
     expected = Predictor.from_keras(model).predict(image)
