@@ -136,7 +136,7 @@ def _calibration(network: _Network, data: Path | None) -> list[Any]:
     """Return pictures to take ranges from: of the training data, or else a few of noise."""
     settings, recipe = network.recipe.input, network.recipe
     if data is None:
-        shape = (2, settings.height, settings.width, 3)
+        shape = (2, settings.height, settings.width, settings.channels)
         return [*np.random.default_rng(0).integers(0, 256, shape, np.uint8)]
     samples = recipe.read_samples(network.task, data, recipe.data.train[0])
     return [sample.image for sample in _spread(samples, CALIBRATION_PICTURES)]

@@ -52,7 +52,7 @@ def answer(
     Raises:
         Refusal: It is no picture, damaged, too large, or cannot be answered in this format.
     """
-    pixels = decode(content, max_pixels)
+    pixels = decode(content, max_pixels, predictor.spec.preprocessing.channels)
     prediction = predictor.predict(pixels)
     spec = predictor.spec
     if format == "json":
@@ -66,21 +66,22 @@ def answer(
         }
         return "application/json", json.dumps(values).encode()
     try:
-        ((_, _, picture),) = Outputs(spec, (format,)).files(pixels, prediction)
+        ((_, _, picture),) = Outputs(spec, (format,)).files(read_image(pixels), prediction)
     except DataError as error:
         raise Refusal(400, str(error)) from error
     return "image/png", picture
 
 
-def decode(content: bytes, max_pixels: int) -> NDArray[np.uint8]:
+def decode(content: bytes, max_pixels: int, channels: int = 3) -> NDArray[np.uint8]:
     """Decode a stranger's picture, looking at its size first.
 
     Args:
         content: The file.
         max_pixels: The most pixels that are decoded.
+        channels: That the network sees.
 
     Returns:
-        uint8 `[height, width, 3]`.
+        uint8 `[height, width, channels]`.
 
     Raises:
         Refusal: It is no picture, of a kind that is not opened here, damaged, or too large.
@@ -96,7 +97,9 @@ def decode(content: bytes, max_pixels: int) -> NDArray[np.uint8]:
                     f"the picture has {width}×{height} pixels, and at most {max_pixels} are taken; "
                     "send a smaller one.",
                 )
-            return read_image(picture)
+            if channels == 4 and len(picture.getbands()) != 4:
+                raise Refusal(400, "the network sees four channels; send a PNG of RGBA.")
+            return read_image(picture, channels)
     except UnidentifiedImageError as error:
         raise _no_picture(content) from error
     except Image.DecompressionBombError as error:
