@@ -47,28 +47,34 @@ def resize_scores(
     scores = np.asarray(scores, np.float32)
     if box is None and scores.shape[:2] == (height, width):
         return scores
+    return np.stack(_resized_planes(scores, height, width, box), axis=-1)
+
+
+def _resized_planes(
+    scores: NDArray[np.float32], height: int, width: int, box: Box | None
+) -> list[NDArray[np.float32]]:
     planes = (Image.fromarray(np.ascontiguousarray(each)) for each in np.moveaxis(scores, -1, 0))
-    resized = [np.asarray(resize(plane, height, width, box)) for plane in planes]
-    return np.stack(resized, axis=-1)
+    return [np.asarray(resize(plane, height, width, box)) for plane in planes]
 
 
-def probabilities(logits: NDArray[Any]) -> NDArray[np.float32]:
+def probabilities(logits: NDArray[Any], axis: int = -1) -> NDArray[np.float32]:
     """Turn logits into probabilities.
 
     Args:
-        logits: Real numbers `[..., channels]`.
+        logits: Real numbers, such as `[..., channels]`.
+        axis: That of the channels.
 
     Returns:
         float32 of the same shape, 0…1: the softmax over several channels, the sigmoid of one.
     """
     scores = np.asarray(logits, np.float32)
-    if scores.shape[-1] == 1:
+    if scores.shape[axis] == 1:
         # Of exp's two forms, the one that cannot overflow.
         small = np.exp(-np.abs(scores))
         result: NDArray[np.float32] = np.where(scores >= 0, 1 / (1 + small), small / (1 + small))
         return result
-    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    result = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    exponentials = np.exp(scores - scores.max(axis=axis, keepdims=True))
+    result = exponentials / exponentials.sum(axis=axis, keepdims=True)
     return result
 
 
@@ -263,7 +269,14 @@ class Prediction(Scores):
     def part(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         """Return the probabilities in a part of the picture, `[rows, columns, channels]`."""
         size = rows.stop - rows.start, columns.stop - columns.start
-        return probabilities(resize_scores(self.logits, *size, self._box(rows, columns)))
+        # Only what has a weight there: all logits would be copied for each of many parts.
+        down, across = self._support(rows, columns)
+        left, top, right, bottom = self._box(rows, columns)
+        y, x = down.start, across.start
+        box = left - x, top - y, right - x, bottom - y
+        # Channels first, for the last axis is a slow one to sum over where it is short.
+        planes = np.stack(_resized_planes(self.logits[down, across], *size, box))
+        return np.moveaxis(probabilities(planes, axis=0), 0, -1)
 
     def _tiles(self) -> Iterator[tuple[slice, slice]]:
         large = self.height >= _MUCH_LARGER * self.logits.shape[0]
