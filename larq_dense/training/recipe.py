@@ -399,4 +399,7 @@ def _sentence(error: ValidationError, origin: str) -> str:
         return f"{origin} lacks the setting {key}."
     if not key:
         return f"{origin}: {message}."
+    if first["type"] == "string_type":
+        # YAML takes names such as 01_02 for numbers.
+        message += "; put it in quotes"
     return f"{origin} has a wrong {key}: {message} (got {first['input']!r})."

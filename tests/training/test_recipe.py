@@ -87,6 +87,16 @@ def test_no_recipe_at_all(tmp_path: Path, content: bytes, said: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+def test_a_name_that_yaml_takes_for_a_number(
+    recipe_values: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    text = yaml.safe_dump(recipe_values()).replace("folder: bands", "folder: 01_02", 1)
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=r"valid string; put it in quotes \(got \d+\)"):
+        Recipe.load(path)
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="No such file"):
         Recipe.load(tmp_path / "none.yaml")
