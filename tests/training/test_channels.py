@@ -48,7 +48,7 @@ def test_a_run_in_other_channels(
 
     write_bands(tmp_path / "bands", train=4, validation=1)
     input = {"height": 32, "width": 64, "channels": channels, "fit": fit}
-    recipe = make_recipe(input=input, epochs=None, steps=1)
+    recipe = make_recipe(input=input, epochs=None, steps=1, bfloat16=False)
     result = train(recipe, saved_as(tmp_path, mode), tmp_path / "run")
     model, task = open_keras(str(tmp_path / "run"))
     measured = measure(Predictor.from_keras(model), task, task.samples(tmp_path / "bands", "val"))
