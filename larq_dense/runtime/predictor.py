@@ -184,10 +184,11 @@ class Predictor:
         pixels = self.spec.preprocessing.read(image)
         if self._tile is None and not self._tta:
             return self._see(pixels)
+        height, width = pixels.shape[:2]
         size = self.spec.preprocessing
         rows = self._tile and max(1, round(self._tile * size.height / size.width))
         tile = (rows, self._tile) if rows and self._tile else None
-        plan = looks(*pixels.shape[:2], tile, self._tta)
+        plan = looks(height, width, tile, self._tta)
         return Blended(pixels, self._see, self.spec.num_outputs, plan)
 
     def _see(self, pixels: NDArray[np.uint8]) -> Prediction:
