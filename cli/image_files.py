@@ -94,10 +94,8 @@ def _pictures(entries: list[Path], place: str, output: Path | None) -> list[Path
             others.append(entry)
         elif output is not None and _WRITTEN.search(entry.stem) and _is_in(entry, output):
             own.append(entry)
-        elif is_special(entry):
-            special.append(entry)
         elif _PICTURE.fullmatch(entry.suffix) or _holds_picture(entry):
-            pictures.append(entry)
+            (special if is_special(entry) else pictures).append(entry)
         else:
             (folders if entry.is_dir() else others).append(entry)
     _say(place, others, "which by name and content are no pictures")
