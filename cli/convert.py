@@ -68,6 +68,7 @@ def command(
 
     With --android the folder receives NAME.tflite and NAME_random_baseline_int8.tflite. The second
     is the full-precision baseline in int8 with random weights, which the app in android/ times.
+    With --int8, too, NAME is followed by _int8; the app's engine runs such a file without LiteRT.
 
     \b
     Example:
@@ -86,15 +87,11 @@ def command(
         raise DataError("--output and --android both say where to write; give one of them.")
     pictures = expand(images) if images else _bundled()
     result, quantized = _convert(model, int8, pictures, ranges=bool(images))
-    if android and quantized:
-        raise DataError("--android takes float files only so far; leave out --int8.")
     suffix = f"{'_int8' * quantized}{FILE_SUFFIX}"
     path = output or (android or Path()) / f"{result.spec.name}{suffix}"
     files = {path: result.content}
     if android:
-        files[android / f"{result.spec.name}{BASELINE_SUFFIX}"] = _baseline(
-            model, result.spec, pictures
-        )
+        files[android / f"{path.stem}{BASELINE_SUFFIX}"] = _baseline(model, result.spec, pictures)
     for each, content in files.items():
         write_bytes(each, content)
     if as_json:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jvm import run
 
-_CLASS = re.compile(r"package ([\w.]+); public (?:\w+ )*?(?:class|interface) (\w+)")
+_CLASS = re.compile(r"package ([\w.]+); public (?:\w+ )*?(?:class|interface|enum) (\w+)")
 
 
 def write_stubs(folder: Path) -> None:

@@ -93,8 +93,8 @@ def test_cmake_builds_the_runtime_and_the_gradle_file_names_it(
     script = project / "xnor" / named
     (folder, _) = re.findall(r"add_subdirectory\((\S+) (\S+)\)", script.read_text())[0]
     assert (script.parent / folder).resolve() == checkout / "native"
-    (source,) = re.findall(r"SHARED (\S+)\)", script.read_text())
-    assert (script.parent / source).is_file()
+    (sources,) = re.findall(r"SHARED ([^)]+)\)", script.read_text())
+    assert {script.parent / each for each in sources.split()} == set(script.parent.rglob("*.cc"))
 
 
 def test_namespaces_packages_and_folders_agree(

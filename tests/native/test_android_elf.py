@@ -32,7 +32,13 @@ EXPORTS = {
         (NATIVE / "include/larq_dense_engine.h").read_text(),
     ),
 }
-JNI_EXPORTS = {f"Java_larqdense_xnor_XnorDelegate_{name}" for name in ("create", "destroy")}
+JNI_EXPORTS = {
+    f"Java_larqdense_xnor_{name}"
+    for name in (
+        *("XnorDelegate_create", "XnorDelegate_destroy"),
+        *("XnorEngine_open", "XnorEngine_close", "XnorEngine_describe", "XnorEngine_run"),
+    )
+}
 BIONIC = set(re.findall(r"^SINCE\(\d+, (\w+)\)", (NATIVE / "android/libc.c").read_text(), re.M))
 
 _missing = [tool for tool in ("cmake", "clang", "clang++", "ld.lld") if not shutil.which(tool)]

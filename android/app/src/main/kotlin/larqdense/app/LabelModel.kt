@@ -38,7 +38,7 @@ class LabelModel(application: Application) : AndroidViewModel(application) {
 
     // Only the worker touches these.
     private var screen = Screen()
-    private var choice: Pair<Entry, Int>? = null
+    private var choice: Pair<Entry, Choice>? = null
     private var labeller: Labeller? = null
     private var still: Picture? = null
     private var frames = 0
@@ -59,6 +59,9 @@ class LabelModel(application: Application) : AndroidViewModel(application) {
     /** The chosen number of threads' place in the list of them. */
     var threadsAt = 0
 
+    /** Whether the engine runs the network, instead of LiteRT. */
+    var engine = false
+
     init {
         pool.execute {
             val entries = findEntries(assets.list("").orEmpty().asIterable())
@@ -68,13 +71,13 @@ class LabelModel(application: Application) : AndroidViewModel(application) {
     }
 
     /** Loads an entry, unless it is the one that is loaded. */
-    fun choose(entry: Entry, threads: Int) = pool.execute {
-        if (choice == Pair(entry, threads)) return@execute
-        choice = Pair(entry, threads)
+    fun choose(entry: Entry, how: Choice) = pool.execute {
+        if (choice == Pair(entry, how)) return@execute
+        choice = Pair(entry, how)
         labeller?.close()
         labeller = null
         attempt(R.string.does_not_load) {
-            labeller = Labeller(assets, entry, threads)
+            labeller = Labeller(assets, entry, how)
             still?.let(::labelStill)
         }
     }

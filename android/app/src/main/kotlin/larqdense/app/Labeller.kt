@@ -10,11 +10,23 @@ import larqdense.vision.overlay
 import larqdense.xnor.XnorDelegate
 import java.io.Closeable
 
+/**
+ * How a network is run.
+ *
+ * @property engine Whether this project's engine runs it, instead of LiteRT with the delegate.
+ */
+data class Choice(val threads: Int, val engine: Boolean)
+
 /** An entry that labels pictures, with its int8 baseline beside it for the time that it takes. */
-class Labeller(assets: AssetManager, entry: Entry, threads: Int) : Closeable {
-    private val network = Network(assets.map(entry.file), threads, XnorDelegate(threads))
+class Labeller(assets: AssetManager, entry: Entry, choice: Choice) : Closeable {
+    private val network = Network(assets.map(entry.file)) {
+        if (choice.engine) EngineRunner(it, choice.threads)
+        else LiteRtRunner(it, choice.threads, XnorDelegate(choice.threads))
+    }
     private val baseline = try {
-        entry.baseline?.let { Network(assets.map(it), threads, null) }
+        entry.baseline?.let { name ->
+            Network(assets.map(name)) { LiteRtRunner(it, choice.threads, null) }
+        }
     } catch (error: Exception) {
         network.close()
         throw error

@@ -10,6 +10,7 @@ import android.widget.AdapterView
 import android.widget.ArrayAdapter
 import android.widget.ImageView
 import android.widget.Spinner
+import android.widget.Switch
 import android.widget.TextView
 import androidx.activity.ComponentActivity
 import androidx.activity.result.PickVisualMediaRequest
@@ -40,6 +41,13 @@ class MainActivity : ComponentActivity() {
         findViewById<View>(R.id.camera).setOnClickListener { useCamera() }
         findViewById<View>(R.id.gallery).setOnClickListener {
             pickPicture.launch(PickVisualMediaRequest(PickVisualMedia.ImageOnly))
+        }
+        with(findViewById<Switch>(R.id.engine)) {
+            isChecked = model.engine
+            setOnCheckedChangeListener { _, checked ->
+                model.engine = checked
+                choose()
+            }
         }
         val counts = THREADS.map { resources.getQuantityString(R.plurals.thread_count, it, it) }
         fill(R.id.threads, counts, model.threadsAt) { model.threadsAt = it }
@@ -78,7 +86,7 @@ class MainActivity : ComponentActivity() {
 
     private fun choose() {
         val entry = model.entries.value?.getOrNull(model.entryAt) ?: return
-        model.choose(entry, THREADS[model.threadsAt])
+        model.choose(entry, Choice(THREADS[model.threadsAt], model.engine))
     }
 
     private fun show(screen: Screen) {

@@ -4,55 +4,36 @@ import android.content.res.AssetManager
 import larqdense.vision.Logits
 import larqdense.vision.ModelFileException
 import larqdense.vision.ModelSpec
-import larqdense.xnor.XnorDelegate
-import org.tensorflow.lite.Interpreter
 import java.io.Closeable
 import java.io.FileInputStream
-import java.nio.ByteBuffer
-import java.nio.ByteOrder
 import java.nio.MappedByteBuffer
 import java.nio.channels.FileChannel
 
+/** What runs a file: from a normalized picture to logits. */
+interface Runner : Closeable {
+    val inputs: Int
+    val outputShape: IntArray
+
+    /** Takes `inputs` values, and gives as many as `outputShape` says. */
+    fun run(picture: FloatArray): FloatArray
+}
+
 /**
- * A file on LiteRT's interpreter. It is used on one thread at a time, and timed.
+ * A file on a runner. It is used on one thread at a time, and timed.
  *
- * @param delegate What runs Larq Compute Engine's operators; the network closes it.
+ * @param open Opens the runner, which the network closes.
  * @throws ModelFileException The file carries no description of ours, or one that does not fit.
- * @throws RuntimeException The interpreter refuses the file.
+ * @throws RuntimeException The runner refuses the file.
  */
-class Network(
-    file: MappedByteBuffer,
-    threads: Int,
-    private val delegate: XnorDelegate?,
-) : Closeable {
-    val spec: ModelSpec
-    private val interpreter: Interpreter
-    private val input: ByteBuffer
-    private val output: ByteBuffer
-    private val logits: IntArray
+class Network(file: MappedByteBuffer, open: (MappedByteBuffer) -> Runner) : Closeable {
+    val spec = ModelSpec.read(file)
+    private val runner = open(file)
     private val milliseconds = ArrayDeque<Double>()
     private var warm = false
 
     init {
-        try {
-            spec = ModelSpec.read(file)
-            val options = Interpreter.Options().setNumThreads(threads)
-            delegate?.let(options::addDelegate)
-            interpreter = Interpreter(file, options)
-        } catch (error: Exception) {
-            delegate?.close()
-            throw error
-        }
-        try {
-            input = floats(interpreter.getInputTensor(0).numBytes())
-            output = floats(interpreter.getOutputTensor(0).numBytes())
-            logits = interpreter.getOutputTensor(0).shape()
-        } catch (error: Exception) {  // a network without inputs or outputs
-            close()
-            throw error
-        }
-        val expected = 4 * 3 * spec.height * spec.width
-        if (input.capacity() != expected || logits.getOrNull(3) != spec.outputs) {
+        val expected = 3 * spec.height * spec.width
+        if (runner.inputs != expected || runner.outputShape.getOrNull(3) != spec.outputs) {
             close()
             throw ModelFileException("its description does not fit its network.")
         }
@@ -63,21 +44,14 @@ class Network(
 
     /** Runs the network on what `spec.input` gives. */
     fun run(picture: FloatArray): Logits {
-        input.asFloatBuffer().put(picture)
-        output.rewind()
         val start = System.nanoTime()
-        interpreter.run(input, output)
+        val values = runner.run(picture)
         note((System.nanoTime() - start) / 1e6)
-        val values = FloatArray(output.capacity() / 4)
-        output.rewind()
-        output.asFloatBuffer().get(values)
-        return Logits(logits[1], logits[2], logits[3], values)
+        val (_, height, width, channels) = runner.outputShape
+        return Logits(height, width, channels, values)
     }
 
-    override fun close() {
-        interpreter.close()
-        delegate?.close()
-    }
+    override fun close() = runner.close()
 
     private fun note(time: Double) {
         if (warm) milliseconds += time
@@ -87,9 +61,6 @@ class Network(
 
     private companion object {
         const val TIMED_RUNS = 15
-
-        fun floats(bytes: Int): ByteBuffer =
-            ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder())
     }
 }
 
