@@ -24,6 +24,9 @@ from larq_dense.zoo import entries
 
 HERE = Path(__file__).resolve().parent
 ZIG = (sys.executable, "-m", "ziglang", "c++", "-target", "wasm32-wasi")
+# Memory that threads share, of 1 GiB at most; only a cross-origin isolated page may have it.
+SHARED = ("-Wl,--import-memory", "-Wl,--shared-memory", f"-Wl,--max-memory={2**30}")
+SHARED += (f"-Wl,--initial-memory={2**25}", "-Wl,--export=__stack_pointer")
 EXPORTS = (
     "malloc",
     "free",
@@ -39,7 +42,9 @@ def main(output: Path) -> None:
     shutil.rmtree(output, ignore_errors=True)
     shutil.copytree(HERE / "static", output)
     compile_module(output)
-    compile_engine(output / "engine.wasm")
+    compile_engine(output / "engine.wasm", ZIG)
+    threads = (*ZIG, "-mcpu=generic+atomics+bulk_memory")
+    compile_engine(output / "engine-threads.wasm", threads, ("lend",), SHARED)
     copy_networks(output)
     stamp(output)
 
@@ -51,15 +56,25 @@ def compile_module(output: Path) -> None:
     subprocess.run(["npx", "tsc", "--outDir", str(output.resolve())], cwd=HERE, check=True)
 
 
-def compile_engine(wasm: Path) -> None:
-    """Compile the engine to WebAssembly with SIMD, one thread."""
+def compile_engine(
+    wasm: Path, zig: tuple[str, ...], more_exports: tuple[str, ...] = (), link: tuple[str, ...] = ()
+) -> None:
+    """Compile the engine to WebAssembly with SIMD.
+
+    Args:
+        wasm: The module to write.
+        zig: The compiler's command.
+        more_exports: Functions of the engine beside the usual ones.
+        link: More flags for the linker.
+    """
     # Zig keeps what it compiled; a folder of its own keeps that out of the home directory.
     os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(HERE / "node_modules" / ".zig"))
+    names = (*EXPORTS, *(f"larq_dense_engine_{name}" for name in more_exports))
     with tempfile.TemporaryDirectory() as scratch:
-        objects = native.compile_objects(ZIG, Path(scratch))
-        exports = [f"-Wl,--export={name}" for name in EXPORTS]
-        reactor = ["-mexec-model=reactor", "-O3", "-Wl,--strip-all", *exports]
-        command = [*ZIG, *reactor, *map(str, objects), "-o", str(wasm)]
+        objects = native.compile_objects(zig, Path(scratch))
+        exports = [f"-Wl,--export={name}" for name in names]
+        reactor = ["-mexec-model=reactor", "-nostdlib++", "-O3", "-Wl,--strip-all", *exports, *link]
+        command = [*zig, *reactor, *map(str, objects), "-o", str(wasm)]
         subprocess.run(command, check=True)
 
 

@@ -339,3 +339,11 @@ int larq_dense_engine_run(larq_dense_engine* engine, const void* const* inputs,
   __atomic_store_n(&engine->busy, uint8_t{0}, __ATOMIC_RELEASE);
   return report(failure, message, message_size);
 }
+
+#if defined(__wasm_atomics__)
+// JavaScript calls it on each thread that it starts for an engine; it does not return.
+extern "C" __attribute__((visibility("default"))) void larq_dense_engine_lend(
+    larq_dense_engine* engine) {
+  engine->pool.lend();
+}
+#endif

@@ -5,6 +5,7 @@ import functools
 import http.server
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -102,11 +103,23 @@ def test_the_page_stays_small(page: Path) -> None:
     assert sum(each.stat().st_size for each in [*files, first]) < 4 * 2**20
 
 
+@pytest.fixture(params=[False, True], ids=["alone", "isolated"])
+def isolated(request: pytest.FixtureRequest) -> bool:
+    """Return whether the page is cross-origin isolated, so that its threads may share memory."""
+    return bool(request.param)
+
+
 @pytest.fixture
-def address(page: Path) -> Iterator[str]:
+def address(page: Path, isolated: bool) -> Iterator[str]:
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             """Say nothing."""
+
+        def end_headers(self) -> None:
+            if isolated:
+                self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+                self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+            super().end_headers()
 
     handler = functools.partial(Quiet, directory=str(page))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -116,7 +129,9 @@ def address(page: Path) -> Iterator[str]:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
-def test_page_in_chromium(page: Path, address: str, checkout: Path, tmp_path: Path) -> None:
+def test_page_in_chromium(
+    page: Path, address: str, isolated: bool, checkout: Path, tmp_path: Path
+) -> None:
     pixels = picture(320, 240)
     Image.fromarray(pixels).save(tmp_path / "picture.png")
     (tmp_path / "note.txt").write_text("no picture")
@@ -130,6 +145,8 @@ def test_page_in_chromium(page: Path, address: str, checkout: Path, tmp_path: Pa
     print({key: value for key, value in seen.items() if key != "labels"}, file=sys.stderr)
     expected = Predictor(page / "ecssd_int8.tflite").labels(pixels)
     np.testing.assert_array_equal(np.reshape(seen["labels"], (240, 320)), expected)
+    threads = min(4, os.cpu_count() or 1)
+    assert (f"is ready on {threads} threads" in seen["ready"]) == (isolated and threads > 1)
     assert "note.txt is not a picture" in seen["refusedFile"]
     assert "is ready" in seen["offline"]
     assert "camera" in seen["refusedCamera"].lower()

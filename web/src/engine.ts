@@ -4,7 +4,8 @@
 export class LarqDenseError extends Error {}
 
 interface Exports {
-  readonly memory: WebAssembly.Memory;
+  /** Only where the module has its own: one for threads is given a memory that is shared. */
+  readonly memory?: WebAssembly.Memory;
   _initialize(): void;
   malloc(size: number): number;
   free(pointer: number): void;
@@ -35,10 +36,28 @@ const INT8 = 4;
 const MAX_RANK = 6;
 const TENSOR_BYTES = 4 * (2 + MAX_RANK + 3);
 const WORD = 4;
+const STACK_BYTES = 2 ** 18;
+// As web/build.py has them, in pages of 64 KiB.
+const SHARED_MEMORY = { initial: 2 ** 9, maximum: 2 ** 14, shared: true };
 
-/** What the engine asks of WASI: an environment, which is empty, and an end when memory is lost. */
-function emptySystem(memory: () => WebAssembly.Memory): WebAssembly.ModuleImports {
+/** What a thread is started with (thread.ts). */
+export interface ThreadStart {
+  readonly wasm: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  /** The engine to work for. */
+  readonly engine: number;
+  /** The end of the memory that is the thread's stack. */
+  readonly stack: number;
+}
+
+/** What the engine asks of WASI: an empty environment, a clock, and an end when memory is lost. */
+export function emptySystem(memory: () => WebAssembly.Memory): WebAssembly.ModuleImports {
   return {
+    clock_time_get: (_clock: number, _precision: bigint, time: number) => {
+      const now = BigInt(Math.round(1e6 * performance.now()));
+      new DataView(memory().buffer).setBigUint64(time, now, true);
+      return 0;
+    },
     environ_get: () => 0,
     environ_sizes_get: (count: number, size: number) => {
       const view = new DataView(memory().buffer);
@@ -78,18 +97,34 @@ export class Engine {
    *
    * @param wasm The engine's compiled module.
    * @param model The bytes of an all-int8 `.tflite` file.
+   * @param threads With the module for threads, how many work for it, the caller's among them; a
+   *   page's main thread may have 1 alone, for it must not wait.
    * @throws LarqDenseError The browser has no SIMD, or the file is damaged or cannot be run.
    */
-  static async open(wasm: WebAssembly.Module, model: Uint8Array): Promise<Engine> {
-    let exports: Exports | undefined = undefined;
-    const system = emptySystem(() => exports!.memory);
-    const instance = await WebAssembly.instantiate(wasm, { wasi_snapshot_preview1: system });
-    exports = instance.exports as unknown as Exports;
+  static async open(wasm: WebAssembly.Module, model: Uint8Array, threads = 1): Promise<Engine> {
+    const shares = WebAssembly.Module.imports(wasm).some(({ kind }) => kind === "memory");
+    let memory = shares ? new WebAssembly.Memory(SHARED_MEMORY) : undefined;
+    const system = emptySystem(() => memory!);
+    const imports = { wasi_snapshot_preview1: system, ...(memory && { env: { memory } }) };
+    const instance = await WebAssembly.instantiate(wasm, imports);
+    const exports = instance.exports as unknown as Exports;
+    memory ??= exports.memory!;
     exports._initialize();
-    return new Engine(exports, model);
+    const engine = new Engine(exports, memory, model);
+    if (shares) {
+      const starts = Array.from({ length: threads - 1 }, () => engine.startThread(wasm));
+      await Promise.all(starts);
+    }
+    return engine;
   }
 
-  private constructor(private readonly exports: Exports, model: Uint8Array) {
+  private readonly workers: Worker[] = [];
+
+  private constructor(
+    private readonly exports: Exports,
+    private readonly memory: WebAssembly.Memory,
+    model: Uint8Array,
+  ) {
     this.message = this.allocate(MESSAGE_BYTES);
     this.pointer = this.openModel(model);
     this.input = this.describe("input");
@@ -109,7 +144,8 @@ export class Engine {
   run(input: Int8Array): Int8Array {
     this.bytes(this.inputAt, this.input.bytes).set(new Uint8Array(input.buffer));
     const status = this.exports.larq_dense_engine_run(
-      this.pointer, this.tables, this.tables + WORD, 1, this.message, MESSAGE_BYTES,
+      this.pointer, this.tables, this.tables + WORD, 1 + this.workers.length, this.message,
+      MESSAGE_BYTES,
     );
     this.check(status, "the network failed");
     return new Int8Array(this.bytes(this.outputAt, this.output.bytes).slice().buffer);
@@ -124,6 +160,23 @@ export class Engine {
     this.exports.free(text);
     this.exports.free(size);
     return found;
+  }
+
+  /** Ends the threads. The engine runs no more. */
+  close(): void {
+    this.workers.forEach((worker) => worker.terminate());
+  }
+
+  private async startThread(wasm: WebAssembly.Module): Promise<void> {
+    const worker = new Worker(new URL("./thread.js", import.meta.url), { type: "module" });
+    const stack = (this.allocate(STACK_BYTES) + STACK_BYTES) & ~15;
+    const start: ThreadStart = { wasm, memory: this.memory, engine: this.pointer, stack };
+    await new Promise<void>((resolve, reject) => {
+      worker.onmessage = () => resolve();
+      worker.onerror = () => reject(new LarqDenseError("a thread of the engine did not start."));
+      worker.postMessage(start);
+    });
+    this.workers.push(worker);
   }
 
   private openModel(model: Uint8Array): number {
@@ -142,7 +195,7 @@ export class Engine {
   private describe(end: "input" | "output"): Tensor {
     const at = this.allocate(TENSOR_BYTES);
     const status = this.exports[`larq_dense_engine_${end}`](this.pointer, 0, at);
-    const view = new DataView(this.exports.memory.buffer, at, TENSOR_BYTES);
+    const view = new DataView(this.memory.buffer, at, TENSOR_BYTES);
     const [type, rank] = [view.getInt32(0, true), view.getInt32(WORD, true)];
     if (status !== 0 || type !== INT8) {
       throw new LarqDenseError(`the network's ${end} is not int8; convert it with --int8.`);
@@ -180,10 +233,10 @@ export class Engine {
 
   // The memory's buffer is another one after it has grown, so that no view may be kept.
   private bytes(at: number, length: number): Uint8Array {
-    return new Uint8Array(this.exports.memory.buffer, at, length);
+    return new Uint8Array(this.memory.buffer, at, length);
   }
 
   private words(at: number, length: number): Uint32Array {
-    return new Uint32Array(this.exports.memory.buffer, at, length);
+    return new Uint32Array(this.memory.buffer, at, length);
   }
 }

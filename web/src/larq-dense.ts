@@ -51,11 +51,14 @@ interface Area {
  * @param engine Address of `engine.wasm`, or the compiled module.
  * @param model Address of an all-int8 `.tflite` file (`larq-dense convert NAME --int8`), or its
  *   bytes.
+ * @param threads With `engine-threads.wasm`, in a worker of a page that is cross-origin isolated:
+ *   how many threads work for it.
  * @throws LarqDenseError A file cannot be had or run, or the browser has no SIMD.
  */
 export async function load(
   engine: string | URL | WebAssembly.Module,
   model: string | URL | Uint8Array,
+  threads = 1,
 ): Promise<Network> {
   if (!isSupported()) {
     throw new LarqDenseError(
@@ -65,7 +68,7 @@ export async function load(
   const wasm =
     engine instanceof WebAssembly.Module ? engine : await WebAssembly.compile(await fetched(engine));
   const bytes = model instanceof Uint8Array ? model : new Uint8Array(await fetched(model));
-  return new Network(await Engine.open(wasm, bytes));
+  return new Network(await Engine.open(wasm, bytes, threads));
 }
 
 async function fetched(address: string | URL): Promise<ArrayBuffer> {
@@ -138,6 +141,11 @@ export class Network {
       throw new LarqDenseError(`${this.spec.name} has several classes; use labels().`);
     }
     return this.plane(this.logits(picture), 0, picture).map((score) => 1 / (1 + Math.exp(-score)));
+  }
+
+  /** Ends the engine's threads; the network labels no more. */
+  close(): void {
+    this.engine.close();
   }
 
   private logits(picture: Picture): Int8Array {

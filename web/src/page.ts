@@ -50,7 +50,8 @@ async function loadNetwork(): Promise<boolean> {
     view.querySelector<HTMLOptionElement>("[value=cutout]")!.disabled = !reply.saliency;
     if (!reply.saliency && view.value === "cutout") view.value = "overlay";
     find("description").textContent = reply.description;
-    say(`${reply.name} is ready. Drop a picture here, choose one, or start the camera.`);
+    const on = reply.threads > 1 ? ` on ${reply.threads} threads` : "";
+    say(`${reply.name} is ready${on}. Drop a picture here, choose one, or start the camera.`);
   }
   return true;
 }

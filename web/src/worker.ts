@@ -12,9 +12,12 @@ export type View = "overlay" | "cutout" | "labels";
 /** What comes back, in the order of the requests. */
 export type Reply =
   | { readonly kind: "loaded"; readonly name: string; readonly description: string;
-      readonly saliency: boolean }
+      readonly saliency: boolean; readonly threads: number }
   | { readonly kind: "labelled"; readonly picture: ImageData; readonly milliseconds: number }
   | { readonly kind: "failed"; readonly sentence: string };
+
+// Memory is shared only where the page is cross-origin isolated. More than four threads gain little.
+const THREADS = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
 
 let engine: WebAssembly.Module | undefined;
 let network: Network | undefined;
@@ -37,15 +40,17 @@ async function answer(request: Request): Promise<void> {
 
 async function open(model: string): Promise<Reply> {
   engine ??= await compileEngine();
-  network = await load(engine, model);
+  network?.close();
+  network = await load(engine, model, THREADS);
   const { name, description, kind } = network.spec;
-  return { kind: "loaded", name, description, saliency: kind === "saliency" };
+  return { kind: "loaded", name, description, saliency: kind === "saliency", threads: THREADS };
 }
 
 async function compileEngine(): Promise<WebAssembly.Module> {
-  const response = await fetch("engine.wasm").catch(() => undefined);
+  const file = THREADS > 1 ? "engine-threads.wasm" : "engine.wasm";
+  const response = await fetch(file).catch(() => undefined);
   if (!response?.ok) {
-    throw new LarqDenseError("engine.wasm cannot be loaded; check the connection and try again.");
+    throw new LarqDenseError(`${file} cannot be loaded; check the connection and try again.`);
   }
   return WebAssembly.compile(await response.arrayBuffer());
 }

@@ -1,7 +1,7 @@
 // Keeps what the page has loaded, so that it works without a connection.
 const CACHE = "larq-dense-VERSION";
 const PAGE = ["./", "page.js", "worker.js", "larq-dense.js", "engine.js", "resampling.js",
-  "style.css", "engine.wasm", "networks.json"];
+  "thread.js", "style.css", "engine.wasm", "engine-threads.wasm", "networks.json"];
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(PAGE)));

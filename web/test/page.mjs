@@ -20,8 +20,8 @@ async function open(args) {
   });
   page.on("pageerror", (error) => problems.push(String(error)));
   await page.goto(address);
-  await says(page, /is ready/);
-  return { browser, context, page };
+  const ready = await says(page, /is ready/);
+  return { browser, context, page, ready };
 }
 
 async function says(page, pattern) {
@@ -33,7 +33,7 @@ async function says(page, pattern) {
   return page.textContent("#status");
 }
 
-const { browser, context, page } = await open(camera);
+const { browser, context, page, ready } = await open(camera);
 await page.selectOption("#view", "labels");
 await page.setInputFiles("#file", picture);
 const milliseconds = await says(page, /Labelled in/);
@@ -61,5 +61,5 @@ const cameraSentence = await second.page.textContent("#status");
 await second.browser.close();
 
 console.log(JSON.stringify({
-  labels, milliseconds, framesPerSecond, refusedFile, offline, refusedCamera: cameraSentence, problems,
+  ready, labels, milliseconds, framesPerSecond, refusedFile, offline, refusedCamera: cameraSentence, problems,
 }));
