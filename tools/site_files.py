@@ -17,12 +17,13 @@ _LINK = re.compile(r"\]\(([^)#:\s]+)")
 _NOTEBOOK_LINK = re.compile(r"\]\(([^)#:\s]+)\.ipynb\)")
 
 
-def on_config(config: MkDocsConfig) -> None:
+def on_startup(**_: object) -> None:
     """Lay the package out as it is installed, where zoo/ and cli/ are subpackages.
 
-    The reference is read from there (`paths` in mkdocs.yml), without importing anything.
+    The reference is read from there (`paths` in mkdocs.yml, which must exist before the plugin
+    is set up), without importing anything.
     """
-    root = Path(config.config_file_path).parent
+    root = Path(__file__).resolve().parents[1]
     package = root / "build" / "package" / "larq_dense"
     shutil.rmtree(package, ignore_errors=True)
     for source, target in (("larq_dense", "."), ("zoo", "zoo"), ("cli", "cli")):

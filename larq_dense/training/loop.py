@@ -51,8 +51,8 @@ class Result(TypedDict):
         >>> from larq_dense import training
         >>> recipe = training.Recipe.load("recipe.yaml")
         >>> result = training.train(recipe, ".", "runs/mine", progress=False)  # or goes on
-        >>> sorted(result["metrics"]["cracks"])
-        ['miou', 'pixel_accuracy']
+        >>> list(result["metrics"])
+        ['cracks/val']
     """
 
     run: str

@@ -123,20 +123,7 @@ def _registries(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, dict(getattr(module, name)))
 
 
-EXAMPLES = (
-    "",
-    "common.images",
-    "common.labels",
-    "conversion",
-    "evaluation",
-    "layers",
-    "runtime",
-    "serving",
-    "tasks",
-)
-
-
-@pytest.mark.parametrize("package", EXAMPLES)
+@pytest.mark.parametrize("package", sorted({package for package, _ in NAMES}))
 def test_the_examples_run(package: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workplace)
     # One network for all examples that load the same one.
