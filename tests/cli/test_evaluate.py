@@ -273,7 +273,7 @@ def test_a_tflite_file_of_another_maker_is_one_sentence(people: Path, tmp_path: 
     path = tmp_path / "foreign.tflite"
     path.write_bytes(float_tflite(tf.keras.Model(inputs, tf.keras.layers.Conv2D(2, 1)(inputs))))
     result = evaluate(path, "--data", people, "--split", "val")
-    assert_one_sentence(result, "foreign.tflite carries no")
+    assert_one_sentence(result, "foreign.tflite has no metadata of larq_dense")
 
 
 def test_an_output_that_cannot_be_written_is_told_before_the_work(
