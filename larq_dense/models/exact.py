@@ -13,6 +13,7 @@ grid (not from the paper):
 | kernel of an ordinary convolution, normalization folded in | 2^-12; the stem 2^-10 |
 | scale and offset (`layers.Affine`), threshold | 2^-12 |
 | coefficient of a branch (`layers.GatedMerge`) | 2^-6 |
+| scale and offset that take up a coefficient | 2^-18, or coarser where that does not fit |
 
 All that a sign is taken of is then a multiple of 2^-18, exact while it and the partial sums that
 lead to it stay below 2^6 = 64 in magnitude, as trained networks do by far. The exception is PReLU,
@@ -26,7 +27,14 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from larq_dense.common.errors import WeightsError
-from larq_dense.layers import Affine, FixedPoint, GatedMerge, ParallelConv2D, Threshold
+from larq_dense.layers import (
+    Affine,
+    FixedPoint,
+    GatedMerge,
+    ParallelConv2D,
+    ParallelUpsampling2D,
+    Threshold,
+)
 from larq_dense.layers.gate import COEFFICIENT_BITS
 
 Floats = NDArray[np.float64]
@@ -35,8 +43,9 @@ Floats = NDArray[np.float64]
 PRODUCT_BITS = 18
 CONSTANT_BITS = 12
 
-# Multiples of 2^-12 fit into the 24 bits of float32 below 2^12; offsets stay below 2^6 of that.
-LARGEST_SUM, LARGEST_VALUE = 2.0**12, 2.0**6
+# Multiples of 2^-12 fit into the 24 bits of float32 up to 2^12; offsets stay below 2^6 of that.
+FLOAT_BITS = 24
+LARGEST_SUM, LARGEST_VALUE = 2.0 ** (FLOAT_BITS - CONSTANT_BITS), 2.0**6
 
 
 def is_exact(model: tf.keras.Model) -> bool:
@@ -80,10 +89,13 @@ def inference_form(model: tf.keras.Model) -> tf.keras.Model:
         if variable.name in values:
             variable.assign(values[variable.name])
     convolutions = dict(_normalized_convolutions(form))
+    terms = _terms_of_norms(form)
     for old, new in zip(_norms(model), _norms(form), strict=True):
-        _round_norm(old, new, convolutions.get(new.name))
+        _round_norm(old, new, convolutions.get(new.name), terms.get(id(new), 1))
     for old, new in zip(_merges(model), _merges(form), strict=True):
         new.folded_coefficients.assign(coefficients(old))
+    for convolution, merge in _merged_convolutions(form):
+        _fold_merge(convolution, merge)
     for variable in _short_as_they_are(form):
         variable.assign(_grid(variable.numpy(), CONSTANT_BITS))
     _refuse_nan(form)
@@ -101,49 +113,68 @@ def _refuse_nan(form: tf.keras.Model) -> None:
             )
 
 
-def limit_scales(model: tf.keras.Model) -> None:
-    """Bring scales after binary convolutions with ReLU below what float32 can hold, in place.
-
-    A sum of K bits times a larger scale does not fit into float32 on the grid, and Larq Compute
-    Engine adds K scales to the offset even where the sum itself is small. Only channels come near
-    it that ReLU almost always closes, because their variance is next to 0. What they give while
-    closed, the offset, stays. To be called once, before a network is published.
-
-    Args:
-        model: The form that trains. One without `layers.FixedPoint` is left alone.
-    """
-    if not _has_grid(model):
-        return
-    room = (LARGEST_SUM - LARGEST_VALUE) * 2.0**CONSTANT_BITS
-    for layer in model.submodules:
-        if not isinstance(layer, ParallelConv2D) or layer.activation != "relu":
-            continue
-        for convolution, norm in zip(layer.convolutions, layer.norms, strict=True):
-            bits = int(np.prod(convolution.kernel.shape[:3]))
-            largest = np.floor(room / bits) / 2.0**CONSTANT_BITS
-            scale, mean, offset = read_norm(norm)
-            less = np.clip(scale, -largest, largest)
-            deviation = np.sqrt(norm.moving_variance.numpy().astype(np.float64) + norm.epsilon)
-            changed = less != scale
-            norm.gamma.assign(np.where(changed, less * deviation, norm.gamma))
-            norm.beta.assign(np.where(changed, offset + (less - scale) * mean, norm.beta))
-
-
 def off_grid(model: tf.keras.Model) -> list[str]:
     """Return the names of what `inference_form` would change: layers or constants, in order."""
     found = [norm.name for norm in _norms(model) if not isinstance(norm, Affine)]
     found += [merge.name for merge in _merges(model) if not merge.folded]
     if found:
         return found
-    constants = [(variable, CONSTANT_BITS) for variable in _short_as_they_are(model)]
-    constants += [(each, CONSTANT_BITS) for norm in _norms(model) for each in norm.weights]
-    constants += [(merge.folded_coefficients, COEFFICIENT_BITS) for merge in _merges(model)]
-    constants += [kernel for _, kernel in _normalized_convolutions(model)]
-    return [
-        variable.name
-        for variable, bits in constants
-        if not np.array_equal(variable, _grid(variable.numpy(), bits))
-    ]
+    wanted = _constants(model)
+    return [variable.name for variable, value in wanted if not np.array_equal(variable, value)]
+
+
+def _constants(form: tf.keras.Model) -> Iterator[tuple[tf.Variable, Floats]]:
+    """Yield the constants of a form, and what they would be on the grid."""
+    for variable in _short_as_they_are(form):
+        yield variable, _grid(variable.numpy(), CONSTANT_BITS)
+    terms = _terms_of_norms(form)
+    folded = {id(norm) for conv, _ in _merged_convolutions(form) for norm in conv.norms}
+    for norm in _norms(form):
+        scale, _, offset = read_norm(norm)
+        finest = PRODUCT_BITS if id(norm) in folded else CONSTANT_BITS
+        fitted = fit(scale, offset, terms.get(id(norm), 1), finest)
+        yield from zip((norm.scale, norm.offset), fitted, strict=True)
+    for merge in _merges(form):
+        yield merge.folded_coefficients, _grid(merge.folded_coefficients.numpy(), COEFFICIENT_BITS)
+    for _, (kernel, bits) in _normalized_convolutions(form):
+        yield kernel, _grid(kernel.numpy(), bits)
+
+
+def fit(scale: Floats, offset: Floats, terms: int, finest: int) -> tuple[Floats, Floats]:
+    """Round scale and offset such that `terms * scale + offset` is exact in float32.
+
+    Larq Compute Engine computes that even where the sum of bits itself is small. A scale for which
+    no grid is coarse enough is limited: only channels have one that ReLU almost always closes,
+    because their variance is next to 0, and what these give while closed, the offset, stays.
+
+    Args:
+        scale: One of each channel.
+        offset: The same.
+        terms: How many terms the sum of bits has that is scaled.
+        finest: Fraction bits of the finest grid; the coarsest has `CONSTANT_BITS`.
+    """
+    steps = np.floor((LARGEST_SUM - LARGEST_VALUE) * 2.0**CONSTANT_BITS / terms)
+    limit = steps / 2.0**CONSTANT_BITS
+    values = np.stack([scale.clip(-limit, limit), offset])
+    found = _grid(values, CONSTANT_BITS)
+    for fraction in range(CONSTANT_BITS + 1, finest + 1):
+        finer = _grid(values, fraction)
+        largest = terms * np.abs(finer[0]) + np.abs(finer[1])
+        found = np.where(largest <= 2.0 ** (FLOAT_BITS - fraction), finer, found)
+    return found[0], found[1]
+
+
+def _fold_merge(convolution: ParallelConv2D, merge: GatedMerge) -> None:
+    """Let scales and offsets take up a merge's coefficients, as the converter would anyhow."""
+    factors = merge.folded_coefficients.numpy().astype(np.float64)
+    for layer, norm, factor in zip(
+        convolution.convolutions, convolution.norms, factors, strict=True
+    ):
+        scale, _, offset = read_norm(norm)
+        scale, offset = fit(scale * factor, offset * factor, _terms(layer), PRODUCT_BITS)
+        norm.scale.assign(scale)
+        norm.offset.assign(offset)
+    merge.folded_coefficients.assign(np.ones_like(factors))
 
 
 def coefficients(merge: GatedMerge) -> Floats:
@@ -188,6 +219,33 @@ def _merges(model: tf.keras.Model) -> Iterator[GatedMerge]:
     for layer in model.submodules:
         if isinstance(layer, GatedMerge) and layer.weights:
             yield layer
+
+
+def _terms_of_norms(model: tf.keras.Model) -> dict[int, int]:
+    """Return how many terms the sums have that a layer scales after ReLU, by the layer's id."""
+    return {
+        id(norm): _terms(convolution)
+        for layer in model.submodules
+        if isinstance(layer, ParallelConv2D) and layer.activation == "relu"
+        for convolution, norm in zip(layer.convolutions, layer.norms, strict=True)
+    }
+
+
+def _terms(convolution: tf.keras.layers.Layer) -> int:
+    return int(np.prod(convolution.kernel.shape[:3]))
+
+
+def _merged_convolutions(model: tf.keras.Model) -> Iterator[tuple[ParallelConv2D, GatedMerge]]:
+    """Yield the parallel convolutions that nothing but a merge of several branches reads."""
+    for layer in model.submodules:
+        if isinstance(layer, ParallelUpsampling2D) and layer.merge.weights:
+            yield layer.conv, layer.merge
+        elif isinstance(layer, ParallelConv2D):
+            readers = {id(node.layer): node.layer for node in layer.outbound_nodes}
+            if len(readers) == 1:
+                (reader,) = readers.values()
+                if isinstance(reader, GatedMerge) and reader.weights:
+                    yield layer, reader
 
 
 def _normalized_convolutions(
@@ -235,15 +293,20 @@ def read_norm(norm: tf.keras.layers.Layer) -> tuple[Floats, Floats, Floats]:
 
 
 def _round_norm(
-    old: tf.keras.layers.Layer, new: Affine, convolution: tuple[tf.Variable, int] | None
+    old: tf.keras.layers.Layer,
+    new: Affine,
+    convolution: tuple[tf.Variable, int] | None,
+    terms: int,
 ) -> None:
     """Write a normalization's constants; an ordinary convolution's kernel takes up the scale."""
     scale, mean, offset = read_norm(old)
     if convolution is None:
         scale = _grid(scale, CONSTANT_BITS)
-        new.scale.assign(scale)
-    else:
-        kernel, bits = convolution
-        kernel.assign(_grid(kernel.numpy() * scale, bits))
-        new.scale.assign(np.ones_like(scale))
-    new.offset.assign(_grid(offset - scale * mean, CONSTANT_BITS))
+    offset = offset - scale * mean
+    if convolution is not None:
+        kernel, fraction = convolution
+        kernel.assign(_grid(kernel.numpy() * scale, fraction))
+        scale = np.ones_like(scale)
+    scale, offset = fit(scale, offset, terms, CONSTANT_BITS)
+    new.scale.assign(scale)
+    new.offset.assign(offset)

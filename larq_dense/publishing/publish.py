@@ -183,13 +183,10 @@ def _origin(name: str) -> dict[str, Any]:
 
 def _pack(run: Run, recipe: "Recipe", entry: Entry) -> Entry:
     """Write recipe and packed weights of a run."""
-    from larq_dense.models.exact import limit_scales
     from larq_dense.models.weights import load_weights, save_weights
 
     model = recipe.build_model(task=run.task())
     load_weights(model, run.weights())
-    if not recipe.quantize:
-        limit_scales(model)
     recipe.save(entry.recipe_file)
     _keep_parents(recipe, entry.folder)
     if run.classes_file.exists():

@@ -18,6 +18,7 @@ from larq_dense.conversion.exactness import (
     refuse_inexact_file,
     refuse_inexact_graph,
 )
+from larq_dense.conversion.operators import operator_name
 from larq_dense.conversion.parity import Parity
 from larq_dense.models import build, exact
 from larq_dense.models.weights import read_weights
@@ -162,6 +163,24 @@ def test_no_published_coefficient_is_near_a_tie(name: str) -> None:
         ]
         np.testing.assert_array_equal(found[0], found[1])
         np.testing.assert_array_equal(found[2], found[1])
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_lce_adds_up_the_constants_of_a_published_file_without_rounding(name: str) -> None:
+    file = TfliteFile.parse(zoo.find(name).tflite().read_bytes())
+    layers = [
+        op
+        for op in file.operators
+        if operator_name(op) == "LceBconv2d" and op.outputs[0].dtype == "float32"
+    ]
+    assert len(layers) > 20
+    for op in layers:
+        _, kernel, *constants = op.inputs[:4]
+        scale, offset = (each.values.astype(np.float64) for each in constants)
+        largest = 32 * np.prod(kernel.shape[1:]) * scale + offset
+        np.testing.assert_array_equal(
+            largest.astype(np.float32), largest, err_msg=op.outputs[0].name
+        )
 
 
 def test_the_audit_accepts_the_form_that_predicts(form: tf.keras.Model) -> None:

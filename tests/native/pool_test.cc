@@ -56,11 +56,11 @@ struct Waiting {
   int workers_seen[8];
 };
 
-// Waits for another worker to come, for a second at most.
+// Waits for another worker to come; for minutes, for a busy machine may let one wait long.
 void wait_for_company(void* argument, int64_t, int worker) {
   Waiting* waiting = static_cast<Waiting*>(argument);
   __atomic_store_n(&waiting->workers_seen[worker], 1, __ATOMIC_SEQ_CST);
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < 200000; ++i) {
     int seen = 0;
     for (int& each : waiting->workers_seen) seen += __atomic_load_n(&each, __ATOMIC_SEQ_CST);
     if (seen > 1) return;
@@ -120,7 +120,7 @@ int main() {
   if (child == 0) {
     const bool shared = pool.begin();
     pool.resize(2);
-    alarm(20);
+    alarm(600);  // a child that waits for ever ends after all
     for (int i = 0; i < 20; ++i) {
       check(run_once(&pool, 5), "the child gets its workers");
       rest(2);

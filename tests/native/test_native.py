@@ -213,6 +213,11 @@ def test_zig_is_told_of_processors() -> None:
     assert build.spell(["aarch64-linux-gnu-g++"], flags) == list(flags)
 
 
+def test_neither_build_may_fuse_a_multiplication_and_an_addition() -> None:
+    assert "-ffp-contract=off" in build.FLAGS
+    assert "-ffp-contract=off" in (NATIVE / "CMakeLists.txt").read_text()
+
+
 def test_cmake_compiles_with_the_same_flags(tmp_path: Path) -> None:
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")

@@ -16,7 +16,7 @@ lce = pytest.importorskip("larq_compute_engine")
 
 from larq_dense.conversion.flatbuffer import to_flatbuffer  # noqa: E402
 from larq_dense.models.builder import build  # noqa: E402
-from larq_dense.models.exact import inference_form, limit_scales  # noqa: E402
+from larq_dense.models.exact import inference_form  # noqa: E402
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -32,7 +32,6 @@ def test_a_network_gives_what_keras_gives(seed: int) -> None:
             weight.assign(rng.uniform(0.5, 1.5, weight.shape))
         elif kind in ("beta", "moving_mean"):
             weight.assign(rng.normal(size=weight.shape) * 0.3)
-    limit_scales(model)
     model = inference_form(model)
     content = to_flatbuffer(model, (1, 64, 96, 3))
     interpreter, reference = xnor.load(content, 2), LceInterpreter(content)

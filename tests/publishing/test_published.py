@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from larq_dense import Predictor, evaluation, zoo
-from larq_dense.conversion import convert
+from larq_dense.conversion import convert, parity
 from larq_dense.evaluation import complexity
 from larq_dense.models import binary_layers
 from larq_dense.models.exact import off_grid
@@ -100,6 +100,16 @@ def test_converts_to_the_bytes_it_ships_and_agrees_with_keras(
     assert len(converted.audit.layers) == published["binary_layers"]
     assert len(converted.content) == published["bytes"]
     assert converted.content == zoo.find(name).tflite().read_bytes()
+
+
+def test_larq_compute_engines_interpreter_takes_the_same_signs(
+    name: str, model: tf.keras.Model
+) -> None:
+    content = zoo.find(name).tflite().read_bytes()
+    compared = parity(model, content, [bundled_picture(GOLDEN_PICTURE)], runtime="lce")
+    assert compared.same_labels >= 0.9999
+    # One other sign would change logits by far more.
+    assert compared.max_logit_difference < 1e-5
 
 
 def test_every_constant_is_on_the_grid(model: tf.keras.Model) -> None:

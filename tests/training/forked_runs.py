@@ -85,13 +85,15 @@ def start(job: dict[str, Any], data: str, **environment: str) -> int:
         os._exit(code)
 
 
-def kill_after_checkpoint(child: int, run: Path, seconds: float) -> int:
-    """Return the number of steps in the checkpoint that the killed child left."""
-    before = steps_in_checkpoint(run)
-    while steps_in_checkpoint(run) <= before:
-        time.sleep(0.005)
+def kill_after_steps(child: int, run: Path, steps: int) -> int:
+    """Return the number of steps in the checkpoint that the killed child left.
+
+    Steps count, not seconds: a fast machine would be through before it is killed.
+    """
+    end = steps_in_checkpoint(run) + steps
+    while steps_in_checkpoint(run) < end:
+        time.sleep(0.001)
         assert os.waitpid(child, os.WNOHANG) == (0, 0), "the run ended by itself"
-    time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status), "the run ended before it was killed"
@@ -131,8 +133,7 @@ def main() -> None:
     steps: dict[str, list[int]] = {}
     for job in json.loads(Path(sys.argv[1]).read_text()):
         steps[job["run"]] = [
-            kill_after_checkpoint(start(job, data), Path(job["run"]), seconds)
-            for seconds in job["kill"]
+            kill_after_steps(start(job, data), Path(job["run"]), count) for count in job["kill"]
         ]
         several = job["distribute"] == "multiworker"
         children = start_workers(job, data) if several else [start(job, data)]
