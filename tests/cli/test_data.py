@@ -20,7 +20,8 @@ def folder(tmp_path: Path) -> Path:
         (root / place).mkdir(parents=True)
     mask = np.resize([0, 10, 1, 9, 2, 8, 3, 7, 4, 6, 5], (6, 11))
     for stem in "ab":
-        Image.fromarray(np.full((6, 11, 3), 90, np.uint8)).save(root / f"images/{stem}.jpg")
+        pixels = np.arange(6 * 11 * 3, dtype=np.uint8).reshape(6, 11, 3)
+        Image.fromarray(pixels).save(root / f"images/{stem}.jpg")
         Image.fromarray(mask.astype(np.uint8)).save(root / f"masks/{stem}.png")
     (root / "train.txt").write_text("a\n")
     (root / "val.txt").write_text("b\n")

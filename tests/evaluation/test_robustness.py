@@ -14,6 +14,7 @@ from PIL import Image
 from larq_dense import tasks
 from larq_dense.cli import main
 from larq_dense.common.errors import DataError, LarqDenseError
+from larq_dense.common.images import read_image
 from larq_dense.common.labels import Prediction
 from larq_dense.evaluation import measure, measure_robustness
 
@@ -25,9 +26,10 @@ class Bright:
         self.seen: list[NDArray[np.uint8]] = []
 
     def predict(self, image: Any) -> Prediction:
-        self.seen.append(np.array(image))
-        score = np.asarray(image)[..., 0].astype(np.float32) - 127.5
-        return Prediction(np.stack([-score, score], axis=-1), *image.shape[:2])
+        pixels = read_image(image)
+        self.seen.append(pixels)
+        score = pixels[..., 0].astype(np.float32) - 127.5
+        return Prediction(np.stack([-score, score], axis=-1), *pixels.shape[:2])
 
 
 def blacken(image: NDArray[np.uint8], corruption_name: str, severity: int) -> NDArray[np.uint8]:
@@ -55,7 +57,7 @@ def test_each_severity_is_measured_on_the_masks_as_they_are(library: None, road:
     task = tasks.get("cityscapes")
     samples = task.samples(road, "val")
     found = measure_robustness(Bright(), task, samples, ["holes"], [1, 5])
-    black = SimpleNamespace(predict=lambda image: Bright().predict(np.zeros_like(image)))
+    black = SimpleNamespace(predict=lambda image: Bright().predict(0 * read_image(image)))
     assert found["corrupted"]["holes"][1] == measure(black, task, samples).metrics["miou"]
     assert found["clean"] == measure(Bright(), task, samples).metrics["miou"]
     assert found["mean"] == pytest.approx(np.mean(found["corrupted"]["holes"]))
