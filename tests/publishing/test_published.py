@@ -24,6 +24,7 @@ EXPECTED = {
     "ecssd": 1,
     "idd_lite": 7,
     "kitti_road": 2,
+    "people": 1,
 }
 MEGABYTES = 4
 
