@@ -11,10 +11,9 @@ from larq_dense.conversion.flatbuffer import to_flatbuffer
 from larq_dense.conversion.parity import Parity
 from larq_dense.runtime.interpreter import Runtime, load
 
-# What a network that promises exactness may differ by: labels at ties of float32 logits, and one
-# rounding step of int8 logits, which are upsampled after the last sign.
+# A network that promises exactness may give other labels at ties of its float32 logits, which are
+# upsampled after the last sign. An int8 network's logits are integers and may not differ.
 _SAME_LABELS = 0.9999
-_STEPS = 1
 
 
 def refuse_disagreement(
@@ -32,11 +31,11 @@ def refuse_disagreement(
             differs.
     """
     if agreement.max_steps is not None:
-        if agreement.max_steps > _STEPS:
+        if agreement.max_steps:
             raise ConversionError(
-                f"the int8 file's logits differ by {agreement.max_steps} steps from those of the "
-                f"Keras model {model.name} that rounds alike, where {_STEPS} is allowed; this is a "
-                "fault of a runtime or of the converter, so please report it."
+                f"the int8 file's logits differ by {agreement.max_steps} quantization step(s) from "
+                f"those of the Keras model {model.name}, which rounds alike; this is a fault of a "
+                "runtime or of the converter, so please report it."
             )
         return
     if agreement.same_labels >= _SAME_LABELS:

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from larq_dense.common.errors import ConversionError, LarqDenseError
 from larq_dense.conversion.exactness import refuse_inexact_graph
+from larq_dense.quantization.quantizers import converting
 
 
 def to_flatbuffer(
@@ -48,7 +49,8 @@ def to_flatbuffer(
     module = tf.Module()
     module.weights = model.variables
     serve = tf.function(lambda x: {"logits": model(x, training=False)}, autograph=False)
-    signature = serve.get_concrete_function(tf.TensorSpec(input_shape, tf.float32, "image"))
+    with converting():
+        signature = serve.get_concrete_function(tf.TensorSpec(input_shape, tf.float32, "image"))
     if exact:
         refuse_inexact_graph(signature.graph)
     # Without this option, saving traces the gradient of every quantizer, which takes a minute.

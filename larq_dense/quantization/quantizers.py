@@ -7,7 +7,9 @@ ran (not from the paper). While a network's ranges are observed, all pass exact 
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,19 @@ OUTLIERS = 4e-3
 
 # A mean is kept so finely that its sign is that of the sum, for as many as 2^16 positions.
 MEAN_BITS = 16
+
+
+_converting = ContextVar("converting", default=False)
+
+
+@contextmanager
+def converting() -> Iterator[None]:
+    """While a network is traced for the converter, leave out what TFLite's operators do anyway."""
+    token = _converting.set(True)
+    try:
+        yield
+    finally:
+        _converting.reset(token)
 
 
 def straight_through(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -149,6 +164,36 @@ class Range(Quantizer):
         self.step.assign(step)
         self.low.assign((-128 - zero_point) * step)
         self.high.assign((127 - zero_point) * step)
+
+
+class InterpolatedRange(Quantizer):
+    """Rounds interpolated values as TFLite's bilinear resize does: ties of integers away from 0.
+
+    Weights of 1/4 or 1/8 make many ties, which fake quantization rounds up.
+
+    Args:
+        source: The range of the values and of what is interpolated between them.
+    """
+
+    def __init__(self, source: Range) -> None:
+        self._source = source
+
+    def watch(self, exact: Tensor) -> None:
+        """Widen the range to hold the values."""
+        self._source.watch(exact)
+
+    def round(self, exact: Tensor) -> Tensor:
+        """Return the rounded values."""
+        if not _converting.get():
+            exact = straight_through(self._away_from_zero, exact)
+        return self._source.round(exact)
+
+    def _away_from_zero(self, exact: Tensor) -> Tensor:
+        step, lowest = self._source.step, -128.0
+        # The integer of a value counts from -128 at the range's lower end.
+        integers = (exact - self._source.low) / step + lowest
+        rounded = tf.sign(integers) * tf.floor(tf.abs(integers) + 0.5)
+        return (rounded - lowest) * step + self._source.low
 
 
 class KernelQuantizer(Quantizer):

@@ -13,6 +13,7 @@ from larq_dense.quantization.elements import BinaryMask, Scale, Sign
 from larq_dense.quantization.quantizers import (
     KERNEL_GRID,
     FactorQuantizer,
+    InterpolatedRange,
     KernelQuantizer,
     OffsetQuantizer,
     Quantizer,
@@ -127,6 +128,8 @@ class _Scheme:
         if node.is_input or isinstance(layer, _BINARY):
             return LayerConfig(output)
         source = self._range_of(node.keras_inputs[0])
+        if isinstance(layer, keras.UpSampling2D) and layer.interpolation == "bilinear":
+            return LayerConfig(InterpolatedRange(source))
         if isinstance(layer, keras.Conv2D | keras.DepthwiseConv2D):
             depthwise = isinstance(layer, keras.DepthwiseConv2D)
             result = output or self._range_of(self._consumers[id(node.outputs)][0].output)

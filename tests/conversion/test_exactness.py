@@ -235,10 +235,10 @@ def test_a_file_that_disagrees_is_refused_and_the_layer_named(
         conversion.convert(form, tiny.spec(), images=tiny.pictures()[:1])
 
 
-def test_an_int8_file_may_differ_by_one_step_of_the_logits(form: tf.keras.Model) -> None:
+def test_an_int8_file_may_not_differ_by_a_step_of_the_logits(form: tf.keras.Model) -> None:
     def agreement(steps: int) -> Parity:
-        return Parity(0.99, 0.1, 1.0, 1, steps)
+        return Parity(1.0, 0.1, 1.0, 1, steps)
 
-    difference.refuse_disagreement(agreement(1), form, [])
-    with pytest.raises(ConversionError, match="differ by 2 steps"):
-        difference.refuse_disagreement(agreement(2), form, [])
+    difference.refuse_disagreement(agreement(0), form, [])
+    with pytest.raises(ConversionError, match="differ by 1 quantization step"):
+        difference.refuse_disagreement(agreement(1), form, [])

@@ -10,11 +10,13 @@ from larq_dense.quantization.elements import Scale
 from larq_dense.quantization.quantizers import (
     KERNEL_GRID,
     FactorQuantizer,
+    InterpolatedRange,
     KernelQuantizer,
     OffsetQuantizer,
     Quantizer,
     Range,
     ThresholdQuantizer,
+    converting,
 )
 
 RANDOM = np.random.default_rng(0)
@@ -53,6 +55,18 @@ def factor_of(layer: Scale, result: Any) -> Any:
 
 def is_power_of_two(value: float) -> bool:
     return np.log2(value) == round(np.log2(value))
+
+
+def test_an_interpolated_range_rounds_ties_away_from_0_but_for_the_converter() -> None:
+    source = range_of([-3.0, 5.0])
+    step, low = float(source.step), float(source.low)
+    integers = np.arange(-120, 120, 0.25, np.float32)
+    quantizer = InterpolatedRange(source)
+    values = (integers + 128) * step + low
+    expected = np.sign(integers) * np.floor(np.abs(integers) + 0.5)
+    np.testing.assert_array_equal(rounded(quantizer, values), (expected + 128) * step + low)
+    with converting():
+        np.testing.assert_array_equal(rounded(quantizer, values), rounded(source, values))
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 9.7), (-7.3, 40.0), (-6.0, 0.0)])
