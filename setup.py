@@ -50,7 +50,7 @@ def target_platform(platform: str) -> str:
 
 
 class BuildPy(build_py):
-    """Copies the Python files and adds the shared library beside them."""
+    """Copies the Python files and adds the shared library to them."""
 
     def run(self) -> None:
         super().run()

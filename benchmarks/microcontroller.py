@@ -99,7 +99,7 @@ def compile_engine(core: Core, optimize: str, folder: Path) -> list[Path]:
 
 
 def link(core: Core, objects: list[Path], network: Path, folder: Path) -> tuple[Path, int]:
-    """Link the program, and return it with the bytes that it has in flash beside the network."""
+    """Link the program, and return it with the bytes that it takes in flash without the network."""
     script, data, program = (folder / name for name in ("link.ld", "network.s", "program.elf"))
     script.write_text(LINK.format(flash=core.flash, ram=core.ram, stack=STACK))
     data.write_text(NETWORK.format(path=network.resolve()))

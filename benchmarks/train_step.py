@@ -2,8 +2,8 @@
 
     python benchmarks/train_step.py zoo/idd_lite/recipe.yaml
 
-Each measurement has a process to itself, for TensorFlow decides once; they take turns, and the
-fastest of each counts. The recipe's network in full precision stands beside it.
+Each measurement has a process to itself, because TensorFlow decides once; they take turns, and the
+fastest of each counts. The recipe's network in full precision is timed for comparison.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import click
 from larq_dense.common.errors import LarqDenseError, MissingExtraError
 from larq_dense.version import __version__
 
-# Name → summary. The summaries stand here so that `larq-dense --help` imports no command.
+# Name → summary. The summaries are here so that `larq-dense --help` imports no command.
 _COMMANDS = {
     "ablate": "Train a recipe with parts of the method changed, and compare.",
     "benchmark": "Time a model: Keras, LCE, float and int8 baselines.",

@@ -80,7 +80,7 @@ def command(
 
     MODEL is an entry's name, a run's folder or a .tflite file. A .tflite file is timed in the
     native XNOR runtime and in Larq Compute Engine with each of its kernels, as far as they are
-    installed; an entry or a run also in Keras, and beside its full-precision baseline in TensorFlow
+    installed; an entry or a run also in Keras, and so is its full-precision baseline in TensorFlow
     Lite (XNNPACK) as float32 and as int8. A full-precision run is timed in Keras and, in both
     forms, in TensorFlow Lite. The engines take turns in one process; a run is from
     the normalized picture to logits. The baselines have random weights: they tell latency, not

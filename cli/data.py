@@ -88,7 +88,10 @@ def check(
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--output", type=FOLDER, required=True, metavar="DIR", help="Folder to write.")
 @click.option(
-    "--images", type=FOLDER, metavar="DIR", help="Where the pictures lie.  [default: beside SOURCE]"
+    "--images",
+    type=FOLDER,
+    metavar="DIR",
+    help="Folder of the pictures.  [default: SOURCE's]",
 )
 @click.option(
     "--val",

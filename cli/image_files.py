@@ -61,7 +61,7 @@ def _expand(argument: str, output: Path | None) -> list[Path]:
         return [path]
     try:
         matches = sorted(_matches(Path(path.anchor), path.relative_to(path.anchor).parts))
-    except ValueError as error:  # such as ** with something beside it
+    except ValueError as error:  # such as ** next to other characters
         raise DataError(f"{argument} is no pattern for files: {error}.") from error
     pictures = _pictures(matches, argument, output)
     if not pictures:

@@ -47,8 +47,8 @@ tile_option = click.option(
 tta_option = click.option(
     "--tta",
     is_flag=True,
-    help="Average the probabilities of the picture and its mirror image, as they are and enlarged "
-    "by a half; takes ten times as long.",
+    help="Average the probabilities of the picture and its mirror image, at their size and at 1.5 "
+    "times their size; takes ten times as long.",
 )
 
 

@@ -42,7 +42,7 @@ def _plain(value: Any) -> Any:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None
 ) -> None:
-    """Print a table; columns that hold a float or an int stand to the right.
+    """Print a table; columns that hold a float or an int are aligned to the right.
 
     On a terminal that is too narrow the widest column is folded.
 

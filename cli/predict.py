@@ -67,7 +67,7 @@ _STREAM = "-"
 @click.option(
     "--background",
     metavar="COLOR|IMAGE|blur",
-    help="What stands behind a cut-out: a colour as in CSS, a picture, or the picture, blurred.",
+    help="Background of a cut-out: a colour as in CSS, a picture, or `blur`, the picture blurred.",
 )
 @click.option(
     "--smooth",

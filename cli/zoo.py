@@ -93,10 +93,10 @@ def publish(run: Path, name: str, data: Path, root: Path | None, repeats: int) -
     """Turn the training RUN into the entry NAME: packed weights, metrics, card.
 
     A run by `larq-dense train --quantize` becomes the entry's int8 variant; of one by `larq-dense
-    train --baseline` only the figures are kept, beside the entry's.
+    train --baseline` only the figures are kept, next to the entry's.
 
     Measures the packed weights on every validation source, converts them with the audit, compares
-    the file with Keras, and times it beside its full-precision baseline. An entry of that name is
+    the file with Keras, and times it and its full-precision baseline. An entry of that name is
     replaced.
 
     \b
@@ -139,10 +139,10 @@ def push(source: str, address: str, private: bool) -> None:
 @command.command()
 @click.argument("pattern", default="*")
 def files(pattern: str) -> None:
-    """Convert the entries whose names match PATTERN, and keep the files beside their weights.
+    """Convert the entries whose names match PATTERN, and keep the files next to their weights.
 
-    `larq-dense zoo publish` does so, too; this is for files that a new converter or a new
-    description makes differ.
+    `larq-dense zoo publish` does so, too. Use this command after a new converter or a new
+    description has changed the files.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Write a recipe for every network on every task, by the task's own recipe beside this file.
+"""Write a recipe for every network on every task, by the task's own recipe next to this file.
 
     python recipes/make.py
 

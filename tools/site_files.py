@@ -1,7 +1,7 @@
 """What MkDocs needs to know of this repository to make the documentation site of it.
 
 Every file keeps its path in the repository, so that a link that works on GitHub works on the site
-as it stands. Besides `docs/` the site has the files that its pages link to.
+unchanged. Besides `docs/` the site has the files that its pages link to.
 """
 
 import os

@@ -64,7 +64,7 @@ def compile_engine(
     Args:
         wasm: The module to write.
         zig: The compiler's command.
-        more_exports: Functions of the engine beside the usual ones.
+        more_exports: Functions of the engine besides the usual ones.
         link: More flags for the linker.
     """
     # Zig keeps what it compiled; a folder of its own keeps that out of the home directory.

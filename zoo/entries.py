@@ -18,7 +18,7 @@ class Entry(Run):
     """A published run.
 
     Attributes:
-        folder: Holds a run's `recipe.yaml`, `metrics.json` and `log.csv`, beside `card.md`,
+        folder: Holds a run's `recipe.yaml`, `metrics.json` and `log.csv`, next to `card.md`,
             `weights.safetensors`, the converted file `NAME.tflite`, and `weights.sha256` with a
             line for each of these two, as `sha256sum --check` reads it.
         name: The folder's name.
@@ -152,7 +152,7 @@ class Entry(Run):
 
 
 def verified(
-    path: Path, content: bytes, expected: str, mend: str = "install larq-dense again"
+    path: Path, content: bytes, expected: str, fix: str = "install larq-dense again"
 ) -> Path:
     """Return a file's path if its content has the expected SHA-256.
 
@@ -163,7 +163,7 @@ def verified(
     if found != expected:
         raise WeightsError(
             f"{path} is damaged or not the published file: its SHA-256 is {found[:12]}…, not "
-            f"{expected[:12]}…; {mend}."
+            f"{expected[:12]}…; {fix}."
         )
     return path
 

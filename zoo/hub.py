@@ -123,8 +123,8 @@ def _verify(entry: Entry, address: str) -> None:
                 raise WeightsError(
                     f"{address} names no SHA-256 for {path.name}; push it again."
                 ) from error
-            mend = f"if {path.resolve()} is no whole copy, remove it and try again"
-            verified(path, path.read_bytes(), expected, mend)
+            fix = f"if {path.resolve()} is no whole copy, remove it and try again"
+            verified(path, path.read_bytes(), expected, fix)
 
 
 @contextlib.contextmanager

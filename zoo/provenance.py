@@ -25,7 +25,7 @@ class DataSet:
 
     Attributes:
         title: What its authors or its card call it; the folder's name of data that is not known.
-        source: Where it comes from, and its licence as stated beside the copy used.
+        source: Where it comes from, and its licence as stated with the copy used.
         benchmark: The benchmark that it is a copy of, if any.
         known: Whether it is known what the data are.
         splits: What identifies its lists, by name; see `training.record`.

@@ -14,7 +14,7 @@ class LarqDenseError(Exception):
     """A user's mistake or a fault of the environment; the command line prints it and exits 1."""
 
     def __str__(self) -> str:
-        """Return the sentence; bytes of file names that are no UTF-8 stand as escapes."""
+        """Return the sentence; bytes of file names that are no UTF-8 are escaped."""
         return printable(super().__str__())
 
 
@@ -50,17 +50,17 @@ class MissingExtraError(LarqDenseError, ImportError):
         """Build the sentence.
 
         Args:
-            user: What cannot go on, such as `"larq_dense.models"`.
-            module: What it could not import.
+            user: What needs it, such as `"larq_dense.models"`.
+            module: The module that could not be imported.
             extra: The extra that brings it.
         """
         install = f"run `pip install '.[{extra}]'` in larq-dense's checkout"
-        mend = INSTALL_EXTRA if extra == "tensorflow" else install
-        super().__init__(f"{user} needs {module}, which is not installed; {mend}.")
+        fix = INSTALL_EXTRA if extra == "tensorflow" else install
+        super().__init__(f"{user} needs {module}, which is not installed; {fix}.")
 
 
 def within_sentence(message: str) -> str:
-    """Return what pydantic says of a wrong value, as it stands within a sentence of ours."""
+    """Return what pydantic says of a wrong value, worded to fit within a sentence."""
     message = message.removeprefix("Value error, ")
     return message[0].lower() + message[1:]
 

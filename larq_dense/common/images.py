@@ -321,7 +321,7 @@ class Preprocessing:
         """Return the rows and columns of the input that a picture of this size fills."""
         if self.fit == "stretch":
             return slice(0, self.height), slice(0, self.width)
-        # In whole numbers, which JavaScript and Kotlin round alike.
+        # In whole numbers, which JavaScript and Kotlin round in the same way.
         if self.height * width <= self.width * height:
             rows, columns = self.height, _share(width, self.height, height)
         else:

@@ -39,7 +39,7 @@ def resize_scores(
         height: Rows of the result.
         width: Columns of the result.
         box: The part to resize, as left, top, right, bottom in pixels of `scores`; all if left
-            out. Pixels beside it still count at its border, so that parts fit together.
+            out. Pixels outside it still count at its border, so that parts fit together.
 
     Returns:
         float32 `[height, width, channels]`.

@@ -3,7 +3,7 @@
 A processor may compute a reciprocal square root or an exponential a little differently from
 another, and does. IEEE 754 fixes sums, products, comparisons and rounding; on the grid of
 `models.exact` these do not even round, in whatever order. So between the input and the last sign
-only operations that consist of those may stand.
+only operations that consist of those are allowed.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from larq_dense.common.errors import ConversionError
 from larq_dense.conversion.operators import operator_name
 from larq_dense.runtime.tflite_file import TfliteFile
 
-# What moves values, or chooses among them, besides sums and products. A mean stands before a sign
+# What moves values, or chooses among them, besides sums and products. A mean comes before signs
 # only: its division changes no sign.
 _GRAPH = """
     Add AddN AddV2 BiasAdd Conv2D DepthwiseConv2dNative MatMul Mean Mul Neg Sub Sum

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 BINARY_MACS_PER_OP = 64
-"""One 64-bit XNOR and population count stands for 64 binary MACs (Bi-Real Net, ReActNet)."""
+"""One 64-bit XNOR and population count is 64 binary MACs (Bi-Real Net, ReActNet)."""
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def measure_robustness(
 
 
 class _Corrupting:
-    """Corrupts each picture before a predictor sees it, the same picture always alike."""
+    """Corrupts each picture before a predictor sees it, the same picture always in the same way."""
 
     def __init__(self, predictor: Predicts, library: ModuleType, name: str, severity: int) -> None:
         self._predictor, self._library = predictor, library

@@ -1,14 +1,14 @@
 """Whether the rounding errors of parallel branches average out.
 
-A branch computes `z = conv(sign(x), sign(W))` where it would compute `r = conv(x, sign(W))`, were
-its input not binarized. Its error is the output error caused by binarizing the input:
+A branch computes `z = conv(sign(x), sign(W))` where it would compute `r = conv(x, sign(W))` if
+its input were not binarized. Its error is the output error caused by binarizing the input:
 `E = BN(ReLU(z)) - BN(ReLU(a r + b))`, with a and b the least-squares fit of z by r in each channel
-(not from the paper: signs have another scale than what they stand for, and published kernels are
-signs already).
-The merge hands on `sum_k c_k E_k`. Beside it stands what one branch with all the weight would:
-`K c_k E_k`, its variance averaged over k. Were the errors independent, the merge's deviation would
-be 1/sqrt(K) of that; were they the same, all of it. What an error is on average is left out: a
-constant is no noise that could average out, and the next normalization takes it away.
+(not from the paper: signs have another scale than the values they replace, and published kernels
+are signs already).
+The error of the merge is `sum_k c_k E_k`. It is compared with that of one branch with all the
+weight, `K c_k E_k`, its variance averaged over k. If the errors are independent, the merge's
+deviation is 1/sqrt(K) of that; if they are equal, all of it. The mean of an error is left out: a
+constant does not average out, and the next normalization removes it.
 """
 
 from collections.abc import Iterable, Sequence

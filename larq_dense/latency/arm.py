@@ -11,7 +11,7 @@ simulates them (`benchmarks/arm_rates.py` writes `arm_rates.json`), on one core:
 | `DEPTHWISE_CONV_2D`, int8 | multiply-adds by `smlal`; values requantized |
 | both in float32 | multiply-adds by `fmla` |
 | `LceQuantize` | bits packed |
-| sums, products, copies of int8, beside binary layers | a saturating addition: one range |
+| sums, products, copies of int8, between binary layers | a saturating addition: one range |
 | the same in a file without any | XNNPACK's rescaled addition |
 | `MAX_POOL_2D`, `RESIZE_BILINEAR` | their own loops |
 | all else | a float32 addition for each value |

@@ -141,7 +141,7 @@ def time_interleaved(
 ) -> list[Timing]:
     """Time all candidates in turn, again and again.
 
-    Taking turns spreads whatever else the machine does over all of them alike. On one thread it is
+    Taking turns spreads whatever else the machine does evenly over all of them. On one thread it is
     that thread's own time; on more, and for Keras, what a clock shows. One run of each before the
     first turn is not timed.
 

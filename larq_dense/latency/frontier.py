@@ -118,7 +118,7 @@ def dominating(point: Point, points: Iterable[Point], column: str) -> list[Point
 
 
 def in_words(points: Sequence[Point], column: str) -> list[str]:
-    """Say who stands on the frontier and who dominates whom, a sentence each.
+    """Say which networks are on the frontier and which dominate others, a sentence each.
 
     Args:
         points: What was measured.

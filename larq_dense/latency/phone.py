@@ -1,4 +1,4 @@
-"""Latency on a phone: a program of ours, built by Android's NDK, times the candidates there."""
+"""Latency on a phone: a small program, built by Android's NDK, times the candidates there."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def phone_candidates(
 
 
 def build_kit(phone: Phone, litert: Path, folder: Path) -> list[Path]:
-    """Collect what the phone needs beside the models: our program, the XNOR runtime, LiteRT.
+    """Collect what the phone needs besides the models: timing program, XNOR runtime, LiteRT.
 
     Args:
         phone: Whose processor to build for.

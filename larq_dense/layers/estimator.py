@@ -45,6 +45,6 @@ def quantizer(estimator: str) -> lq.quantizers.Quantizer:
     """Return the quantizer of that name of Larq's, as a layer.
 
     Its own name is the estimator's: Keras would number it through the whole process, and converted
-    files, in which names stand, would differ by what was built before.
+    files, which contain names, would depend on what was built before.
     """
     return _LAYERS[estimator](name=estimator)

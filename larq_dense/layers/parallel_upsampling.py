@@ -27,7 +27,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
     Each branch is binarized, convolved and upsampled; then soft gate and merge (arXiv 2405.17776 as
     docs/method.md, part 5, reads it). Not from the paper: the sub-pixel form, a binary convolution
     to `factor² · filters` channels and then depth-to-space, which stays in XNOR from end to end;
-    gate and merge are linear in each channel, so they stand before the one depth-to-space. The
+    gate and merge are linear in each channel, so they come before the one depth-to-space. The
     alternative upsamples by nearest neighbour first and convolves at the high resolution, at
     `factor²` times the position count.
 
@@ -40,7 +40,7 @@ class ParallelUpsampling2D(tf.keras.layers.Layer):
         precision: `"binary"`, `"activations"` (of the inputs only) or `"float"`.
         estimator: Larq quantizer for weights and inputs.
         initial_threshold: Largest initial threshold of the branches.
-        gated: Whether a soft gate stands before the merge.
+        gated: Whether there is a soft gate before the merge.
         shared_threshold: Whether all branches use one threshold, which starts at 0.
         single_threshold: Whether one branch alone has a threshold, too; it starts at 0.
         activation: `"relu"` or `"prelu"`.

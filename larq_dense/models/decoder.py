@@ -43,7 +43,7 @@ def fpn(
     A stage: residual convolutions, if any → parallel convolution → attention over the branches →
     gate and merge, all on a residual → parallel upsampling on a residual → the encoder's features
     of that size, brought to the stage's width by a full-precision 1x1 convolution (arXiv
-    2405.17776's critical path; not from the paper: what stands before the parallel convolution, the
+    2405.17776's critical path; not from the paper: what comes before the parallel convolution, the
     residuals and the lateral 1x1 convolutions).
 
     Args:
@@ -58,7 +58,7 @@ def fpn(
         attention: `"none"`, `"spatial"`, `"channel"` or `"both"`.
         upsampling: `"subpixel"` or `"nearest"`.
         estimator: Larq quantizer of the binary convolutions.
-        gated: Whether soft gates stand between the branches and their merge.
+        gated: Whether there are soft gates between the branches and their merge.
         shared_threshold: Whether the branches of a layer use one threshold, not each its own.
         attention_per_branch: See `attended_branches`.
         activation: `"relu"` or `"prelu"`.
@@ -136,7 +136,7 @@ def attended_branches(
         attention: `"none"`, `"spatial"`, `"channel"` or `"both"`.
         precision: `"binary"`, `"activations"` or `"float"`.
         estimator: Larq quantizer of the binary convolutions.
-        gated: Whether a soft gate stands before the merge.
+        gated: Whether there is a soft gate before the merge.
         shared_threshold: Whether the branches use one threshold.
         attention_per_branch: Whether each branch has an attention of its own, which sees no other
             branch, instead of one for all.

@@ -132,7 +132,7 @@ def load_imagenet(model: tf.keras.Model, path: str | Path) -> int:
     Args:
         model: From `models.build` with the encoder `efficientnet_lite0`.
         path: An `.npz` file with arrays such as `_conv_stem.weight` (OIHW) and
-            `_blocks.0._bn1.running_mean`. More than the encoder needs may stand in it.
+            `_blocks.0._bn1.running_mean`. It may hold more than the encoder needs.
 
     Returns:
         How many variables were loaded: all of the encoder's.
@@ -168,7 +168,7 @@ def load_imagenet(model: tf.keras.Model, path: str | Path) -> int:
     return len(variables)
 
 
-# A convolution of ours → the number of the normalization after it, in a block there.
+# A convolution here → the number of the normalization after it, in a block there.
 _NORMS = {"expand": 0, "depthwise": 1, "project": 2}
 
 

@@ -13,7 +13,7 @@ grid (not from the paper):
 | kernel of an ordinary convolution, normalization folded in | 2^-12; the stem 2^-10 |
 | scale and offset (`layers.Affine`), threshold | 2^-12 |
 | coefficient of a branch (`layers.GatedMerge`) | 2^-6 |
-| scale and offset that take up a coefficient | 2^-18, or coarser where that does not fit |
+| scale and offset that include a coefficient | 2^-18, or coarser where that does not fit |
 
 All that a sign is taken of is then a multiple of 2^-18, exact while it and the partial sums that
 lead to it stay below 2^6 = 64 in magnitude, as trained networks do by far. The exception is PReLU,
@@ -143,14 +143,14 @@ def _constants(form: tf.keras.Model) -> Iterator[tuple[tf.Variable, Floats]]:
 def fit(scale: Floats, offset: Floats, terms: int, finest: int) -> tuple[Floats, Floats]:
     """Round scale and offset such that `terms * scale + offset` is exact in float32.
 
-    Larq Compute Engine computes that even where the sum of bits itself is small. A scale for which
-    no grid is coarse enough is limited: only channels have one that ReLU almost always closes,
-    because their variance is next to 0, and what these give while closed, the offset, stays.
+    Larq Compute Engine computes that even where the binary dot product itself is small. A scale
+    for which no grid is coarse enough is limited. Only channels that ReLU almost always closes have
+    one, because their variance is close to 0; what they give while closed, the offset, stays.
 
     Args:
         scale: One of each channel.
         offset: The same.
-        terms: How many terms the sum of bits has that is scaled.
+        terms: How many terms the scaled binary dot product has.
         finest: Fraction bits of the finest grid; the coarsest has `CONSTANT_BITS`.
     """
     steps = np.floor((LARGEST_SUM - LARGEST_VALUE) * 2.0**CONSTANT_BITS / terms)
@@ -165,7 +165,7 @@ def fit(scale: Floats, offset: Floats, terms: int, finest: int) -> tuple[Floats,
 
 
 def _fold_merge(convolution: ParallelConv2D, merge: GatedMerge) -> None:
-    """Let scales and offsets take up a merge's coefficients, as the converter would anyhow."""
+    """Multiply a merge's coefficients into scales and offsets, as the converter would anyway."""
     factors = merge.folded_coefficients.numpy().astype(np.float64)
     for layer, norm, factor in zip(
         convolution.convolutions, convolution.norms, factors, strict=True
@@ -298,7 +298,7 @@ def _round_norm(
     convolution: tuple[tf.Variable, int] | None,
     terms: int,
 ) -> None:
-    """Write a normalization's constants; an ordinary convolution's kernel takes up the scale."""
+    """Write a normalization's constants; an ordinary convolution's kernel includes the scale."""
     scale, mean, offset = read_norm(old)
     if convolution is None:
         scale = _grid(scale, CONSTANT_BITS)

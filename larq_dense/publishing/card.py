@@ -28,7 +28,7 @@ _STREETS = "Night, snow, unpaved roads and other cameras were not measured."
 _LIMITS = {
     "ecssd": (
         "Small objects, several objects and objects without a clear outline are often missed, and "
-        "a picture without an object that stands out often gets one."
+        "a picture without a salient object often gets one."
     ),
     "people": (
         "Mostly whole persons in studio and street pictures; crowds, single hands and heads, and "
@@ -44,7 +44,7 @@ _LIMITS = {
     "kitti_road": (
         f"Trained on daylight frames from a car in India and in Cambridge. {_STREETS} The measures "
         "are in the camera's perspective view; KITTI's leaderboard measures in bird's-eye view, "
-        "which is another thing."
+        "which gives other figures."
     ),
 }
 """By an entry's name."""
@@ -174,7 +174,7 @@ def _robustness(entry: Entry) -> str:
         f"{METRIC_TITLES.get(metric, metric)} on {found['images']} pictures of "
         f"{data_set(found['data']).title} ({found['split']}), corrupted as Hendrycks and "
         "Dietterich (ICLR 2019) do; spatter is rain on the lens, pixelate a lower resolution:\n\n"
-        f"{markdown_table(header, body)}\n\nAs they are, and the mean of all corruptions: "
+        f"{markdown_table(header, body)}\n\nUncorrupted, and the mean over all corruptions: "
         f"{means}. Measured by `{found['command']}`."
     )
 
@@ -200,7 +200,7 @@ def _complexity(values: dict[str, Any]) -> str:
     table = markdown_table(
         [f"one picture at {width}×{height}", "binary", "full-precision baseline"], body
     )
-    note = "Counted are convolutions and dense layers, not batch normalization, gates or resizing."
+    note = "Convolutions and dense layers are counted; batch norm, gates and resizing are not."
     return f"{table}\n\n{note} Printed by `{values['command']}`."
 
 
@@ -232,8 +232,8 @@ def _training(entry: Entry) -> str:
     recipe = entry.recipe()
     length = f"{recipe.epochs} epochs" if recipe.epochs else f"{recipe.steps} steps"
     rows, columns = recipe.crop
-    # What it began with comes first, the earliest before all. Entries, and the runs that those
-    # began with, stand on cards of their own.
+    # Earlier trainings come first, the earliest before all. Entries, and the runs that those began
+    # with, have cards of their own.
     runs = [x for _, x, _ in history(entry) if x and parent_recipe(entry.folder, x).is_file()]
     commands = [
         f"larq-dense train {parent_recipe(Path('zoo', entry.name), run).as_posix()} "
@@ -285,7 +285,7 @@ def _limits(entry: Entry) -> str:
     general = (
         f"Pictures are resized to {size}, which changes their aspect ratio; details smaller "
         "than a few pixels of that are lost. The validation pictures come from the same sources "
-        "as the training ones. Not for anything that safety depends on."
+        "as the training ones. Do not use the network where safety depends on its result."
     )
     special = _LIMITS.get(entry.name)
     return f"{general}\n\n{special}" if special else general

@@ -1,4 +1,4 @@
-"""What the paper claims for a benchmark, beside what is measured here: never in one column."""
+"""What the paper claims for a benchmark, and what is measured here: never in one column."""
 
 from typing import Any, NamedTuple
 
@@ -12,9 +12,9 @@ class Claim(NamedTuple):
     """A figure of the paper.
 
     Attributes:
-        data: Our folder that holds the benchmark, or what stands for it.
+        data: The folder that holds the benchmark, or what replaces it.
         figure: As the paper gives it.
-        caveat: Why it does not simply compare with ours.
+        caveat: Why it cannot be compared directly with what is measured here.
     """
 
     data: str
@@ -26,18 +26,17 @@ CLAIMS = {
     "cityscapes": Claim(
         "cityscapes256",
         "97.41 % mIoU on Cityscapes",
-        "That this is of the two classes of drivable area is our reading, and its pictures have "
-        "their full size; ours are a 256×256 copy with labels recovered from JPEG, so that the two "
-        "do not compare.",
+        "We read the paper's figure as that of two classes, drivable area or not, at full size. "
+        "This one is on a 256×256 copy with labels recovered from JPEG: the two are not comparable.",
     ),
     "kitti_road": Claim(
         "kitti_road",
         "96.34 % on KITTI road",
         "It does not say by which metric.",
     ),
-    "ecssd": Claim("ecssd", "0.853 MaxF on ECSSD", "Ours is on all 1000 pictures."),
+    "ecssd": Claim("ecssd", "0.853 MaxF on ECSSD", "This one is on all 1000 pictures."),
 }
-"""By an entry's name: an entry of another name does not stand for the paper's network."""
+"""By an entry's name: an entry of another name is not the paper's network."""
 
 
 def claim_sentence(name: str, metric: str, rows: list[dict[str, Any]]) -> str | None:
@@ -52,7 +51,7 @@ def claim_sentence(name: str, metric: str, rows: list[dict[str, Any]]) -> str | 
     if claim is None:
         return None
     ours = next((row for row in rows if row["data"] == claim.data), None)
-    measured = "it has not been measured here, for its frames are not at hand"
+    measured = "it has not been measured here, because its frames were not available"
     if ours:
         measured = (
             f"measured here: {format_metric(metric, ours['metrics'][metric])} "

@@ -1,11 +1,11 @@
-"""An entry's converted file, kept beside its weights with its SHA-256."""
+"""An entry's converted file, kept next to its weights with its SHA-256."""
 
 from larq_dense.common.files import sha256, write_bytes, write_text
 from larq_dense.zoo.entries import Entry, file_name
 
 
 def keep_file(entry: Entry, content: bytes) -> None:
-    """Write an entry's converted file into its folder, and its SHA-256 beside that of the weights.
+    """Write an entry's converted file into its folder, and its SHA-256 next to that of the weights.
 
     Args:
         entry: Holds a recipe, packed weights and their SHA-256; an entry or an int8 variant.

@@ -60,7 +60,7 @@ def measure_entry(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, An
         repeats: Timed runs of each engine.
 
     Returns:
-        What `metrics.json` holds beside its origin, each part with its command.
+        What `metrics.json` holds besides its origin, each part with its command.
 
     Raises:
         LarqDenseError: Data or weights are not what they should be, or the audit fails.

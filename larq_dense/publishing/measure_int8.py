@@ -30,7 +30,7 @@ def measure_int8(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any
         repeats: Timed runs of each engine.
 
     Returns:
-        What the variant's `metrics.json` holds beside its origin, each part with its command.
+        What the variant's `metrics.json` holds besides its origin, each part with its command.
 
     Raises:
         LarqDenseError: Data or weights are not what they should be, or the audit fails.

@@ -35,7 +35,7 @@ def entries_table() -> str:
 
 
 def _rows(entry: Entry) -> Iterator[list[str]]:
-    """Yield an entry's rows; what its sources share stands in the first."""
+    """Yield an entry's rows; what its sources share is in the first."""
     name, metric = f"[`{entry.name}`](zoo/{entry.name}/card.md)", entry.task().main_metric
     shared = _int8_costs(entry)
     for index, row in enumerate(entry.metrics()["accuracy"]):
@@ -46,9 +46,9 @@ def _rows(entry: Entry) -> Iterator[list[str]]:
         name, shared = "", ["", "", ""]
 
 
-def _figure(beside: Run, index: int, metric: str) -> str:
-    """Return the main metric of what stands beside an entry, a dash if nothing does."""
-    metrics = beside.metrics()
+def _figure(variant: Run, index: int, metric: str) -> str:
+    """Return the main metric of an entry's int8 variant or baseline, a dash if there is none."""
+    metrics = variant.metrics()
     return format_metric(metric, metrics["accuracy"][index]["metrics"][metric]) if metrics else "-"
 
 

@@ -1,4 +1,4 @@
-"""Elementary layers that composite ones are taken apart into, beside Keras' and Larq's own."""
+"""Elementary layers that composite ones are taken apart into, besides Keras' and Larq's own."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from larq_dense.layers.estimator import quantizer
 
 @register
 class Scale(tf.keras.layers.Layer):
-    """`gain · scale · n + offset` with one value a channel: normalization after a sum of bits.
+    """`gain · scale · n + offset` by channel: normalization after a binary dot product.
 
     Sums of bits are large and scales small, of any size; training changes them by a factor, `gain`.
 

@@ -84,7 +84,7 @@ class LayerConfig(tfmot.QuantizeConfig):
         return []
 
     def set_quantize_activations(self, layer: tf.keras.layers.Layer, activations: Any) -> None:
-        """Leave the layer as it is, likewise."""
+        """Leave the layer as it is, as above."""
         return  # AutoGraph cannot read a function of a docstring alone
 
     def get_output_quantizers(self, layer: tf.keras.layers.Layer) -> list[Any]:

@@ -10,7 +10,7 @@ from larq_dense.common.errors import DataError
 from larq_dense.common.images import read_image
 
 Background = Callable[[Image.Image], Image.Image]
-"""Makes what stands behind an object, RGB of the picture's size, from the picture."""
+"""Makes the background of an object from the picture, as RGB of the picture's size."""
 
 # The guided filter's windows: their spacing, as a share of the longer side, and the contrast,
 # of colours in 0…1, below which an edge of the picture is none.
@@ -116,7 +116,7 @@ def background(name: str) -> Background:
 
 
 def _blurred(picture: Image.Image) -> Image.Image:
-    # A small picture is blurred alike, and faster.
+    # Blurring a small picture looks the same and is faster.
     small = picture.resize(_at_most(picture.size, 512), Image.Resampling.BILINEAR)
     blurred = small.filter(ImageFilter.GaussianBlur(_BLUR * max(small.size)))
     return blurred.resize(picture.size, Image.Resampling.BILINEAR)

@@ -47,7 +47,7 @@ class EngineTensor:
         shape: Its shape.
         dtype: Its type.
         scale: What one step of an integer is worth; 0 where it has no range.
-        zero_point: The integer that stands for 0.
+        zero_point: The integer that means 0.
     """
 
     shape: tuple[int, ...]
@@ -137,7 +137,7 @@ class Engine:
         return name.decode()
 
     def metadata(self, name: str) -> bytes | None:
-        """Return the bytes that the file holds by a name beside its graph, if there are any."""
+        """Return the bytes that the file holds under a name next to its graph, if there are any."""
         size = ctypes.c_size_t()
         data = self._native.larq_dense_engine_metadata(
             self._handle, name.encode(), ctypes.byref(size)

@@ -1,4 +1,4 @@
-"""Reads what `larq-dense convert` wrote beside the graph of a `.tflite` file.
+"""Reads what `larq-dense convert` wrote next to the graph of a `.tflite` file.
 
 The file holds a FlatBuffer and, behind it, a ZIP archive (TFLite's convention for label files).
 The description is JSON among the FlatBuffer's metadata; the archive holds the labels and the
@@ -59,7 +59,7 @@ def parse(content: bytes, label: str = "the model") -> TfliteFile:
 
 
 def read_spec(model: str | Path | bytes) -> ModelSpec | None:
-    """Return the description in a converted file, or None if it carries none of ours.
+    """Return the description in a converted file, or None if it has none by larq_dense.
 
     Args:
         model: A `.tflite` file or its bytes.

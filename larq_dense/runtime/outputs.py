@@ -44,7 +44,7 @@ class Outputs:
         format: Of overlays and cut-outs; a cut-out without background needs PNG or WebP.
         threshold: Probability that a label needs; see `Prediction.labels`.
         keep: Names of the classes that a cut-out keeps; left out, all that have a colour.
-        background: What stands behind a cut-out; see `cutout.background`.
+        background: The background of a cut-out; see `cutout.background`.
 
     Raises:
         UnknownNameError: There is no such class.

@@ -72,7 +72,8 @@ class Predictor:
             overlap and blend; as large as the input, they are not resized. Left out, a picture is
             seen as a whole.
         tta: Test-time augmentation: average the probabilities of the picture and its mirror image,
-            as they are and enlarged by a half in overlapping parts. The network runs ten times.
+            at their size and at 1.5 times their size in overlapping parts. The network runs ten
+            times.
 
     Raises:
         DataError: No description is to be had, it does not fit the model, or tiles are too small.

@@ -32,7 +32,7 @@ class SpecClass:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything beside the network itself that prediction needs.
+    """Everything that prediction needs besides the network.
 
     Attributes:
         name: The model's name, such as a zoo entry's.

@@ -106,8 +106,8 @@ class Tensor:
         shape: Its shape.
         type: Its type, a number of TFLite's schema.
         content: A constant's bytes, else empty.
-        scale: What one step of an integer is worth; 0 where it is not said, or not for all alike.
-        zero_point: The integer that stands for 0.
+        scale: What one step of an integer is worth; 0 if not given, or not the same for all.
+        zero_point: The integer that means 0.
     """
 
     name: str
@@ -157,7 +157,7 @@ class TfliteFile:
         inputs: The main graph's input tensors.
         outputs: The main graph's output tensors.
         operators: The operations of every graph in the file.
-        metadata: Named byte strings beside the graph.
+        metadata: Named byte strings next to the graph.
     """
 
     inputs: tuple[Tensor, ...]

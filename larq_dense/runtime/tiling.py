@@ -14,7 +14,7 @@ OVERLAP = 0.25
 """Of two neighbouring tiles, at least this share of each is common to both."""
 
 SCALES = (1.0, 1.5)
-"""Of `--tta`: the picture, and parts of it enlarged by so much."""
+"""The scale of the enlarged parts in `--tta`."""
 
 # Pixels on a side of what is blended at one time: of many classes, each pixel takes much memory.
 _BLOCK = 128

@@ -44,7 +44,7 @@ def label_video(
         predictor: The model.
         source: A video file, a stream's address, or a camera's number.
         target: The MP4 file to write, without sound. It plays up to the last frame written,
-            also where the source breaks or Ctrl-C ends the work.
+            also where the source fails or Ctrl-C ends the work.
         smooth: Weight, 0…1, of the frames before in a frame's logits: 0 for none.
         threshold: Probability that a label needs; see `Prediction.labels`.
         watch: Called after each frame with the number of frames and frames a second.

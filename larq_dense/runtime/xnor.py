@@ -1,6 +1,6 @@
 """The XNOR runtime: files from Larq Compute Engine on an unmodified interpreter.
 
-A shared library of ours, written in C++ and built when this package is installed, plugs into
+A shared library, written in C++ and built when this package is installed, plugs into
 LiteRT's or TensorFlow Lite's stock interpreter as an external delegate and computes LCE's
 operators there. This module imports neither interpreter until one is asked for.
 """

@@ -74,7 +74,7 @@ def import_polygons(
     Args:
         source: A COCO file of instances, or a folder of labelme's files.
         output: The folder to write; it must not be there, or be empty.
-        images: Where the pictures lie; beside `source` if not given.
+        images: Folder of the pictures; that of `source` if not given.
         validation: Share of the pictures that go into `val.txt`, 0…1.
         progress: Wraps the drawings, given their number.
 
@@ -91,7 +91,7 @@ def import_polygons(
         raise DataError(f"{source} holds no picture; name another file or folder.")
     if not 2 <= len(classes) <= _MOST:
         raise DataError(
-            f"{source} has {len(classes) - 1} classes beside the background; a mask can hold 1 to "
+            f"{source} has {len(classes) - 1} classes besides the background; a mask can hold 1 to "
             f"{_MOST - 1}."
         )
     _refuse_rivals(drawings)

@@ -23,7 +23,7 @@ class MaskError(DataError):
     """A mask that can be opened, but does not hold labels.
 
     Attributes:
-        kind: What is wrong, in a few words, alike for all masks that have it.
+        kind: What is wrong, in a few words, the same for all masks that have it.
     """
 
     def __init__(self, kind: str, message: str) -> None:

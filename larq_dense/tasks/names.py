@@ -12,7 +12,7 @@ IMAGE_SUFFIXES = frozenset(
         *(".heic", ".heif", ".hif"),  # by an extra, which is named where it is missing
     )
 )
-# What systems leave in folders, beside names that begin with a dot.
+# What systems leave in folders, besides names that begin with a dot.
 _LEFT = {"thumbs.db", "desktop.ini", "icon\r", "@eadir", "__macosx"}
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),

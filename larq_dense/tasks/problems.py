@@ -21,7 +21,7 @@ class Problem:
     """Something to fix.
 
     Attributes:
-        kind: What is wrong, in a few words, alike wherever it is.
+        kind: What is wrong, in a few words, the same wherever it is.
         file: The file, list or frame.
         message: A sentence that names it and the fix.
         severe: Whether it must be fixed; else it may be meant so.
@@ -34,7 +34,7 @@ class Problem:
 
 
 def in_lists(splits: Mapping[str, Sequence[Pair]]) -> list[Problem]:
-    """Return the problems of the lists: empty ones, and frames that stand in two places."""
+    """Return the problems of the lists: empty ones, and frames that are in two places."""
     problems = []
     for name, pairs in splits.items():
         if not pairs:
@@ -70,9 +70,7 @@ def in_lists(splits: Mapping[str, Sequence[Pair]]) -> list[Problem]:
 def _twice(name: str, pairs: Iterable[Pair]) -> list[Problem]:
     counts = Counter(pair.stem for pair in pairs)
     return [
-        Problem(
-            "pictures twice in a list", name, f"{stem!r} stands twice in {name!r}; remove a line."
-        )
+        Problem("pictures twice in a list", name, f"{stem!r} is twice in {name!r}; remove a line.")
         for stem, count in counts.items()
         if count > 1
     ]

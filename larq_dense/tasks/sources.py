@@ -218,7 +218,7 @@ def _sample(pair: Pair, root: Path, split: str, encoding: Encoding) -> Sample:
 
 
 def rivals_sentence(pair: Pair) -> str:
-    """Say that one name stands for several files."""
+    """Say that one name means several files."""
     names = " and ".join(str(path) for path in pair.rivals)
     return (
         f"{names} have one name, so that nobody can tell which one is meant; rename one, or write "

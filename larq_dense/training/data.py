@@ -1,7 +1,7 @@
 """The input pipeline: pictures in memory → random crops → augmented, normalized batches.
 
 Every random choice is a function of the seed and of a crop's position in the run, not of a
-generator's state: a run that goes on at step n sees what it would have seen anyway.
+generator's state: a run that resumes at step n sees what it would have seen anyway.
 """
 
 from __future__ import annotations

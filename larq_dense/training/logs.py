@@ -25,7 +25,7 @@ class CsvLog:
     """`log.csv`: one row an epoch, rewritten whole so that no row is ever cut."""
 
     def __init__(self, path: Path, columns: Sequence[str], step: int) -> None:
-        """Take up a log.
+        """Continue or begin a log.
 
         Args:
             path: The file.

@@ -50,7 +50,7 @@ class Result(TypedDict):
     Examples:
         >>> from larq_dense import training
         >>> recipe = training.Recipe.load("recipe.yaml")
-        >>> result = training.train(recipe, ".", "runs/mine", progress=False)  # or goes on
+        >>> result = training.train(recipe, ".", "runs/mine", progress=False)  # or resumes
         >>> list(result["metrics"])
         ['cracks/val']
     """

@@ -103,7 +103,7 @@ def cross_entropy(
         logits: float32 `[batch, height, width, classes]`.
         weights: float32 `[classes]`.
         smoothing: Share of the label that is spread evenly over all classes, 0…1.
-        focal: Exponent by which well-known pixels count less; 0 for all alike.
+        focal: Exponent by which well-known pixels count less; 0 for all equally.
 
     Returns:
         A scalar; 0 where nothing is labelled.
@@ -221,7 +221,7 @@ def divergence(
     """Return the mean of KL(teacher ‖ student) over the pixels that count.
 
     Args:
-        teacher: Logits, float32 `[batch, height, width, outputs]`; one output stands for two
+        teacher: Logits, float32 `[batch, height, width, outputs]`; one output means two
             classes, of which the first has the logit 0.
         student: Likewise.
         temperature: Divides both.

@@ -23,7 +23,7 @@ class ClassOffsets:
 
     Cross-entropy asks for the pixels' true probabilities, and with weighted classes for those of a
     world where rare classes are frequent. The mean IoU of the most probable class asks for neither.
-    Constants on the logits stand between the two, as in logit adjustment (Menon et al., arXiv
+    Constants on the logits make up the difference, as in logit adjustment (Menon et al., arXiv
     2007.07314). Not from the paper: they are searched for the metric, not computed from
     frequencies.
     """
@@ -61,7 +61,7 @@ class ClassOffsets:
 def best_offsets(scores: NDArray[np.float32], labels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Search, one class at a time, for the constants that give the best mean IoU.
 
-    A class that no label shows stands aside: its pixels are decided among the others, so that
+    A class that no label shows is left out: its pixels are decided among the others, so that
     nothing is gained by suppressing it, and its constant is the mean of theirs.
 
     Args:

@@ -55,7 +55,7 @@ def load_training(
     """Decode training pictures, each file once, in the order of `samples`.
 
     Args:
-        samples: Pictures, those without mask all ignored; the same one may stand there several
+        samples: Pictures, those without mask all ignored; the same one may be listed several
             times.
         task: Reads the masks.
         longest_side: Larger pictures are scaled down to this, masks by nearest neighbour.

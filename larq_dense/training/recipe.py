@@ -219,7 +219,7 @@ class Recipe(Section):
         return self.replace(name=other.name, init=None) == other.baseline()
 
     def first_difference(self, other: Recipe, settings: Iterable[str]) -> str | None:
-        """Return the first of some settings, such as `"input.height"`, that another has not alike.
+        """Return the first of some settings, such as `"input.height"`, that differs in another.
 
         Args:
             other: Another recipe.

@@ -1,4 +1,4 @@
-"""What a training really read: its folders, lists and encodings, kept beside its weights."""
+"""What a training really read: its folders, lists and encodings, kept next to its weights."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Read(TypedDict):
 
 
 def record(recipe: Recipe, task: Task, root: Path, find: FindRun) -> list[Read]:
-    """Return what a training reads, and what the trainings that it goes on from have read.
+    """Return what a training reads, and what the trainings that it started from have read.
 
     Args:
         recipe: The training.

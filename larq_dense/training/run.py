@@ -1,6 +1,6 @@
 """A run: the folder in which one training keeps its recipe, weights, log and metrics.
 
-Reading it needs no TensorFlow. The names of a run's files stand here and nowhere else.
+Reading it needs no TensorFlow. The names of a run's files are written here and nowhere else.
 """
 
 from __future__ import annotations

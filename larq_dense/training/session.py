@@ -53,7 +53,7 @@ class Data:
     """Decoded pictures.
 
     Attributes:
-        training: Repeats stand there as often as they count.
+        training: A repeated picture is listed as often as it counts.
         validation: By the source's title.
         positions: Training pictures in one pass.
     """
@@ -228,7 +228,7 @@ class Session:
             optimizer.iterations.assign(step)
 
     def restore(self, run_dir: Path) -> None:
-        """Take up a run's state."""
+        """Restore a run's state."""
         restore_state(run_dir, self._variables)
 
     def save(self, run_dir: Path, progress: Progress) -> None:

@@ -195,7 +195,7 @@ class LossSettings(Section):
 
     Attributes:
         class_weights: `"log"` weighs class c by 1 / log(1.02 + share of c's pixels) (ENet,
-            arXiv 1606.02147), `"none"` weighs all alike, and a list gives each class its own
+            arXiv 1606.02147), `"none"` weighs all equally, and a list gives each class its own
             weight. Label maps only.
         weight_cap: Largest class weight, as a multiple of the smallest; not for a list.
         focal: Exponent of the focal loss (Lin et al., arXiv 1708.02002): the cross-entropy of a

@@ -79,7 +79,7 @@ LARQ_DENSE_API int larq_dense_engine_output(const larq_dense_engine* engine, int
 /* The name of the instruction set that it uses. */
 LARQ_DENSE_API const char* larq_dense_engine_instruction_set(const larq_dense_engine* engine);
 
-/* The bytes that the file holds by a name beside its graph, such as "larq_dense"; they live as long
+/* The bytes that the file holds under a name next to its graph, such as "larq_dense"; they live as long
  * as the engine. Null, and a size of 0, where there are none. */
 LARQ_DENSE_API const void* larq_dense_engine_metadata(const larq_dense_engine* engine,
                                                       const char* name, size_t* size);

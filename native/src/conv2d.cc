@@ -113,7 +113,7 @@ void Conv2d::pack(const Conv2dConstants& constants) {
         }
       }
     }
-    // What the zero point stands for is to be taken away.
+    // What the zero point means is to be subtracted.
     offset_[c] = constants.bias[c] - sum * (input_zero_point_ + byte_offset());
     multiplier_[c] = constants.multiplier(static_cast<int32_t>(c));
     bias_[c] = static_cast<float>(output_zero_point_);

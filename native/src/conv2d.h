@@ -19,7 +19,7 @@ struct Conv2dOptions {
   bool depthwise = false;
 };
 
-// The constant tensors, and what integers stand for.
+// The constant tensors, and what integers mean.
 struct Conv2dConstants {
   // [channels_out, height, width, channels_in], of a depthwise one [1, height, width, channels]
   const int8_t* filter = nullptr;

@@ -27,7 +27,7 @@ inline bool is_open(float low, float high) {
 enum class OtherLayout {
   kPlain,    // as the convolution's result, before a depth to space
   kSplit,    // as what comes out of the depth to space
-  kNearest,  // that at 1 / block of its size: each pixel stands for a square of them
+  kNearest,  // that at 1 / block of its size: each pixel is a square of them
 };
 
 // What happens to a float or int8 output before it is stored, and where it goes.

@@ -340,7 +340,7 @@ const char* choose_nodes(const Graph& graph, const Delegate& delegate, Array<boo
         take = is_lce_node(node);
         candidate[i] = !take && delegate.fuse && is_tflite_node(graph, *delegate.kernels, node);
       } else if (candidate[i]) {
-        // XNNPACK would round this one's ties otherwise than LCE's interpreter, wherever it stands.
+        // XNNPACK would round this one's ties otherwise than LCE's interpreter, anywhere in the graph.
         take = any && node.code == kBuiltinResizeBilinear;
         for_tensors(node, [&](size_t tensor) { take = take || wet[tensor]; });
       }

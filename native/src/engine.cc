@@ -167,7 +167,7 @@ bool larq_dense_engine::check_values(const Graph& graph, Failure* failure) const
          failure->set(LARQ_DENSE_DAMAGED, "an output is written by no operator");
 }
 
-// Many names may stand for the same bytes, so that what is kept needs a limit.
+// Many names may mean the same bytes, so the total that is kept needs a limit.
 bool larq_dense_engine::keep_metadata(const Model& model, size_t limit, Failure* failure) {
   size_t total = 0;
   for (size_t i = 0; i < model.metadata.size(); ++i) {

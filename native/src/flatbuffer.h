@@ -1,5 +1,5 @@
 // A reader of FlatBuffers for bytes that nobody vouches for: every access is checked against their
-// bounds, and what points beside them reads as if it were left out and marks the file as damaged.
+// bounds, and what points outside them reads as if it were left out and marks the file as damaged.
 #pragma once
 
 #include <stddef.h>

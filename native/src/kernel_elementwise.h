@@ -261,7 +261,7 @@ template <class Isa>
 void enlarge_int8(const int8_t* row, const int8_t* next, size_t width, size_t channels,
                   int8_t* out, void* workspace) {
   const size_t count = width * channels;
-  // The outermost columns stand for those beyond.
+  // The outermost columns are repeated beyond the border.
   int16_t* before = static_cast<int16_t*>(workspace);
   int16_t* sums = before + channels;
   int16_t* after = sums + channels;

@@ -86,7 +86,7 @@ class Reader {
     return FlatTable();
   }
 
-  // A buffer's bytes; none for the first, which stands for "not a constant", and for empty ones.
+  // A buffer's bytes; none for the first, which means "not a constant", and for empty ones.
   const uint8_t* buffer(size_t i, size_t* size) {
     const FlatTable table = item(buffers_, i);
     const uint64_t offset = table.number<uint64_t>(field::kOffset, 0);

@@ -9,7 +9,7 @@ namespace larq_dense {
 constexpr size_t kMaxNodes = 4096;
 constexpr size_t kMaxTensors = 16384;
 
-// A named byte string beside the graph. Both lie in the file.
+// A named byte string next to the graph. Both lie in the file.
 struct Metadata {
   const char* name = nullptr;
   const void* data = nullptr;

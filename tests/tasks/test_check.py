@@ -68,7 +68,7 @@ def test_everything_wrong_is_named(plain_folder: Make, write: Any, picture: Any)
     messages = [problem.message for problem in found.problems]
     for part in (
         "the split 'none' is empty",
-        "'good' stands twice in 'train'",
+        "'good' is twice in 'train'",
         "'good' is in 'train' and in 'val'",
         "'gone' is in a list but has no image",
         "images/bare.png has no mask",

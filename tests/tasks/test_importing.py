@@ -176,7 +176,7 @@ def test_of_a_few_pictures_each_split_gets_one(tmp_path: Path, validation: float
         ({"shapes": []}, "has 0 classes"),
         (
             {"shapes": [{"label": "background", "points": points(SQUARE)}]},
-            "has 0 classes beside the background",
+            "has 0 classes besides the background",
         ),
         ({"shapes": [{"label": "x", "points": [[1, float("nan")]]}]}, "shapes.0.points"),
     ],

@@ -151,7 +151,7 @@ export class Engine {
     return new Int8Array(this.bytes(this.outputAt, this.output.bytes).slice().buffer);
   }
 
-  /** Returns the bytes that the file holds by a name beside its graph, or null. */
+  /** Returns the bytes that the file holds under a name next to its graph, or null. */
   metadata(name: string): Uint8Array | null {
     const text = this.copyIn(new TextEncoder().encode(`${name}\0`));
     const size = this.allocate(WORD);

@@ -1,4 +1,4 @@
-/** Runs the network beside the page, so that the page stays responsive. */
+/** Runs the network in a worker, so that the page stays responsive. */
 
 import { LarqDenseError, Network, cutOut, load, overlay } from "./larq-dense.js";
 

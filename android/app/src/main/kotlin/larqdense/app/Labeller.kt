@@ -17,7 +17,7 @@ import java.io.Closeable
  */
 data class Choice(val threads: Int, val engine: Boolean)
 
-/** An entry that labels pictures, with its int8 baseline beside it for the time that it takes. */
+/** An entry that labels pictures, with its int8 baseline, whose time is shown for comparison. */
 class Labeller(assets: AssetManager, entry: Entry, choice: Choice) : Closeable {
     private val network = Network(assets.map(entry.file)) {
         if (choice.engine) EngineRunner(it, choice.threads)

@@ -22,7 +22,7 @@ interface Runner : Closeable {
  * A file on a runner. It is used on one thread at a time, and timed.
  *
  * @param open Opens the runner, which the network closes.
- * @throws ModelFileException The file carries no description of ours, or one that does not fit.
+ * @throws ModelFileException The file has no description by larq_dense, or one that does not fit.
  * @throws RuntimeException The runner refuses the file.
  */
 class Network(file: MappedByteBuffer, open: (MappedByteBuffer) -> Runner) : Closeable {
