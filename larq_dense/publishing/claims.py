@@ -27,7 +27,8 @@ CLAIMS = {
         "cityscapes256",
         "97.41 % mIoU on Cityscapes",
         "We read the paper's figure as that of two classes, drivable area or not, at full size. "
-        "This one is on a 256×256 copy with labels recovered from JPEG: the two are not comparable.",
+        "This one is on a 256×256 copy with labels recovered from JPEG: the two are not "
+        "comparable.",
     ),
     "kitti_road": Claim(
         "kitti_road",
