@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from larq_dense.cli.options import FILE, FOLDER, json_option
+from larq_dense.cli.options import FILE, FOLDER, Number, json_option
 from larq_dense.cli.output import print_json, print_table
 from larq_dense.common.errors import printable
 from larq_dense.common.progress import progress
@@ -96,7 +96,7 @@ def check(
 @click.option(
     "--val",
     "validation",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=Number(0, 1, max_open=True),
     default=0.1,
     show_default=True,
     help="Share of the pictures for val.txt.",

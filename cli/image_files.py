@@ -19,6 +19,7 @@ _PICTURE = re.compile(
     r"|psd|svg|exr|hdr|dng|cr[23]|nef|arw|raf|orf|rw2)",
     re.IGNORECASE,
 )
+_VIDEO = re.compile(r"\.(mp4|m4v|mov|avi|mkv|webm|mpe?g|m?ts|wmv|flv|3gp|og[gv])", re.IGNORECASE)
 # What `predict` appends to a picture's name.
 _WRITTEN = re.compile(r"_(overlay|mask|cutout|probability(_.+)?)$")
 _SHOWN = 3
@@ -47,6 +48,8 @@ def expand(arguments: Iterable[str], output: Path | None = None) -> list[Path]:
 
 
 def _expand(argument: str, output: Path | None) -> list[Path]:
+    if not argument:
+        raise DataError("a picture's name is empty; name a file or a folder.")
     path = Path(argument)
     if os.path.isdir(path):  # noqa: PTH112  (pathlib raises for a name that is too long)
         try:
@@ -88,6 +91,7 @@ def _pictures(entries: list[Path], place: str, output: Path | None) -> list[Path
     own: list[Path] = []
     folders: list[Path] = []
     special: list[Path] = []
+    videos: list[Path] = []
     others: list[Path] = []
     for entry in entries:
         if entry.name.startswith("."):  # such as macOS's ._a.jpg
@@ -96,9 +100,12 @@ def _pictures(entries: list[Path], place: str, output: Path | None) -> list[Path
             own.append(entry)
         elif _PICTURE.fullmatch(entry.suffix) or _holds_picture(entry):
             (special if is_special(entry) else pictures).append(entry)
+        elif _VIDEO.fullmatch(entry.suffix) and entry.is_file():
+            videos.append(entry)
         else:
             (folders if entry.is_dir() else others).append(entry)
     _say(place, others, "which by name and content are no pictures")
+    _say(place, videos, "which are videos: name them to label them")
     _say(place, own, "which an earlier run wrote")
     _say(place, special, "which are pipes or devices: name them to read them")
     _say(place, folders, "which are folders: name them, or write 'FOLDER/**/*.jpg'")
@@ -157,9 +164,6 @@ class Names:
 
 def _written(picture: Path) -> bool:
     return _WRITTEN.search(picture.stem) is not None
-
-
-_VIDEO = re.compile(r"\.(mp4|m4v|mov|avi|mkv|webm|mpe?g|m?ts|wmv|flv|3gp|og[gv])", re.IGNORECASE)
 
 
 def is_video(argument: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from larq_dense.cli.options import (
+    Number,
     json_option,
     runtime_option,
     threads_option,
@@ -54,7 +55,7 @@ _STREAM = "-"
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(0, 1, min_open=True, max_open=True),
     help="Probability that a label needs: of an object, 0.5 by default; of several classes, the "
     "pixels below it get the label 255.",
 )
@@ -71,7 +72,7 @@ _STREAM = "-"
 )
 @click.option(
     "--smooth",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=Number(0, 1, max_open=True),
     default=0.0,
     show_default=True,
     help="Of a video, the weight of the frames before in a frame's result.",
@@ -129,12 +130,14 @@ def command(
       larq-dense predict cityscapes drive.mp4 --smooth 0.6
       larq-dense predict ecssd 0
     """
-    from larq_dense.cli.image_files import expand, is_video
+    from larq_dense.cli.image_files import Names, expand, is_video
     from larq_dense.cli.output import print_json
     from larq_dense.common.errors import LarqDenseError
     from larq_dense.common.files import prepare_folder
     from larq_dense.runtime.outputs import Outputs
 
+    if images.count(_STREAM) > 1:
+        raise click.UsageError("- names standard input once; it holds one picture.")
     to_stream = str(output) == _STREAM
     videos = [each for each in images if is_video(each)]
     stills = [each for each in images if not is_video(each)]
@@ -146,6 +149,7 @@ def command(
     if _STREAM in stills:
         pictures.insert(stills.index(_STREAM), None)
     kinds = save or (("cutout",) if background else ("overlay",))
+    _check_usage(kinds, save, keep, background, smooth, stills, videos)
     if to_stream and (len(pictures) != 1 or len(kinds) != 1):
         raise click.UsageError("--output - is for one picture and one --save.")
     predictor = _predictor(model, entry, runtime, threads, tile, tta)
@@ -155,9 +159,11 @@ def command(
     if folder is not None and not to_stream:
         prepare_folder(folder)
     rows, failed = _label_all(predictor, outputs, pictures, folder, as_json)
+    names = Names()
     for video in videos:
+        target = (folder or Path()) / f"{names.new(_video_name(video))}_overlay.mp4"
         try:
-            rows.append(_label_video(predictor, outputs, video, folder or Path(), smooth))
+            rows.append(_label_video(predictor, outputs, video, target, smooth))
         except LarqDenseError as error:
             failed.append({"image": video, "error": str(error)})
     _warn(failed)
@@ -170,6 +176,30 @@ def command(
         raise LarqDenseError(
             f"{len(failed)} of {count} pictures could not be labelled; each is named above."
         )
+
+
+def _check_usage(
+    kinds: tuple[str, ...],
+    save: tuple[str, ...],
+    keep: tuple[str, ...],
+    background: str | None,
+    smooth: float,
+    stills: list[str],
+    videos: list[str],
+) -> None:
+    """Refuse an option that would change nothing.
+
+    Raises:
+        click.UsageError: There is one.
+    """
+    if background and "cutout" not in kinds:
+        raise click.UsageError("--background is for cut-outs; add --save cutout.")
+    if keep and not {"cutout", "probability"} & set(kinds):
+        raise click.UsageError("--keep is for cut-outs; add --save cutout.")
+    if smooth and not videos:
+        raise click.UsageError("--smooth is for video.")
+    if videos and not stills and (background or set(save) - {"overlay"}):
+        raise click.UsageError("a video gives an overlay; leave out --save and --background.")
 
 
 def _predictor(
@@ -291,13 +321,14 @@ def _label(
     return row | {kind: files[0] if len(files) == 1 else files for kind, files in written.items()}
 
 
+def _video_name(source: str) -> str:
+    return f"camera{source}" if source.isdigit() else Path(source.split("?")[0]).stem
+
+
 def _label_video(
-    predictor: "Predictor", outputs: "Outputs", source: str, folder: Path, smooth: float
+    predictor: "Predictor", outputs: "Outputs", source: str, target: Path, smooth: float
 ) -> dict[str, Any]:
     from larq_dense.runtime.video import label_video
-
-    name = f"camera{source}" if source.isdigit() else Path(source.split("?")[0]).stem
-    target = folder / f"{name}_overlay.mp4"
 
     def watch(frames: int, rate: float) -> None:
         if sys.stderr.isatty():

@@ -4,7 +4,7 @@ from typing import Literal
 
 import click
 
-from larq_dense.cli.options import runtime_option, threads_option
+from larq_dense.cli.options import Number, runtime_option, threads_option
 from larq_dense.common.machine import usable_cores
 
 _MOST_MEGAPIXELS = 178
@@ -37,21 +37,21 @@ _MOST_MEGAPIXELS = 178
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=30.0,
     show_default=True,
     help="Seconds after which a request gets status 504.",
 )
 @click.option(
     "--max-megabytes",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=20.0,
     show_default=True,
     help="Size of a picture's file; larger ones get status 413.",
 )
 @click.option(
     "--max-megapixels",
-    type=click.FloatRange(0, _MOST_MEGAPIXELS, min_open=True),
+    type=Number(0, _MOST_MEGAPIXELS, min_open=True),
     default=50.0,
     show_default=True,
     help="Size of a picture; larger ones get status 413.",

@@ -138,6 +138,8 @@ def read_yaml(path: str | Path, title: str) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text file"
         raise RecipeError(f"cannot read {title} {path}: {reason}.") from error
+    except RecursionError as error:
+        raise RecipeError(f"{title} {path} is nested too deeply; write it again.") from error
     except (yaml.YAMLError, ValueError) as error:  # the latter for a date that there is not
         problem = " ".join(str(error).split())
         raise RecipeError(f"{title} {path} is not valid YAML: {problem}.") from error

@@ -1,16 +1,18 @@
 """Pictures in and label maps out: decoding, and the preprocessing that travels with a model."""
 
+import contextlib
 import io
 import logging
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from larq_dense.common.errors import DataError
 
@@ -48,7 +50,7 @@ _ORIENTATION = 0x0112
 _STRIPE = 1 << 16
 
 # Bits that cameras and scanners give a grey value, whatever the file's own type.
-_DEPTHS = (8, 10, 12, 14, 16, 32)
+_DEPTHS = (8, 10, 12, 14, 16)
 # Pictures of light, 0…1, may shine somewhat brighter than white.
 _BRIGHTEST = 16
 
@@ -72,39 +74,67 @@ def open_picture(source: Any) -> Image.Image:
     if isinstance(source, bytes | bytearray | memoryview):
         source = io.BytesIO(source)
     try:
-        # Pillow seeks, which a pipe cannot.
-        seeks = Path(source).is_file() if isinstance(source, str | Path) else source.seekable()
-        file = source if seeks else io.BytesIO(_content(source))
-        with Image.open(file) as picture:
-            picture.load()
-            if getattr(picture, "is_animated", False):
-                # Counting them may move on to another.
-                first, frames = picture.copy(), getattr(picture, "n_frames", 0)
-                first.format = picture.format
-                # MPO is how phones keep a map of depth or brightness behind a photograph.
-                if picture.format != "MPO":
-                    logger.warning("%s holds %d pictures; only the first is read.", name, frames)
-                return first
-            return picture
+        with _opened(source) as file:
+            return _decoded(file, name)
     except FileNotFoundError as error:
         raise DataError(f"no such image: {source}.") from error
-    except UnidentifiedImageError as error:
-        return _open_otherwise(file, name, error)
     except Image.DecompressionBombError as error:
-        raise DataError(f"{name} is too large to decode safely: {error}.") from error
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        raise DataError(
+            f"{name} has more than {most:.0f} million pixels, too many to decode safely; make it "
+            "smaller."
+        ) from error
     except DAMAGED as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"cannot read {name}: {reason}; replace or remove it.") from error
 
 
-def _open_otherwise(source: Any, name: str, error: Exception) -> Image.Image:
+@contextlib.contextmanager
+def _opened(source: Any) -> Iterator[Any]:
+    """Give a file that seeks, as Pillow needs it, and that has no name.
+
+    Of a named file Pillow maps uncompressed TIFF into memory, and takes rows for columns where
+    EXIF turns the picture.
+    """
+    is_path = isinstance(source, str | Path)
+    if is_path and Path(source).is_file():
+        with Path(source).open("rb") as file:
+            yield file
+    elif is_path or not source.seekable():
+        yield io.BytesIO(_content(source))
+    else:
+        yield source
+
+
+def _decoded(file: Any, name: str) -> Image.Image:
+    try:
+        picture = Image.open(file)
+    except UnidentifiedImageError as error:
+        return _open_otherwise(file, name, error)
+    with picture:
+        picture.load()
+        if not getattr(picture, "is_animated", False):
+            return picture
+        # Counting them may move on to another.
+        first, frames = picture.copy(), getattr(picture, "n_frames", 0)
+        first.format = picture.format
+        # MPO is how phones keep a map of depth or brightness behind a photograph.
+        if picture.format != "MPO":
+            logger.warning("%s holds %d pictures; only the first is read.", name, frames)
+        return first
+
+
+def _open_otherwise(file: Any, name: str, error: Exception) -> Image.Image:
     """Decode what Pillow alone does not know, or say what it is."""
-    if not isinstance(source, str | Path):
-        source.seek(0)
-    head = _content(source)
+    file.seek(0)
+    head = file.read()
     brand = head[8:12] if head[4:8] == b"ftyp" else b""
     if not head:
         raise DataError(f"cannot read {name}: it is empty; replace or remove it.") from error
+    if brand in _AVIF_BRANDS and features.check("avif"):
+        raise DataError(
+            f"cannot read {name}: the AVIF is damaged; replace or remove it."
+        ) from error
     if brand in _AVIF_BRANDS:
         raise DataError(
             f"cannot read {name}: it is AVIF, which Pillow reads from 11.3 on; run "
@@ -141,10 +171,10 @@ def upright(picture: Image.Image) -> Image.Image:
 
 def _to_channels(picture: Image.Image, channels: int, name: str) -> NDArray[np.uint8]:
     if channels == 3:
-        return np.asarray(_to_rgb(picture))
+        return np.asarray(_to_rgb(picture, name))
     picture = upright(picture)
     if channels == 1:
-        return np.asarray(_to_rgb(picture).convert("L"))[..., None]
+        return np.asarray(_to_rgb(picture, name).convert("L"))[..., None]
     if len(picture.getbands()) != channels:
         raise DataError(
             f"{name} has {len(picture.getbands())} channels ({picture.mode}), but {channels} are "
@@ -153,29 +183,41 @@ def _to_channels(picture: Image.Image, channels: int, name: str) -> NDArray[np.u
     return np.asarray(picture)
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
+def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
     picture = upright(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         # Pillow clips such values to 255 instead of scaling them.
-        picture = Image.fromarray(_to_8_bits(np.asarray(picture)))
+        picture = Image.fromarray(_to_8_bits(np.asarray(picture), name))
     if picture.mode == "P" and "transparency" in picture.info:
         picture = picture.convert("RGBA")
     return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
-def _to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+def _to_8_bits(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
     """Scale grey values of more bits, or real ones, to 0…255.
 
     No file says where white is. Real values of 0…1 are taken for such, others for integers of
     the fewest of the usual bits that hold the largest.
+
+    Raises:
+        DataError: Most of them would become black: they are no numbers, or negative.
     """
     real = np.issubdtype(values.dtype, np.floating)
+    if real and not np.isfinite(values).any():
+        raise DataError(f"{name} holds no number but NaN or infinity; save it again.")
     values = np.nan_to_num(values.astype(np.float32), nan=0, posinf=0, neginf=0)
     highest = float(values.max(initial=0))
     if real and highest < _BRIGHTEST:
         white = 1.0
     else:
         white = next((2.0**bits - 1 for bits in _DEPTHS if highest < 2.0**bits), highest)
+    lowest = float(values.min(initial=0))
+    # Sharpening leaves values somewhat below black; half of a picture there is another scale.
+    if -lowest > highest / 2:
+        raise DataError(
+            f"{name} has values from {lowest:g} to {highest:g}, and no file says which of them is "
+            "black; scale it to 0…1 or 0…255."
+        )
     return (values * np.float32(255 / white) + np.float32(0.5)).clip(0, 255).astype(np.uint8)
 
 

@@ -151,7 +151,10 @@ def _encode(picture: Image.Image, format: Format) -> bytes:
     try:
         picture.save(file, name, **options)
     except (OSError, ValueError) as error:  # such as a picture that is too large for WebP
-        raise DataError(f"cannot write this picture as {format}: {error}.") from error
+        raise DataError(
+            f"cannot write {picture.width} x {picture.height} pixels as {format} ({error}); take "
+            "--format png."
+        ) from error
     return file.getvalue()
 
 

@@ -164,6 +164,8 @@ def _writer(av: Any, target: Path) -> Iterator[Callable[[NDArray[np.uint8], Frac
         nonlocal stream
         # H.264 in its usual form has colours for squares of four pixels.
         pixels = pixels[: len(pixels) // 2 * 2, : pixels.shape[1] // 2 * 2]
+        if not pixels.size:
+            raise DataError("the video's frames are of a single row or column; scale it up.")
         if stream is None:
             stream = container.add_stream(_encoder(av), rate=rate)
             stream.height, stream.width = pixels.shape[:2]

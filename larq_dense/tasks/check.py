@@ -176,7 +176,10 @@ def _read(pair: Pair, data: Folder, needs_mask: bool) -> _Frame:
         if pair.mask is not None:
             message = f"the mask {pair.mask} has no image of its name; add it, or remove the mask."
             return _Frame([Problem("masks without a picture", str(pair.mask), message)])
-        message = f"{pair.stem!r} is in a list but has no image of that name; correct the list."
+        message = (
+            f"{pair.stem!r} is in a list but has no image of that name; correct the list, in which "
+            "a line is an image's name, or that and its own mask's."
+        )
         return _Frame([Problem("names without a picture", pair.stem, message)])
     if pair.rivals:
         return _Frame([Problem("two files of one name", str(pair.image), rivals_sentence(pair))])

@@ -41,7 +41,7 @@ class OwnClasses:
 
 class _ClassEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    name: str = Field(min_length=1)
+    name: str = Field(pattern=r"\S")
     color: Color
     value: int | None = Field(default=None, ge=0, le=255)
 
@@ -148,7 +148,9 @@ def read_classes(root: Path) -> OwnClasses:
     """
     path = root / CLASSES_FILE
     try:
-        content = _ClassesFile.model_validate(yaml.safe_load(decode(path.read_bytes())))
+        text = decode(path.read_bytes())
+        text.encode()
+        content = _ClassesFile.model_validate(yaml.safe_load(text))
     except OSError as error:
         raise DataError(
             f"cannot read {path}: {error.strerror}; write one with the names and colours of your "
@@ -156,14 +158,20 @@ def read_classes(root: Path) -> OwnClasses:
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        # Without the names of our own Python classes.
-        reason = first["msg"].split(" or instance of ")[0]
+        # Without the names of Python's classes.
+        loc = [str(part) for part in first["loc"] if "[" not in str(part) and part != "int"]
+        where = ".".join(loc) or "the file"
+        reason = first["msg"].split(" or instance of ")[0].replace("valid dictionary", "mapping")
+        reason = reason.replace("valid tuple", "list of three numbers")
         raise DataError(
             f"{path} is wrong at {where}: {reason}; it needs `classes:` (a list of `{{name: …, "
             "color: [red, green, blue]}`) and may have `masks:` and `ignore:`."
         ) from error
-    except (yaml.YAMLError, ValueError) as error:  # the latter for bytes or dates that are none
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path} is no text in UTF-8; save it as such.") from error
+    except RecursionError as error:
+        raise DataError(f"{path} is nested too deeply; write it again.") from error
+    except (yaml.YAMLError, ValueError) as error:  # the latter for dates that are none
         reason = " ".join(str(error).split())
         raise DataError(f"{path} is not valid YAML: {reason}.") from error
     problem = _problem(content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,8 @@ from larq_dense.common.images import open_picture, upright
 from larq_dense.tasks.classes import CLASSES_FILE, voc_color
 from larq_dense.tasks.layouts import PictureFiles
 from larq_dense.tasks.names import is_hidden, normal
+
+logger = logging.getLogger(__name__)
 
 IGNORED = 255
 BACKGROUND = "background"
@@ -168,11 +171,15 @@ def _as_seen(drawing: Drawing, mask: Image.Image) -> Image.Image:
 def _refuse_rivals(drawings: Sequence[Drawing]) -> None:
     seen: dict[str, Path] = {}
     for drawing in drawings:
-        other = seen.setdefault(normal(drawing.image.stem), drawing.image)
-        if other != drawing.image:
+        stem = normal(drawing.image.stem)
+        other = seen.get(stem)
+        if other == drawing.image:
+            raise DataError(f"{other} is there twice; put all of its shapes into one.")
+        if other is not None:
             raise DataError(
                 f"{other} and {drawing.image} have one name without their ending; rename one."
             )
+        seen[stem] = drawing.image
 
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -206,6 +213,19 @@ class _Coco(BaseModel):
 def _read_coco(source: Path, images: Path | None) -> tuple[list[str], list[Drawing]]:
     content = _validated(_Coco, source)
     names = {category.id: category.name for category in content.categories}
+    for title, known, entries in (
+        ("categories", names, content.categories),
+        ("images", {image.id for image in content.images}, content.images),
+    ):
+        if len(known) < len(entries):
+            raise DataError(f"{source} has several {title} of one id; export the file again.")
+    boxes = sum(not each.segmentation for each in content.annotations)
+    if boxes == len(content.annotations):
+        raise DataError(
+            f"{source} holds no outline, only boxes or nothing; export it with segmentations."
+        )
+    if boxes:
+        logger.warning("%s: %d shapes are boxes without an outline, left out.", source, boxes)
     shapes: dict[int | str, list[_CocoAnnotation]] = {image.id: [] for image in content.images}
     for each in content.annotations:
         if each.category_id not in names or each.image_id not in shapes:
@@ -243,18 +263,32 @@ def _draw_coco(
             continue  # A box only.
         try:
             pixels = coco.decode(_runs(coco, shape.segmentation, image))
-        except (TypeError, ValueError, KeyError, IndexError) as error:
+        except Exception as error:  # pycocotools raises no other class for a wrong type
             raise DataError(
                 f"{source} has a shape of {names[shape.category_id]!r} on {image.file_name} that "
                 f"cannot be drawn ({error}); correct or remove it."
             ) from error
+        if not pixels.any():
+            logger.warning(
+                "%s: a shape of %r covers no pixel of %s.",
+                source,
+                names[shape.category_id],
+                image.file_name,
+            )
         yield names[shape.category_id], pixels.astype(bool)
 
 
 def _runs(coco: Any, segmentation: list[list[float]] | dict[str, Any], image: _CocoImage) -> Any:
     """Return a shape in the library's own form, which files may hold already."""
-    if isinstance(segmentation, dict) and isinstance(segmentation["counts"], str):
-        return segmentation
+    if isinstance(segmentation, dict):
+        if list(segmentation["size"]) != [image.height, image.width]:
+            raise ValueError("its size is not the picture's")
+        if isinstance(segmentation["counts"], str):
+            return segmentation
+        if sum(segmentation["counts"]) != image.height * image.width:
+            raise ValueError("its runs do not add up to the picture")
+    elif any(len(points) < 6 or len(points) % 2 for points in segmentation):
+        raise ValueError("a polygon is three points or more, each of two numbers")
     runs = coco.frPyObjects(segmentation, image.height, image.width)
     return coco.merge(runs) if isinstance(runs, list) else runs
 
@@ -273,7 +307,9 @@ class _Labelme(BaseModel):
 
 
 def _read_labelme(source: Path, images: Path | None) -> tuple[list[str], list[Drawing]]:
-    paths = sorted(path for path in source.glob("*.json") if not is_hidden(path))
+    paths = sorted(
+        path for path in source.iterdir() if path.suffix.lower() == ".json" and not is_hidden(path)
+    )
     if not paths:
         raise DataError(f"{source} holds no .json file of labelme; name another folder.")
     files = PictureFiles(images or source)
@@ -289,6 +325,12 @@ def _read_labelme(source: Path, images: Path | None) -> tuple[list[str], list[Dr
                 content.imageWidth,
                 partial(_draw_labelme, content, path),
             )
+        )
+    drawn = {drawing.image.stem for drawing in drawings}
+    left = [stem for stem in files.stems if stem not in drawn]
+    if left:
+        logger.warning(
+            "%s: %d pictures have no .json file, such as %s; left out.", source, len(left), left[0]
         )
     return sorted(names - {_LABELME_BACKGROUND, _LABELME_IGNORED}), drawings
 
@@ -317,7 +359,7 @@ def _draw_labelme(content: _Labelme, path: Path) -> Iterator[tuple[str | None, N
 
 def _validated(model: type[Any], path: Path) -> Any:
     try:
-        return model.model_validate(json.loads(path.read_text(encoding="utf-8-sig")))
+        return model.model_validate(json.loads(path.read_bytes()))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}.") from error
     except ValidationError as error:
@@ -325,7 +367,7 @@ def _validated(model: type[Any], path: Path) -> Any:
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise DataError(
             f"{path} is no file of {'labelme' if model is _Labelme else 'COCO instances'}: "
-            f"{where}: {first['msg'].lower()}."
+            f"{where}: {first['msg'].split(' or instance of ')[0].lower()}."
         ) from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON: {error}.") from error

@@ -111,6 +111,10 @@ class PictureFiles:
                 return alike
         return []
 
+    def has(self, name: str) -> bool:
+        """Return whether a file has exactly this name or stem, but for the form of Unicode."""
+        return normal(name) in self._by_name or normal(name) in self._by_stem
+
     def same_but_for_case(self) -> list[list[Path]]:
         """Return the files whose stems differ in capitals only."""
         return [

@@ -12,6 +12,7 @@ from larq_dense.common.images import open_picture, read_image, upright
 
 Color = tuple[int, int, int]
 IGNORED = 255
+_NEAR = 8
 SMEARED = 0.12
 """From this share of ramps on, see `smeared_share`, a mask is smeared: clean masks of street scenes
 and objects have 0.09 at most, JPEG at its usual quality leaves 0.13 to 0.29, resizing more."""
@@ -130,14 +131,19 @@ def _refuse_other_palette(
         return  # What programs write where nobody chose colours.
     for value in used:
         color = tuple(shown[value].tolist())
-        others = [other for other, theirs in colors.items() if theirs == color and other != value]
-        if others and value in colors and colors[value] != color:
+        others = [o for o, theirs in colors.items() if o != value and _alike(theirs, color)]
+        if others and value in colors and not _alike(colors[value], color):
             raise MaskError(
                 "palette against classes.yaml",
                 f"the mask {path} shows the value {value} in the colour {list(color)}, which "
                 f"classes.yaml gives to the value {others[0]}; correct the order of the classes "
                 "there, or add `masks: colors` to read the masks by their colours.",
             )
+
+
+def _alike(one: Color, other: Color) -> bool:
+    """Whether two colours differ as little as conversions between programs make them differ."""
+    return max(abs(a - b) for a, b in zip(one, other, strict=True)) <= _NEAR
 
 
 def _values(path: Path, picture: Image.Image, white: int) -> NDArray[np.uint8]:
@@ -207,12 +213,22 @@ def _refuse_alpha(path: Path, picture: Image.Image) -> None:
 
 def _refuse_lossy(path: Path, picture: Image.Image) -> None:
     tiff = picture.format == "TIFF" and picture.info.get("compression") in _LOSSY_TIFF
-    if picture.format in _LOSSY_FORMATS or tiff or _is_lossy_webp(path, picture):
+    lossy = picture.format in _LOSSY_FORMATS or tiff
+    if lossy or _is_lossy_webp(path, picture) or _is_lossy_jpeg2000(path, picture):
         raise MaskError(
             "masks in a lossy format",
             f"the mask {path} is a lossy {picture.format}, which smears labels; export it again "
             "as PNG, or, if it is black and white, name the labels gray to split it in the middle.",
         )
+
+
+def _is_lossy_jpeg2000(path: Path, picture: Image.Image) -> bool:
+    if picture.format != "JPEG2000":
+        return False
+    # The segment COD ends its 14 bytes with the wavelet: 0 is the 9-7 one, which rounds.
+    content = path.read_bytes()
+    at = content.find(b"\xff\x52\x00")
+    return 0 <= at < len(content) - 13 and content[at + 13] == 0
 
 
 def _is_lossy_webp(path: Path, picture: Image.Image) -> bool:

@@ -11,7 +11,7 @@ from larq_dense.tasks.classes import has_classes, read_classes
 from larq_dense.tasks.encodings import Encoding
 from larq_dense.tasks.layouts import Pair, PictureFiles, pair
 from larq_dense.tasks.masks import read_values
-from larq_dense.tasks.names import columns, is_hidden, read_lines
+from larq_dense.tasks.names import columns, is_hidden, normal, read_lines
 
 # Enough masks to meet a data set's frequent classes, few enough to read in a moment.
 GUESS_FROM = 16
@@ -34,7 +34,8 @@ def read_list(root: Path, split: str, masks: PictureFiles | None = None) -> list
     """Return the frames that a list names, in its order.
 
     A line is a picture's name or path, with or without its ending, or that and its mask's. A line
-    that begins with # and names no picture is a remark.
+    that begins with # and names no picture is a remark. A line that names two pictures, or a mask
+    that is not there or another picture's, gives a frame without a picture.
 
     Args:
         root: The folder.
@@ -59,12 +60,17 @@ def read_list(root: Path, split: str, masks: PictureFiles | None = None) -> list
 
 
 def _frame(line: str, images: PictureFiles, masks: PictureFiles) -> Pair | None:
+    if images.has(line):
+        return pair(images, masks, line)
+    found = [(image, mask) for image, mask in columns(line) if images.find(image)]
+    for image, mask in found:
+        if masks.find(mask):
+            frame = pair(images, masks, image, mask)
+            others = images.find(masks.find(mask)[0].stem)
+            is_anothers = bool(others) and normal(others[0].stem) != frame.stem
+            return Pair(line, None, None) if is_anothers else frame
     if not images.find(line):
-        for image, mask in columns(line):
-            if images.find(image):
-                return pair(images, masks, image, mask)
-        if line.startswith("#"):
-            return None
+        return None if line.startswith("#") else Pair(line, None, None)
     return pair(images, masks, line)
 
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from larq_dense.tasks.layouts import Pair, PictureFiles
+from larq_dense.tasks.names import is_hidden
 
 # Lists that must not share a frame; other lists, such as a choice of pictures, may.
 _DISJOINT = ("train", "val", "test")
 # Splits that a network learns from; one of another name may be a choice of pictures.
 _TAUGHT = ("train", "all")
 _EXAMPLES = 3
+_DESCRIPTIONS = {".yaml", ".yml", ".json", ".csv", ".xml"}
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,28 @@ def in_root(root: Path, masks: Path) -> list[Problem]:
         if path.stem.casefold() in _DISJOINT and not is_list and not is_folder:
             message = f"{path} is not read; a split is a file such as train.txt."
             problems.append(Problem("lists that are not read", str(path), message))
-    return problems
+    for path in sorted(root.glob("*/*.txt")) + sorted(root.glob("*/*/*.txt")):
+        if path.stem.casefold() in _DISJOINT and path.parent not in (root / "images", masks):
+            message = f"{path} is not read; move it to {root}."
+            problems.append(Problem("lists that are not read", str(path), message))
+    return problems + _in_descriptions(root)
+
+
+def _in_descriptions(root: Path) -> list[Problem]:
+    """Return the problem of a file that may be meant for `classes.yaml`."""
+    if (root / "classes.yaml").exists():
+        return []
+    found = [path for path in sorted(root.iterdir()) if path.suffix in _DESCRIPTIONS]
+    return [
+        Problem(
+            "files that are not read",
+            str(path),
+            f"{path} is not read; if it names the classes, write them into classes.yaml.",
+            severe=False,
+        )
+        for path in found
+        if path.is_file() and not is_hidden(path)
+    ]
 
 
 def in_balance(

@@ -500,6 +500,37 @@ def test_a_mistake_about_cut_outs_is_one_sentence(
     assert sentence in one_sentence(run(model, folder, *options))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["{folder}", "--save", "mask", "--background", "red"], "add --save cutout"),
+        (["{folder}", "--keep", "road"], "add --save cutout"),
+        (["{folder}", "--smooth", "0.5"], "--smooth is for video"),
+        (["{folder}", "--threshold", "nan"], "nan is no finite number"),
+        (["a.mp4", "--smooth", "nan"], "nan is no finite number"),
+        (["a.mp4", "--save", "mask"], "a video gives an overlay"),
+        (["-", "-"], "names standard input once"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_a_usage_error(
+    model: str, folder: Path, arguments: list[str], sentence: str
+) -> None:
+    result = run(model, *(each.format(folder=folder) for each in arguments))
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+
+
+def test_an_empty_name_is_a_sentence(model: str) -> None:
+    assert "a picture's name is empty" in one_sentence(run(model, ""))
+
+
+def test_videos_in_a_folder_are_said(model: str, folder: Path) -> None:
+    (folder / "clip.mp4").write_bytes(b"")
+    result = run(model, folder, "--json")
+    assert result.exit_code == 0
+    assert "passed over clip.mp4, which are videos: name them" in result.stderr
+
+
 def test_many_pictures_keep_their_order(model: str, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from larq_dense.common import images, labels
 from larq_dense.common.errors import DataError
@@ -405,3 +405,31 @@ def test_rows_are_resized_before_columns(size: tuple[int, int], target: tuple[in
     expected = blended(across, target[1])
     resized = images.resize(Image.fromarray(pixels), target[1], target[0])
     np.testing.assert_array_equal(np.asarray(resized), expected)
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_a_turned_tiff_is_read_as_the_same_png(
+    tmp_path: Path, orientation: int, compression: str | None
+) -> None:
+    pixels = np.random.default_rng(orientation).integers(0, 256, (5, 7, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / "a.tif", exif=exif, compression=compression)
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "a.png")))
+    assert np.array_equal(images.read_image(tmp_path / "a.tif"), expected)
+
+
+@pytest.mark.parametrize("scale", [-1.0, 0.0, float("nan")])
+def test_real_values_that_would_be_black_are_refused(tmp_path: Path, scale: float) -> None:
+    values = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
+    values = values * np.float32(scale) if scale else np.full((3, 4), -1, np.float32)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"a\.tif (has values from -1|holds no number)"):
+        images.read_image(tmp_path / "a.tif")
+
+
+def test_values_of_many_bits_are_as_bright_as_their_largest(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 1 << 27]], np.int32)).save(tmp_path / "a.tif")
+    assert images.read_image(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 255]

@@ -139,6 +139,14 @@ def test_what_is_no_video_is_named_and_leaves_no_file(
     assert not (tmp_path / "out.mp4").exists()
 
 
+def test_frames_of_one_row_are_a_sentence(tmp_path: Path) -> None:
+    source = clip(tmp_path / "a.mkv", [np.zeros((1, 1, 3), np.uint8)] * 2, "ffv1")
+    predictor: Any = Bright()
+    with pytest.raises(DataError, match="of a single row or column"):
+        label_video(predictor, str(source), tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()
+
+
 def test_an_absent_camera_is_named(tmp_path: Path) -> None:
     predictor: Any = Bright()
     with pytest.raises(DataError, match="no camera 97 to read"):

@@ -286,6 +286,15 @@ def list_is_a_folder(root: Path) -> None:
     (root / "val.txt").mkdir()
 
 
+def lists_in_a_folder(root: Path) -> None:
+    (root / "ImageSets").mkdir()
+    (root / "val.txt").rename(root / "ImageSets/val.txt")
+
+
+def mask_of_another(root: Path) -> None:
+    (root / "train.txt").write_text("images/a.jpg masks/b.png\nb\n")
+
+
 def named_pipe(root: Path) -> None:
     os.mkfifo(root / "images/d.jpg")
 
@@ -297,6 +306,8 @@ def named_pipe(root: Path) -> None:
         (masks_are_a_file, "no folder of masks", "mine/masks", "elsewhere/"),
         (list_as_a_table, "lists that are not read", "mine/train.csv", "such as train.txt"),
         (list_is_a_folder, "lists that are not read", "mine/val.txt", "such as train.txt"),
+        (lists_in_a_folder, "lists that are not read", "ImageSets/val.txt", "move it to"),
+        (mask_of_another, "names without a picture", "images/a.jpg masks/b.png", "own mask's"),
         (named_pipe, "files that are not read", "images/d.jpg", "move it elsewhere"),
         (white_is_ignored, "masks that teach nothing", "masks/a.png", "`value: 255`"),
         (alpha_channel, "labels in the alpha channel", "masks/a.png", "without alpha"),
@@ -359,6 +370,12 @@ def test_a_black_and_white_mask_among_others_is_a_warning(own: Path) -> None:
     assert found.problems == []
     assert [warning.kind for warning in found.warnings] == ["masks in black and white among others"]
     assert "masks/b.png" in found.warnings[0].message
+
+
+def test_a_description_that_is_not_read_is_a_warning(own: Path) -> None:
+    (own / "classes.yaml").rename(own / "labels.yaml")
+    (warning,) = [each for each in report(own).warnings if each.kind == "files that are not read"]
+    assert "labels.yaml is not read" in warning.message and "classes.yaml" in warning.message
 
 
 def test_names_that_differ_in_capitals_only_are_a_warning(own: Path) -> None:

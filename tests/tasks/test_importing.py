@@ -201,3 +201,59 @@ def test_wrong_places_are_sentences(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"holds no \.json file"):
         import_polygons(tmp_path / "empty", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "reason"),
+    [
+        ([[1, 2, 3]], "three points or more"),
+        ([[1, 1, 5, 5]], "three points or more"),
+        ([[*SMALL, 4]], "three points or more"),
+        ({"counts": [240]}, "'size'"),
+        ({"counts": [240], "size": [3, 4]}, "not the picture's"),
+        ({"counts": [5, 5], "size": [12, 20]}, "do not add up"),
+        ({"counts": "04", "size": [3, 4]}, "not the picture's"),
+    ],
+)
+def test_a_shape_that_cannot_be_drawn_is_a_sentence(
+    tmp_path: Path, segmentation: Any, reason: str
+) -> None:
+    pytest.importorskip("pycocotools")
+    source = coco(tmp_path, [shape(3, 4, segmentation)])
+    with pytest.raises(DataError, match=f"a shape of 'dog' on a.jpg.*{reason}"):
+        import_polygons(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("annotations", [[], [shape(3, 4, [])]])
+def test_a_file_without_outlines_is_a_sentence(tmp_path: Path, annotations: Any) -> None:
+    with pytest.raises(DataError, match="holds no outline"):
+        import_polygons(coco(tmp_path, annotations), tmp_path / "out")
+
+
+def test_one_picture_twice_is_a_sentence(tmp_path: Path) -> None:
+    source = coco(tmp_path, [shape(3, 4, [SMALL])])
+    content = json.loads(source.read_text())
+    content["images"][1]["file_name"] = "a.jpg"
+    source.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"a\.jpg is there twice"):
+        import_polygons(source, tmp_path / "out")
+    content["images"][1]["id"] = 0
+    source.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="several images of one id"):
+        import_polygons(source, tmp_path / "out")
+
+
+def test_what_an_import_leaves_out_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("pycocotools")
+    far = [900.0, 900.0, 990.0, 900.0, 990.0, 990.0]
+    shapes = [shape(3, 4, [SMALL]), shape(7, 9, []), shape(7, 9, [far])]
+    import_polygons(coco(tmp_path, shapes), tmp_path / "out")
+    assert "1 shapes are boxes" in caplog.text and "covers no pixel of a.jpg" in caplog.text
+    folder = labelme(tmp_path / "labels", [{"label": "x", "points": points(SQUARE)}])
+    (folder / "a.json").rename(folder / "a.JSON")
+    pictures(folder, "alone.jpg")
+    import_polygons(folder, tmp_path / "again")
+    assert "1 pictures have no .json file, such as alone" in caplog.text

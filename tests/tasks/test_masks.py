@@ -266,3 +266,26 @@ def test_an_animated_webp_is_searched_for_lossy_frames(tmp_path: Path) -> None:
     assert path.read_bytes()[:4] == struct.pack("4s", b"RIFF")
     with pytest.raises(MaskError, match="lossy"):
         read_values(path)
+
+
+@pytest.mark.parametrize(("irreversible", "refused"), [(True, True), (False, False)])
+def test_jpeg2000_is_refused_where_it_rounds(
+    tmp_path: Path, irreversible: bool, refused: bool
+) -> None:
+    labels = np.zeros((32, 32), np.uint8)
+    labels[8:20, 8:20] = 1
+    Image.fromarray(labels).save(tmp_path / "a.jp2", irreversible=irreversible)
+    if refused:
+        with pytest.raises(MaskError, match="lossy JPEG2000"):
+            read_values(tmp_path / "a.jp2")
+    else:
+        assert np.array_equal(read_values(tmp_path / "a.jp2"), labels)
+
+
+def test_a_palette_that_contradicts_the_classes_by_a_shade_is_refused(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.eye(4, dtype=np.uint8)).convert("P")
+    picture.putpalette([250, 82, 3, 2, 0, 0] + [0] * 762)
+    picture.save(tmp_path / "a.png")
+    read = palette_checked({0: (0, 0, 0), 1: (255, 80, 0)})
+    with pytest.raises(MaskError, match="gives to the value 1"):
+        read(tmp_path / "a.png", 255)

@@ -61,6 +61,16 @@ def test_names_with_marks(plain_folder: Make, stem: str) -> None:
     assert stems(root) == stems(root, "two") == stems(root, "all") == [stem]
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["a b", "a, b", "a;b", "images/a.png masks/b.png", "masks/b.png images/a.png", "a.png 0"],
+)
+def test_a_line_of_two_pictures_is_none(plain_folder: Make, line: str) -> None:
+    root = plain_folder("people", {"a": MASK, "b": MASK}, train=[line])
+    with pytest.raises(DataError, match=r"has no image for .* of its split 'train'|has no mask"):
+        stems(root)
+
+
 def test_a_line_may_name_a_mask_of_another_name(plain_folder: Make) -> None:
     root = plain_folder("people", {"a": MASK}, train=["images/a.png masks/a_mask.png"])
     (root / "masks/a.png").rename(root / "masks/a_mask.png")

@@ -272,10 +272,15 @@ def test_own_classes_are_matched_by_name(plain_folder: Make) -> None:
         (OWN.replace("ignore: 9", "masks: colors\nignore: [120, 0, 0]"), "also that of the class"),
         (OWN.replace("120, 0, 0", "0, 120, 0") + "masks: colors", "two classes have the colour"),
         (OWN.replace("ignore: 9", "masks: shades"), "masks"),
+        ("[" * 5000, "nested too deeply"),
+        (OWN.replace("wall", "ri\udcdf"), "no text in UTF-8"),
+        (OWN.replace("wall", '" "'), "classes.1.name"),
+        (OWN.replace("ignore: 9", "ignore: [0, 255]"), "wrong at ignore"),
+        ("classes: [floor, wall]", "should be a mapping"),
     ],
 )
 def test_wrong_classes_are_said_in_a_sentence(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "classes.yaml").write_text(text)
+    (tmp_path / "classes.yaml").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(DataError, match=message) as caught:
         tasks.from_folder(tmp_path)
     assert "classes.yaml" in str(caught.value)
