@@ -322,6 +322,9 @@ class Preprocessing:
         fit: `"stretch"` resizes a picture to the input, whatever its shape; `"letterbox"` keeps
             its shape, in the middle of black.
 
+    Raises:
+        DataError: `fit` is unknown, or `mean` and `std` are not of 1, 3 or 4 channels.
+
     Examples:
         >>> Preprocessing(height=224, width=320)("photo.jpg").shape
         (1, 224, 320, 3)

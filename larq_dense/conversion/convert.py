@@ -75,7 +75,7 @@ def convert(
         model: A model of pictures to logits. It is converted at the input size that its
             description names, whether it takes that size only or any.
         spec: What the model is for; left out, the model's own (`model.spec`).
-        images: Pictures on which to compare the file with the model.
+        images: Pictures on which to compare the file with the model; see `parity`.
 
     Returns:
         The file and what is known of it; nothing is written.

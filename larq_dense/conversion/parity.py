@@ -54,7 +54,8 @@ def parity(
     Args:
         model: The Keras model.
         content: The file.
-        images: Pictures, as `common.images.read_image` takes them.
+        images: Paths, bytes, Pillow images or uint8 `[height, width, channels]`; see
+            `common.images.read_image`.
         spec: What the model is for; left out, the model's own.
         runtime: What runs the file.
 

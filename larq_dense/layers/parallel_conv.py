@@ -138,7 +138,11 @@ class ParallelConv2D(tf.keras.layers.Layer):
         return [Threshold(tau, name=f"threshold_{k}") for k, tau in enumerate(taus)]
 
     def call(self, inputs: Tensor, training: bool | None = None) -> list[Tensor]:
-        """Return the K branches."""
+        """Return the K branches.
+
+        Raises:
+            ValueError: There are neither 1 nor K inputs.
+        """
         sources = as_branches(inputs)
         if len(sources) == 1:
             sources = sources * self.branches

@@ -43,7 +43,17 @@ class Interpreter(Protocol):
         """`(1, height, width, channels)`."""
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the logits of one picture, both float32 in the shapes above."""
+        """Return the logits of one picture.
+
+        Args:
+            inputs: float32 `[1, height, width, channels]`, normalized.
+
+        Returns:
+            float32 `[1, height, width, channels]`.
+
+        Raises:
+            DataError: The input has another shape.
+        """
 
 
 class LceInterpreter:
@@ -156,7 +166,12 @@ class XnorInterpreter:
         self._output = self._interpreter.get_output_details()[0]["index"]
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the logits of one picture; see `LceInterpreter.run`."""
+        """Return the logits of one picture; see `LceInterpreter.run`.
+
+        Raises:
+            DataError: The input has another shape.
+            LarqDenseError: The run failed.
+        """
         self._interpreter.set_tensor(self._input, self._ends.encode(inputs))
         try:
             self._interpreter.invoke()

@@ -161,8 +161,8 @@ class Predictor:
         """Return the network's output at its own size.
 
         Args:
-            image: A path, a file's bytes, an open file, a Pillow image, or a uint8 array; see
-                `common.images.read_image`.
+            image: A path, a file's bytes, an open file, a Pillow image, or a uint8 array
+                `[height, width, 3]`; see `common.images.read_image`.
 
         Returns:
             float32 `[height, width, channels]`.
@@ -173,7 +173,7 @@ class Predictor:
         return self._run(self.spec.preprocessing(image))[0]
 
     def predict(self, image: ImageLike) -> Scores:
-        """Look at a picture once, for labels and probabilities alike.
+        """Run the network once, for both labels and probabilities.
 
         Args:
             image: As for `logits`.
@@ -198,6 +198,9 @@ class Predictor:
 
     def probabilities(self, image: ImageLike) -> NDArray[np.float32]:
         """Return probabilities at the picture's own size.
+
+        Args:
+            image: As for `logits`.
 
         Returns:
             float32 `[height, width, classes]`, summing to 1 over the classes; for saliency

@@ -31,7 +31,7 @@ class Metrics(Protocol):
 
     @property
     def confusion(self) -> NDArray[np.int64] | None:
-        """Pixels by true class (rows) and predicted class (columns)."""
+        """Pixels by true and predicted class, `[classes, classes]`."""
 
     def update(
         self,

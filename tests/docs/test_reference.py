@@ -1,11 +1,13 @@
 """The API reference: every public name is in it, with what it takes and gives and an example."""
 
+import ast
 import doctest
 import functools
 import importlib
 import inspect
 import re
 import shutil
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,44 @@ def test_its_docstring_tells_what_it_takes_and_gives(package: str, name: str) ->
         if signature.return_annotation not in ("None", None):
             # A yes or no needs no more than its first line.
             assert re.search(r"^(Returns:|Whether )", text, re.MULTILINE)
+
+
+def described() -> list[tuple[str, Any, str]]:
+    """Return public functions and methods, each with the text that describes it on its page."""
+    found = []
+    for package, name in NAMES:
+        value = value_of(package, name)
+        if inspect.isfunction(value):
+            found.append((name, value, inspect.getdoc(value) or ""))
+            continue
+        for key, member in vars(value).items() if inspect.isclass(value) else ():
+            function = inspect.unwrap(getattr(member, "fget", getattr(member, "__func__", member)))
+            made = key in ("__init__", "__post_init__")
+            # Not what `dataclass` and `Protocol` write.
+            ours = inspect.isfunction(function) and function.__module__.startswith("larq_dense")
+            ours = ours and Path(inspect.getfile(function)).is_file()
+            if ours and (not key.startswith("_") or made) and key not in ("build", "get_config"):
+                about = inspect.getdoc(value if made else function) or ""
+                found.append((f"{name}.{key}", function, about))
+    return found
+
+
+DESCRIBED = described()
+
+
+@pytest.mark.parametrize(("name", "function", "text"), DESCRIBED, ids=[x[0] for x in DESCRIBED])
+def test_its_docstring_tells_shapes_and_errors(name: str, function: Any, text: str) -> None:
+    assert text
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    if any(isinstance(node, ast.Raise) and node.exc for node in ast.walk(tree)):
+        assert "Raises:\n" in text
+    types = [str(each) for each in inspect.get_annotations(function).values()]
+    is_layer = function.__module__.startswith("larq_dense.layers") and name.endswith(".call")
+    if is_layer or any(re.search("ndarray|NDArray|Tensor", each) for each in types):
+        owner = value_of(*next(each for each in NAMES if each[1] == name.partition(".")[0]))
+        text += inspect.getdoc(owner) or ""
+        # In brackets, or in the description that it points to.
+        assert re.search(r"`\[|`\(1, |[Ss]ee `|shape", text)
 
 
 @pytest.fixture(scope="module")
