@@ -23,7 +23,7 @@ DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a file beside `path` for writing and rename it to `path` if the block succeeds.
+    """Open a file next to `path` for writing and rename it to `path` if the block succeeds.
 
     Args:
         path: The file to write; its folder is made if missing.
@@ -89,7 +89,7 @@ def prepare_folder(folder: Path) -> None:
 
 
 def remove_unfinished(path: str | Path) -> None:
-    """Remove what killed processes left beside `path` of files that they were writing."""
+    """Remove the unfinished files next to `path` that killed processes left."""
     path = Path(path)
     for beside in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
         beside.unlink(missing_ok=True)

@@ -452,7 +452,7 @@ def overlay(
         >>> overlay(picture, labels, np.array([[0, 0, 0], [255, 0, 0]], np.uint8))[0].tolist()
         [[0, 0, 0], [128, 0, 0]]
     """
-    # What each value becomes, `[3, class, value]`; the last class stands for all others.
+    # What each value becomes, `[3, class, value]`; the last class is for all others.
     shown = np.append(palette.any(axis=-1), False)[:, None]
     kept = np.where(shown, np.float32(1 - opacity), np.float32(1))
     added = np.append(palette, np.zeros((1, 3)), axis=0).astype(np.float32) * np.float32(opacity)

@@ -105,8 +105,8 @@ def pack(run: Run, root: Path) -> Entry:
     recipe = run.recipe().replace(name=name)
     if recipe.precision != "binary" or recipe.quantize:
         raise LarqDenseError(
-            f"{run.folder} is no run of a binary network with float between its layers; publish it "
-            "beside such a network's entry by `larq-dense zoo publish`."
+            f"{run.folder} is no run of a binary network with float between its layers; add it "
+            "to such a network's entry by `larq-dense zoo publish`."
         )
     entry = _pack(run, recipe, Entry(root / name, name))
     write_json(entry.folder / DESCRIPTION, describe(entry))
