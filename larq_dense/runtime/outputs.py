@@ -23,9 +23,10 @@ Format = Literal["png", "jpg", "webp"]
 KINDS: tuple[Kind, ...] = ("overlay", "mask", "cutout", "probability", "npy")
 FORMATS: tuple[Format, ...] = ("png", "jpg", "webp")
 
-# A photograph's PNG takes four times as long at Pillow's own level and is 8 % smaller then.
+# zlib's run-length strategy (Z_RLE, 3) takes less time for a photograph than level 1 alone, and the
+# file is smaller: PNG's filters leave little else to find. Pillow's own level is much slower.
 _ENCODERS: dict[Format, tuple[str, dict[str, int]]] = {
-    "png": ("PNG", {"compress_level": 1}),
+    "png": ("PNG", {"compress_level": 1, "compress_type": 3}),
     "jpg": ("JPEG", {"quality": 90}),
     "webp": ("WEBP", {"quality": 90, "method": 1}),
 }
@@ -170,7 +171,7 @@ def _mask(labels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
 def _deep(probability: NDArray[np.float32]) -> bytes:
     values = (probability * np.float32(65535) + np.float32(0.5)).astype(np.uint16)
     file = io.BytesIO()
-    Image.fromarray(values).save(file, "PNG", compress_level=1)
+    Image.fromarray(values).save(file, "PNG", compress_level=1, compress_type=3)
     return file.getvalue()
 
 
