@@ -2,8 +2,8 @@
 
     python benchmarks/predict.py ecssd docs/images/cat.jpg
 
-The picture is resized to 400 x 300 and written a hundred times. Each way of writing is run in a
-process that has loaded the model before, so that the time is that of the pictures.
+The picture is resized to 400 x 300 and written a hundred times. All runs share one process, so that
+the best of them includes opening the model, but no import.
 """
 
 import argparse

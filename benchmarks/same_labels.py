@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from larq_dense import zoo
-from larq_dense.common.files import sha256
+from larq_dense.common.files import atomic_write, sha256
 from larq_dense.common.sampling import evenly_spaced
 from larq_dense.zoo.entries import Entry
 
@@ -81,15 +81,12 @@ def _run(
     missing = [picture for picture in pictures if not _path(kept, group, picture).exists()]
     if not missing:
         return
-    (kept / group).mkdir(parents=True, exist_ok=True)
     engines = _file_engines(entry, int8) if group == "files" else _keras(group, entry, int8)
     if group == "files" and int8 and page is not None:
         engines["browser build, Node.js"] = partial(_web_labels, entry.name, page)
     for picture in missing:
-        path = _path(kept, group, picture)
-        with path.with_suffix(".part").open("wb") as stream:
+        with atomic_write(_path(kept, group, picture)) as stream:
             np.savez_compressed(stream, **{name: run(picture) for name, run in engines.items()})
-        path.with_suffix(".part").replace(path)
 
 
 def _path(kept: Path, group: str, picture: Path) -> Path:

@@ -149,7 +149,7 @@ def command(
     if _STREAM in stills:
         pictures.insert(stills.index(_STREAM), None)
     kinds = save or (("cutout",) if background else ("overlay",))
-    _check_usage(kinds, save, keep, background, smooth, stills, videos)
+    _check_usage(kinds, keep, background, smooth, stills, videos)
     if to_stream and (len(pictures) != 1 or len(kinds) != 1):
         raise click.UsageError("--output - is for one picture and one --save.")
     predictor = _predictor(model, entry, runtime, threads, tile, tta)
@@ -180,7 +180,6 @@ def command(
 
 def _check_usage(
     kinds: tuple[str, ...],
-    save: tuple[str, ...],
     keep: tuple[str, ...],
     background: str | None,
     smooth: float,
@@ -198,7 +197,7 @@ def _check_usage(
         raise click.UsageError("--keep is for cut-outs; add --save cutout.")
     if smooth and not videos:
         raise click.UsageError("--smooth is for video.")
-    if videos and not stills and (background or set(save) - {"overlay"}):
+    if videos and not stills and set(kinds) - {"overlay"}:
         raise click.UsageError("a video gives an overlay; leave out --save and --background.")
 
 

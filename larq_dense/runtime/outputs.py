@@ -170,9 +170,7 @@ def _mask(labels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
 
 def _deep(probability: NDArray[np.float32]) -> bytes:
     values = (probability * np.float32(65535) + np.float32(0.5)).astype(np.uint16)
-    file = io.BytesIO()
-    Image.fromarray(values).save(file, "PNG", compress_level=1, compress_type=3)
-    return file.getvalue()
+    return _encode(Image.fromarray(values), "png")
 
 
 def _npy(probabilities: NDArray[np.float32]) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from larq_dense.tasks.classes import CLASSES_FILE
 from larq_dense.tasks.layouts import Pair, PictureFiles
 from larq_dense.tasks.names import is_hidden
 
@@ -138,7 +139,7 @@ def in_root(root: Path, masks: Path) -> list[Problem]:
 
 def _in_descriptions(root: Path) -> list[Problem]:
     """Return the problem of a file that may be meant for `classes.yaml`."""
-    if (root / "classes.yaml").exists():
+    if (root / CLASSES_FILE).exists():
         return []
     found = [path for path in sorted(root.iterdir()) if path.suffix in _DESCRIPTIONS]
     return [
