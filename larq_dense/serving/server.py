@@ -50,6 +50,7 @@ def serve(
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     config = uvicorn.Config(
         create_app(predictors, limits),
+        log_config=None,  # the logging of the program around stays as it is
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -57,7 +58,7 @@ def serve(
         timeout_graceful_shutdown=math.ceil(limits.timeout) + _GRACE,
     )
     server = uvicorn.Server(config)
-    listener = _listen(host, port)
+    listener = listen(host, port)
     # uvicorn sends itself again, at the end, what it was stopped by; there this ends nothing more.
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [(number, signal.signal(number, server.handle_exit)) for number in numbers]
@@ -69,10 +70,19 @@ def serve(
             signal.signal(number, handler)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that takes connections; port 0 is any free one.
+
+    Raises:
+        LarqDenseError: The address cannot be listened on.
+    """
     try:
         family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family)
+        # Each connection inherits this. Without it an answer, which is written in two parts, waits
+        # some 40 ms for the client's delayed acknowledgement of the first.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         # Python adds the address to what the system says; an unknown host has a negative number.
         number = error.errno or 0

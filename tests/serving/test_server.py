@@ -19,6 +19,7 @@ from waiting_model import encoded, random_picture
 
 from larq_dense.cli import main
 from larq_dense.runtime import Predictor
+from larq_dense.serving.server import listen
 
 PROGRAM = "from larq_dense.cli import main; main(prog_name='larq-dense')"
 
@@ -142,3 +143,10 @@ def test_what_cannot_be_served_is_one_sentence(
     done = CliRunner().invoke(main, ["serve", *arguments])
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1].startswith(sentence)
+
+
+def test_no_part_of_an_answer_waits_for_an_acknowledgement() -> None:
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
