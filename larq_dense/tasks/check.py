@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,16 +13,12 @@ from numpy.typing import NDArray
 
 from larq_dense.common.errors import DataError
 from larq_dense.common.images import read_image
-from larq_dense.tasks import plain, problems
+from larq_dense.tasks import frame, plain, problems
 from larq_dense.tasks.folder import Folder
 from larq_dense.tasks.layouts import Pair, PictureFiles
-from larq_dense.tasks.masks import SMEARED, MaskError, smeared_share
+from larq_dense.tasks.masks import MaskError
 from larq_dense.tasks.problems import Problem
 from larq_dense.tasks.sources import Sample, rivals_sentence
-from larq_dense.tasks.task import frames, orientation
-
-# Smaller pictures hold nothing that a network could learn.
-_TINY = 4
 
 
 @dataclass(frozen=True)
@@ -95,8 +90,8 @@ def check(
         return _read(pair, data, needs_mask=pair.stem not in without)
 
     with ThreadPoolExecutor() as pool:
-        for pair, frame in zip(pairs, progress(pool.map(read, pairs), len(pairs)), strict=True):
-            tally.add(pair, frame)
+        for pair, found in zip(pairs, progress(pool.map(read, pairs), len(pairs)), strict=True):
+            tally.add(pair, found)
     found = problems.in_lists(splits) + _in_folders(data) + tally.problems
     found += _in_balance(data, splits, unlabelled, tally)
     if not tally.samples and not found:
@@ -189,15 +184,13 @@ def _read(pair: Pair, data: Folder, needs_mask: bool) -> _Frame:
         return _Frame([Problem("damaged pictures", str(pair.image), str(error))])
     size = f"{image.shape[1]} x {image.shape[0]}"
     if pair.mask is None and not needs_mask:
-        return _Frame(_in_picture(pair.image, image), size)
+        return _Frame(frame.in_picture(pair.image, image), size)
     sample = Sample(pair.stem, pair.image, pair.mask, data.encoding)
     try:
-        label = data.task.read_label(sample)
+        values, label = data.task.read_values(sample)
     except DataError as error:
         return _Frame([_problem(pair, error)], size)
-    values = data.encoding.read(pair.mask) if pair.mask else label
-    found = [*_in_picture(pair.image, image), *_doubts(sample, label)]
-    found += _shades(data, sample, values)
+    found = [*frame.in_picture(pair.image, image), *frame.in_mask(sample, values, label)]
     pixels = np.bincount(label.ravel(), minlength=256)
     return _Frame(found, size, sample, pixels, frozenset(np.unique(values).tolist()))
 
@@ -208,64 +201,6 @@ def _problem(pair: Pair, error: DataError) -> Problem:
     if pair.mask is None:
         return Problem("pictures without a mask", str(pair.image), str(error))
     return Problem("damaged masks", str(pair.mask), str(error))
-
-
-def _in_picture(path: Path, pixels: NDArray[np.uint8]) -> list[Problem]:
-    """Return what a picture that can be read may have wrong all the same."""
-    found = _several(path)
-    if min(pixels.shape[:2]) < _TINY:
-        message = f"{path} is {pixels.shape[1]} x {pixels.shape[0]} pixels; replace it."
-        found.append(Problem("pictures of a few pixels", str(path), message))
-    elif (pixels == pixels[0, 0]).all():
-        message = f"{path} has one colour everywhere; see whether it is damaged, or remove it."
-        found.append(Problem("pictures of one colour", str(path), message, severe=False))
-    return found
-
-
-def _several(path: Path) -> list[Problem]:
-    count = frames(path)
-    if count == 1:
-        return []
-    message = f"{path} holds {count} pictures, of which the first is read; save that one alone."
-    return [Problem("files of several pictures", str(path), message, severe=False)]
-
-
-def _doubts(sample: Sample, label: NDArray[np.uint8]) -> list[Problem]:
-    """Return what a frame that can be read may have wrong all the same."""
-    assert sample.mask is not None
-    found = _several(sample.mask)
-    picture_turn, mask_turn = orientation(sample.image), orientation(sample.mask)
-    if picture_turn != mask_turn:
-        height, width = label.shape
-        # Sideways, the size tells that the mask was drawn on what is seen.
-        told = height != width and (picture_turn >= 5) != (mask_turn >= 5)
-        found.append(
-            Problem(
-                "orientation (EXIF) of picture and mask",
-                str(sample.image),
-                f"{sample.image} and its mask have different EXIF orientations ({picture_turn} "
-                f"and {mask_turn}), and each is turned by its own; see whether they fit, turn "
-                "the pixels of both and save them without.",
-                severe=not told,
-            )
-        )
-    if not (label != 255).any():
-        message = f"every pixel of the mask {sample.mask} is ignored; label it, or take it off."
-        found.append(Problem("masks without a label", str(sample.mask), message, severe=False))
-    return found
-
-
-def _shades(data: Folder, sample: Sample, values: NDArray[np.uint8]) -> list[Problem]:
-    if data.encoding.soft or smeared_share(values) <= SMEARED:
-        return []
-    return [
-        Problem(
-            "smeared masks",
-            str(sample.mask),
-            f"the edges in the mask {sample.mask} are ramps of values, as a lossy format or "
-            "smooth resizing leaves them; export it again as PNG, without smoothing.",
-        )
-    ]
 
 
 class _Tally:

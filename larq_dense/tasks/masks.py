@@ -258,11 +258,11 @@ def smeared_share(values: NDArray[np.uint8]) -> float:
         lies strictly between the two, 0…1; 0 where there are few such pixels.
     """
     edges = between = 0
-    signed = values.astype(np.int16)
-    for one in (signed, signed.T):
+    for one in (values, values.T):
         before, here, after = one[:, :-2], one[:, 1:-1], one[:, 2:]
         edges += int((before != after).sum())
-        between += int(((here - before) * (after - here) > 0).sum())
+        between += int(((before < here) & (here < after)).sum())
+        between += int(((before > here) & (here > after)).sum())
     return between / edges if edges >= 50 else 0.0
 
 

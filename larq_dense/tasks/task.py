@@ -155,6 +155,17 @@ class Task:
             DataError: There is no mask, it is unreadable or of another size than the picture,
                 or it holds a value that the encoding does not have.
         """
+        return self.read_values(sample)[1]
+
+    def read_values(self, sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Read a frame's mask as its file has it, and in this task's class ids.
+
+        Returns:
+            Two uint8 `[height, width]`: the file's values, and what `read_label` returns.
+
+        Raises:
+            DataError: See `read_label`.
+        """
         if sample.mask is None:
             raise DataError(
                 f"the image {sample.image} has no mask; add one or take it off the list."
@@ -166,7 +177,7 @@ class Task:
         mapped = self.lookup(sample.encoding)[values]
         if mapped.min(initial=0) < 0:
             raise _range_error(sample, values, mapped < 0)
-        return mapped.astype(np.uint8)
+        return values, mapped.astype(np.uint8)
 
 
 def _size_error(sample: Sample, mask: tuple[int, ...], image: tuple[int, int]) -> MaskError:

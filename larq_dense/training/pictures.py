@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,12 @@ from larq_dense.common.errors import DataError
 from larq_dense.common.images import Preprocessing, read_image, resize_pixels
 from larq_dense.common.machine import available_memory
 from larq_dense.common.sampling import evenly_spaced
+from larq_dense.tasks import frame, problems
 from larq_dense.tasks.task import image_size
 
 if TYPE_CHECKING:
     from larq_dense.tasks import Sample, Task
+    from larq_dense.tasks.problems import Problem
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ OUTSIDE = 254
 
 # Of files that are wrong, in one sentence.
 _SHOWN = 3
+# Fewer frames that look wrong than this share spoil no training.
+_DOUBTFUL = 0.01
 # Training itself and what else runs need memory, too.
 _SHARE = 0.7
 
@@ -43,10 +47,14 @@ class Picture:
         pixels: uint8 `[height, width, channels]`.
         label: uint8 `[height, width]`, class ids, 255 where ignored. Validation keeps the label
             at its own size while `pixels` has the network's.
+        values: The values in the mask's file; none without a mask.
+        doubts: What looks wrong with the frame.
     """
 
     pixels: NDArray[np.uint8]
     label: NDArray[np.uint8]
+    values: frozenset[int] = frozenset()
+    doubts: tuple[Problem, ...] = ()
 
 
 def load_training(
@@ -62,8 +70,8 @@ def load_training(
         channels: Of the pictures in memory.
 
     Raises:
-        DataError: A picture cannot be decoded, a mask is wrong, or they need more memory than
-            there is.
+        DataError: A picture cannot be decoded, a mask is wrong, `larq-dense data check` finds more
+            than one frame in a hundred wrong, or they need more memory than there is.
     """
     unique = {(sample.image, sample.mask): sample for sample in samples}
     _check_memory([sample.image for sample in unique.values()], longest_side)
@@ -71,21 +79,47 @@ def load_training(
     def load(sample: Sample) -> Picture | DataError:
         try:
             pixels = read_image(sample.image, channels)
-            if sample.mask is None:
-                label = np.full(pixels.shape[:2], IGNORE, np.uint8)
-            else:
-                label = task.read_label(sample)
+            return _limit(_labelled(pixels, sample, task), longest_side)
         except DataError as error:
             return error
-        return _limit(Picture(pixels, label), longest_side)
 
     with ThreadPoolExecutor() as pool:
         decoded = dict(zip(unique, pool.map(load, unique.values()), strict=True))
     wrong = [each for each in decoded.values() if isinstance(each, DataError)]
     if wrong:
         raise DataError(_all_wrong(wrong))
+    read = [each for each in decoded.values() if isinstance(each, Picture)]
+    _check_doubts(read)
     found = (decoded[sample.image, sample.mask] for sample in samples)
     return [each for each in found if isinstance(each, Picture)]
+
+
+def _labelled(pixels: NDArray[np.uint8], sample: Sample, task: Task) -> Picture:
+    """Return a picture with its label, and what looks wrong with the two."""
+    doubts = frame.in_picture(sample.image, pixels)
+    if sample.mask is None:
+        label = np.full(pixels.shape[:2], IGNORE, np.uint8)
+        return Picture(pixels, label, doubts=_severe(doubts))
+    values, label = task.read_values(sample)
+    doubts += frame.in_mask(sample, values, label)
+    # Counting is faster than sorting.
+    present = frozenset(np.flatnonzero(np.bincount(values.ravel(), minlength=256)).tolist())
+    return Picture(pixels, label, present, _severe(doubts))
+
+
+def _severe(doubts: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(problem for problem in doubts if problem.severe)
+
+
+def _check_doubts(pictures: Sequence[Picture]) -> None:
+    """Raise DataError where more than a few pictures look wrong; of a few, log a warning."""
+    doubtful = [picture for picture in pictures if picture.doubts]
+    if not doubtful:
+        return
+    errors = [DataError(picture.doubts[0].message) for picture in doubtful]
+    if len(doubtful) > _DOUBTFUL * len(pictures):
+        raise DataError(_all_wrong(errors))
+    logger.warning("%s", _all_wrong(errors))
 
 
 def _all_wrong(errors: Sequence[DataError]) -> str:
@@ -94,8 +128,8 @@ def _all_wrong(errors: Sequence[DataError]) -> str:
         return str(errors[0])
     shown = "; ".join(str(error).rstrip(".") for error in errors[:_SHOWN])
     return (
-        f"{len(errors)} training pictures or masks are wrong: {shown}; `larq-dense data check` "
-        "names all of them."
+        f"{len(errors)} pictures or masks are wrong: {shown}; `larq-dense data check` names all of "
+        "them."
     )
 
 
@@ -144,22 +178,25 @@ def load_validation(
         limit: At most this many, evenly spread over `samples`.
 
     Raises:
-        DataError: A picture or a mask is unreadable or wrong.
+        DataError: A picture or a mask is unreadable or wrong, or `larq-dense data check` finds
+            more than one frame in a hundred wrong.
     """
     if limit is not None:
         samples = evenly_spaced(samples, limit)
 
     def load(sample: Sample) -> Picture:
-        picture = Picture(preprocessing.read(sample.image), task.read_label(sample))
+        picture = _labelled(preprocessing.read(sample.image), sample, task)
         return at_network_size(picture, preprocessing)
 
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(load, samples))
+        pictures = list(pool.map(load, samples))
+    _check_doubts(pictures)
+    return pictures
 
 
 def at_network_size(picture: Picture, preprocessing: Preprocessing) -> Picture:
     """Return a picture with its pixels at the network's size, and its label as it is."""
-    return Picture(preprocessing.resize(picture.pixels), picture.label)
+    return replace(picture, pixels=preprocessing.resize(picture.pixels))
 
 
 def class_shares(pictures: Sequence[Picture], num_classes: int) -> NDArray[np.float64]:
@@ -171,30 +208,32 @@ def class_shares(pictures: Sequence[Picture], num_classes: int) -> NDArray[np.fl
     return labelled / max(1.0, labelled.sum())
 
 
-def check_teaching(pictures: Sequence[Picture], task: Task, title: str) -> None:
+def check_teaching(
+    pictures: Sequence[Picture], samples: Sequence[Sample], task: Task, title: str
+) -> None:
     """Look whether pictures show what a network is to tell apart.
 
     A class in no picture is logged as a warning.
 
     Args:
         pictures: What is trained on.
+        samples: Their files.
         task: Gives the classes.
         title: Where they come from, for the message.
 
     Raises:
         DataError: Nothing is labelled, or only one class.
     """
-    shares = class_shares(pictures, len(task.classes))
-    shown = [name for name, share in zip(task.class_names, shares, strict=True) if share > 0]
-    missing = [name for name in task.class_names if name not in shown]
-    if len(shown) < 2:
-        what = f"only {shown[0]!r}" if shown else "no labelled pixel"
-        raise DataError(
-            f"the masks of {title} show {what}, so there is nothing to learn; see what `larq-dense "
-            "data check` says of them."
-        )
-    if missing:
-        logger.warning("no mask of %s shows %s.", title, ", ".join(map(repr, missing)))
+    images = np.zeros(256, np.int64)
+    for picture in pictures:
+        images += np.bincount(picture.label.reshape(-1), minlength=256) > 0
+    shown = images[: len(task.classes)].tolist()
+    masks = list(dict.fromkeys(sample.mask for sample in samples if sample.mask))
+    values = set().union(*(picture.values for picture in pictures))
+    for problem in problems.in_balance(title, task.class_names, shown, masks, values):
+        if sum(map(bool, shown)) < 2:
+            raise DataError(problem.message)
+        logger.warning("%s", problem.message)
 
 
 def check_labelled(pictures: Sequence[Picture], title: str) -> None:
@@ -214,4 +253,4 @@ def _limit(picture: Picture, longest_side: int | None) -> Picture:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     pixels = resize_pixels(picture.pixels, size[1], size[0])
     label = Image.fromarray(picture.label).resize(size, Image.Resampling.NEAREST)
-    return Picture(pixels, np.asarray(label))
+    return replace(picture, pixels=pixels, label=np.asarray(label))

@@ -90,7 +90,8 @@ def load_data(recipe: Recipe, task: Task, root: Path) -> Data:
             "data.longest_side lower, or train on fewer."
         ) from error
     if recipe.distillation is None:
-        check_teaching(training, task, " and ".join(source.title for source in settings.train))
+        title = " and ".join(source.title for source in settings.train)
+        check_teaching(training, samples, task, title)
     return Data(training, validation, len(samples))
 
 

@@ -219,6 +219,10 @@ def test_clean_masks_are_not_smeared() -> None:
     assert smeared_share(streets()) < SMEARED
     assert smeared_share(disc(inside=255)) < SMEARED
     assert smeared_share(np.zeros((30, 30), np.uint8)) == 0
+    # White lines of one pixel rise and fall by 255, twice as much as int8 holds.
+    lines = np.zeros((30, 30), np.uint8)
+    lines[::4] = 255
+    assert smeared_share(lines) == 0
 
 
 @pytest.mark.parametrize("labels", [streets(), disc(128, 255)])

@@ -424,8 +424,9 @@ def test_masks_that_teach_nothing_are_refused_before_the_first_step(
     value: int,
     message: str,
 ) -> None:
-    monkeypatch.setattr(tasks.Task, "read_label", lambda *_: np.full((40, 72), value, np.uint8))
-    with pytest.raises(DataError, match=f"{message}.*data check"):
+    mask = np.full((40, 72), value, np.uint8)
+    monkeypatch.setattr(tasks.Task, "read_values", lambda *_: (mask, mask))
+    with pytest.raises(DataError, match=message):
         train(make_recipe(), data_root, tmp_path, progress=False)
     assert not (tmp_path / "checkpoint").exists()
 

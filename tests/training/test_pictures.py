@@ -10,6 +10,8 @@ from PIL import Image
 
 from larq_dense import tasks
 from larq_dense.common.errors import DataError
+from larq_dense.tasks.check import check
+from larq_dense.tasks.folder import Folder
 from larq_dense.training import pictures as module
 from larq_dense.training.pictures import (
     Picture,
@@ -55,7 +57,7 @@ def test_of_many_damaged_pictures_the_first_are_named(make_recipe: Make, bands: 
     ]
     for sample in samples:
         sample.image.write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"7 training pictures or masks are wrong: .*data check"):
+    with pytest.raises(DataError, match=r"7 pictures or masks are wrong: .*data check"):
         load_training(samples, task)
 
 
@@ -148,27 +150,86 @@ def test_what_memory_is_needed_is_what_is_taken(make_recipe: Make, bands: Path) 
         assert module._bytes_in_memory([(40, 72)] * 3, longest_side) == taken
 
 
+def _smear(root: Path, *stems: str) -> None:
+    """Save masks as a smooth resizing leaves them, with classes between their neighbours."""
+    rows, columns = np.mgrid[:80, :144]
+    disc = np.where((rows - 40) ** 2 + (columns - 72) ** 2 < 1000, 2, 0).astype(np.uint8)
+    soft = Image.fromarray(disc).resize((72, 40), Image.Resampling.BILINEAR)
+    for stem in stems:
+        soft.save(root / "bands/masks" / f"{stem}.png")
+
+
+def _turn(root: Path, *stems: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for stem in stems:
+        path = root / "bands/images" / f"{stem}.jpg"
+        Image.open(path).save(path, exif=exif)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"), [(_smear, "are ramps of values"), (_turn, "different EXIF orientations")]
+)
+def test_what_data_check_refuses_is_refused(
+    make_recipe: Make, bands: Path, spoil: Callable[..., None], said: str
+) -> None:
+    recipe = make_recipe()
+    task = recipe.get_task(bands)
+    spoil(bands, "p00", "p01", "p02", "p03")
+    messages = [problem.message for problem in check(Folder.open(bands / "bands"))[0].problems]
+    training = recipe.read_samples(task, bands, recipe.data.train[0])
+    with pytest.raises(DataError, match=f"3 pictures or masks are wrong.*{said}.*data check"):
+        load_training(training, task)
+    validation = recipe.read_samples(task, bands, recipe.data.validation[0])
+    with pytest.raises(DataError) as refused:
+        load_validation(validation, task, recipe.preprocessing)
+    assert str(refused.value) in messages and "p03" in str(refused.value)
+
+
+def test_one_doubtful_frame_among_many_is_a_warning(
+    make_recipe: Make,
+    tmp_path: Path,
+    write_bands: Callable[..., Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    write_bands(tmp_path / "bands", train=100)
+    recipe = make_recipe()
+    task = recipe.get_task(tmp_path)
+    _turn(tmp_path, "p07")
+    with caplog.at_level(logging.WARNING, "larq_dense"):
+        load_training(recipe.read_samples(task, tmp_path, recipe.data.train[0]), task)
+    assert "p07.jpg" in caplog.text
+
+
 def _pictures(*labels: int) -> list[Picture]:
     pixels = np.zeros((1, len(labels), 3), np.uint8)
-    return [Picture(pixels, np.array([labels], np.uint8))]
+    return [Picture(pixels, np.array([labels], np.uint8), frozenset(labels))]
+
+
+def _samples(task: tasks.Task) -> list[tasks.Sample]:
+    return [tasks.Sample("a", Path("a.jpg"), Path("a.png"), task.own_encoding)]
 
 
 def test_a_class_that_no_mask_shows_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     task = tasks.get("idd_lite")
     with caplog.at_level(logging.WARNING, "larq_dense"):
-        check_teaching(_pictures(*range(6), 255), task, "mine/train")
-    assert [record.getMessage() for record in caplog.records] == [
-        "no mask of mine/train shows 'sky'."
-    ]
+        check_teaching(_pictures(*range(6), 255), _samples(task), task, "mine/train")
+    (record,) = caplog.records
+    assert "no picture of the split 'mine/train' shows 'sky'" in record.getMessage()
     caplog.clear()
-    check_teaching(_pictures(*range(7)), task, "mine/train")
+    check_teaching(_pictures(*range(7)), _samples(task), task, "mine/train")
     assert not caplog.records
 
 
-@pytest.mark.parametrize("labels", [(255, 255), (0, 0, 255)])
-def test_masks_that_teach_nothing_are_refused(labels: tuple[int, ...]) -> None:
-    with pytest.raises(DataError, match="the masks of mine/train show"):
-        check_teaching(_pictures(*labels), tasks.get("ecssd"), "mine/train")
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [((255, 255), "every pixel is ignored"), ((0, 0, 255), "`value: 255`"), ((0,), "only 'drivab")],
+)
+def test_masks_that_teach_nothing_are_refused(labels: tuple[int, ...], said: str) -> None:
+    task = tasks.get("idd_lite")
+    with pytest.raises(DataError, match=r"split 'mine/train' \(a\.png\) show") as refused:
+        check_teaching(_pictures(*labels), _samples(task), task, "mine/train")
+    assert said in str(refused.value)
 
 
 def test_validation_needs_a_labelled_pixel() -> None:
