@@ -10,7 +10,8 @@ from larq_dense.cli.image_files import Names
 from larq_dense.cli.options import FILE, FOLDER, json_option
 from larq_dense.cli.output import print_json, print_table
 from larq_dense.common.quiet import import_tensorflow, without_chatter
-from larq_dense.zoo.opening import open_baseline
+from larq_dense.zoo.entries import Entry, file_name, find
+from larq_dense.zoo.opening import open_baseline, open_int8, open_keras
 
 if TYPE_CHECKING:
     from larq_dense.latency.benchmark import Timing
@@ -38,9 +39,9 @@ _STREETS = ("camvid", "idd_lite")
 def command(images: tuple[Path, ...], output: Path, repeats: int, as_json: bool) -> None:
     """Try the entries cityscapes and ecssd on real pictures.
 
-    Predicts and writes overlays, converts both with Larq Compute Engine, runs the converted files
-    on the same pictures, and prints how they compare with Keras and with the full-precision
-    baseline.
+    Predicts and writes overlays, converts the int8 form of both with Larq Compute Engine, runs the
+    converted files on the same pictures, and prints how they compare with Keras and with the
+    full-precision baseline.
     Without --image it takes pictures that come with scikit-image, and street frames from
     ../shared/data (or the folder in LARQ_DENSE_DATA) where there are any.
 
@@ -72,13 +73,13 @@ def command(images: tuple[Path, ...], output: Path, repeats: int, as_json: bool)
 
 
 def _try_entry(name: str, images: tuple[Path, ...], output: Path, repeats: int) -> dict[str, Any]:
-    from larq_dense import zoo
     from larq_dense.conversion import convert
     from larq_dense.conversion.baseline import float_tflite
     from larq_dense.publishing.measure import complexity_totals, time_files
     from larq_dense.runtime import Predictor
 
-    model = zoo.load(name)
+    entry, variant = find(name), open_int8(name)
+    model = open_keras(name)[0] if variant is None else variant
     predictor = Predictor.from_keras(model)
     names = Names()
     written = [_write_overlay(predictor, image, output, names) for image in images]
@@ -94,11 +95,11 @@ def _try_entry(name: str, images: tuple[Path, ...], output: Path, repeats: int) 
             float_file=float_tflite(baseline),
         )
     assert converted.parity is not None
-    converted.save(output / f"{name}.tflite")
+    converted.save(output / file_name(name, int8=variant is not None))
     return {
         "entry": name,
-        "task": zoo.find(name).task().title,
-        "metric": _published_metric(name),
+        "task": entry.task().title,
+        "metric": _published_metric(entry if variant is None else entry.int8()),
         "ops": complexity_totals(model)["ops"],
         "bytes": len(converted.content),
         "same_labels": converted.parity.same_labels,
@@ -119,13 +120,11 @@ def _write_overlay(predictor: Any, image: Path, output: Path, names: Names) -> P
     return path
 
 
-def _published_metric(name: str) -> str:
-    """Return what the card says of the entry's accuracy on its first validation source."""
-    from larq_dense import zoo
+def _published_metric(entry: Entry) -> str:
+    """Return what the card says of the accuracy on the first validation source."""
     from larq_dense.common.markdown import METRIC_TITLES, format_metric
     from larq_dense.zoo.provenance import data_set
 
-    entry = zoo.find(name)
     metric, row = entry.task().main_metric, entry.metrics()["accuracy"][0]
     value = format_metric(metric, row["metrics"][metric])
     return f"{METRIC_TITLES[metric]} {value} on {data_set(row['data']).title}"

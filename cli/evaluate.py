@@ -9,6 +9,7 @@ from larq_dense.cli.options import (
     FOLDER,
     data_option,
     json_option,
+    measured_precision_option,
     runtime_option,
     threads_option,
     tile_option,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--output", type=FOLDER, metavar="DIR", help="Write figures and pictures here.")
 @tile_option
 @tta_option
+@measured_precision_option
 @runtime_option
 @threads_option
 @json_option
@@ -42,6 +44,7 @@ def command(
     output: Path | None,
     tile: int | None,
     tta: bool,
+    precision: Literal["int8", "binary"] | None,
     runtime: Literal["auto", "native", "xnor", "lce", "keras"],
     threads: int,
     as_json: bool,
@@ -56,13 +59,14 @@ def command(
       larq-dense evaluate cityscapes --data idd_lite --split val --output report
       larq-dense evaluate ecssd.tflite --data objects --split val --within salient_like --json
       larq-dense evaluate camvid --data camvid --split val --tta
+      larq-dense evaluate camvid --data camvid --split val --precision int8
     """
     from larq_dense.common.files import prepare_folder
     from larq_dense.evaluation import measure
     from larq_dense.evaluation.report import write_report
     from larq_dense.zoo.opening import open_predictor
 
-    opened = open_predictor(model, runtime, threads, tile, tta)
+    opened = open_predictor(model, runtime, threads, tile, tta, precision, usual="binary")
     predictor, task = opened.predictor, opened.task
     samples = task.samples(data, split, labels=labels, within=within)
     if output is not None:
@@ -71,6 +75,7 @@ def command(
     document = {
         **evaluation.to_dict(),
         "model": model,
+        "precision": opened.precision,
         "task": task.name,
         "data": str(data),
         "split": split,

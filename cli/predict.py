@@ -13,6 +13,7 @@ import click
 from larq_dense.cli.options import (
     Number,
     json_option,
+    precision_option,
     runtime_option,
     threads_option,
     tile_option,
@@ -84,6 +85,7 @@ _STREAM = "-"
     metavar="NAME",
     help="Zoo entry whose classes and normalization apply to a .tflite file that carries none.",
 )
+@precision_option
 @runtime_option
 @threads_option
 @json_option
@@ -100,6 +102,7 @@ def command(
     tile: int | None,
     tta: bool,
     entry: str | None,
+    precision: Literal["int8", "binary"] | None,
     runtime: Literal["auto", "native", "xnor", "lce", "keras"],
     threads: int,
     as_json: bool,
@@ -107,6 +110,9 @@ def command(
     """Label pictures with MODEL: a zoo entry, hf://OWNER/NAME, a run's folder or a .tflite file.
 
     IMAGE is a file, a folder, a glob, - for standard input, a video, or the number of a camera.
+
+    An entry runs in its all-integer form, which is the faster one. `evaluate` and `robustness`
+    measure the other one by default, which --precision binary runs here.
 
     \b
     overlay      the picture with the classes' colours over it
@@ -127,6 +133,7 @@ def command(
       larq-dense predict ecssd - --save cutout --output - < photo.jpg > cut.png
       larq-dense predict camvid street.jpg --save probability --threshold 0.8 --json
       larq-dense predict ecssd poster.tif --tile 512 --save mask
+      larq-dense predict camvid street.jpg --precision binary
       larq-dense predict cityscapes drive.mp4 --smooth 0.6
       larq-dense predict ecssd 0
     """
@@ -152,7 +159,7 @@ def command(
     _check_usage(kinds, keep, background, smooth, stills, videos)
     if to_stream and (len(pictures) != 1 or len(kinds) != 1):
         raise click.UsageError("--output - is for one picture and one --save.")
-    predictor = _predictor(model, entry, runtime, threads, tile, tta)
+    predictor = _predictor(model, entry, precision, runtime, threads, tile, tta)
     outputs = Outputs(
         predictor.spec, tuple(dict.fromkeys(kinds)), format, threshold, keep, background
     )
@@ -204,6 +211,7 @@ def _check_usage(
 def _predictor(
     model: str,
     entry: str | None,
+    precision: Literal["int8", "binary"] | None,
     runtime: Literal["auto", "native", "xnor", "lce", "keras"],
     threads: int,
     tile: int | None,
@@ -212,11 +220,13 @@ def _predictor(
     from larq_dense.zoo.opening import is_file, open_predictor
 
     if entry is None:
-        return open_predictor(model, runtime, threads, tile, tta).predictor
+        return open_predictor(model, runtime, threads, tile, tta, precision).predictor
     if not is_file(model) or runtime == "keras":
         raise click.UsageError(
             "--entry is for a .tflite file; an entry or a run has its own classes."
         )
+    if precision is not None:
+        raise click.UsageError("--precision is for a zoo entry; a .tflite file has one form.")
     from larq_dense import zoo
     from larq_dense.runtime import Predictor
 

@@ -6,7 +6,13 @@ from typing import Literal
 
 import click
 
-from larq_dense.cli.options import data_option, json_option, runtime_option, threads_option
+from larq_dense.cli.options import (
+    data_option,
+    json_option,
+    measured_precision_option,
+    runtime_option,
+    threads_option,
+)
 from larq_dense.cli.output import print_json, print_table
 from larq_dense.common.progress import progress
 
@@ -23,6 +29,7 @@ from larq_dense.common.progress import progress
     show_default=True,
     help="Pictures, evenly spaced over the split.",
 )
+@measured_precision_option
 @runtime_option
 @threads_option
 @json_option
@@ -32,6 +39,7 @@ def command(
     split: str,
     labels: str | None,
     limit: int,
+    precision: Literal["int8", "binary"] | None,
     runtime: Literal["auto", "native", "xnor", "lce", "keras"],
     threads: int,
     as_json: bool,
@@ -49,13 +57,14 @@ def command(
     from larq_dense.evaluation import measure_robustness
     from larq_dense.zoo.opening import open_predictor
 
-    opened = open_predictor(model, runtime, threads)
+    opened = open_predictor(model, runtime, threads, precision=precision, usual="binary")
     samples = evenly_spaced(opened.task.samples(data, split, labels=labels), limit)
     found = measure_robustness(
         opened.predictor, opened.task, samples, watch=partial(progress, text="corrupting")
     )
     if as_json:
-        print_json({"model": model, "data": str(data), "split": split, **found})
+        about = {"model": model, "precision": opened.precision, "data": str(data), "split": split}
+        print_json({**about, **found})
         return
     click.echo(f"{model}: {found['metric']} on {found['images']} pictures of {data}, {split}")
     click.echo()

@@ -4,7 +4,7 @@ from typing import Literal
 
 import click
 
-from larq_dense.cli.options import Number, runtime_option, threads_option
+from larq_dense.cli.options import Number, precision_option, runtime_option, threads_option
 from larq_dense.common.machine import usable_cores
 
 _MOST_MEGAPIXELS = 178
@@ -56,6 +56,7 @@ _MOST_MEGAPIXELS = 178
     show_default=True,
     help="Size of a picture; larger ones get status 413.",
 )
+@precision_option
 @runtime_option
 @threads_option
 def command(
@@ -67,6 +68,7 @@ def command(
     timeout: float,
     max_megabytes: float,
     max_megapixels: float,
+    precision: Literal["int8", "binary"] | None,
     runtime: Literal["auto", "native", "xnor", "lce", "keras"],
     threads: int,
 ) -> None:
@@ -89,7 +91,7 @@ def command(
     from larq_dense.serving import Limits, serve
     from larq_dense.zoo.opening import open_predictor
 
-    predictor = open_predictor(model, runtime, threads).predictor
+    predictor = open_predictor(model, runtime, threads, precision=precision).predictor
     serve(
         predictor,
         host=host,

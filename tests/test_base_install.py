@@ -259,11 +259,12 @@ def test_an_entry_labels_by_its_own_file(site: Path, photo: Path, tmp_path: Path
     entry = zoo.find("ecssd")
     if not entry.ships_tflite():
         pytest.skip("this checkout has no converted file of ecssd")
-    for runtime in ("auto", "native"):
-        out = tmp_path / runtime
-        options = ("--output", out, "--save", "mask", "--runtime", runtime)
+    for precision in (None, "int8", "binary"):
+        out = tmp_path / str(precision)
+        chosen = () if precision is None else ("--precision", precision)
+        options = ("--output", out, "--save", "mask", *chosen)
         succeed(site, CLI, "predict", "ecssd", photo, *options)
-        expected = Predictor(entry.tflite(int8=runtime == "native")).labels(photo)
+        expected = Predictor(entry.tflite(int8=precision != "binary")).labels(photo)
         np.testing.assert_array_equal(np.asarray(Image.open(out / "photo_mask.png")), expected)
 
 
@@ -351,7 +352,7 @@ def test_the_server_needs_the_base_and_its_own_extra_alone(
         finally:
             process.terminate()
         assert process.wait(timeout=60) == 0
-    expected = Predictor(zoo.find("ecssd").tflite()).labels(photo)
+    expected = Predictor(zoo.find("ecssd").tflite(int8=True)).labels(photo)
     np.testing.assert_array_equal(found, expected)
 
 

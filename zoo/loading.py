@@ -76,7 +76,12 @@ def load(
     """
     run = entries.find_trained(str(name))
     if precision == "int8":
-        run = _int8(run, weights, num_classes)
+        if weights is None or num_classes is not None:
+            raise LarqDenseError(
+                "the int8 form comes from trained weights; load the binary one, train it, and go "
+                "on by `larq-dense train --quantize`."
+            )
+        run = int8_variant(run)
     recipe, task = run.recipe(), run.task()
     if num_classes is not None and not 2 <= num_classes <= 255:
         raise LarqDenseError(f"num_classes must be 2 to 255, not {num_classes}.")
@@ -113,13 +118,12 @@ def load(
     return _described(model, spec)
 
 
-def _int8(run: Run, weights: str | Path | None, num_classes: int | None) -> Run:
-    """Return an entry's int8 variant."""
-    if weights is None or num_classes is not None:
-        raise LarqDenseError(
-            "the int8 form comes from trained weights; load the binary one, train it, and go on by "
-            "`larq-dense train --quantize`."
-        )
+def int8_variant(run: Run) -> Entry:
+    """Return an entry's int8 variant.
+
+    Raises:
+        WeightsError: It has none, or it is a run.
+    """
     if not isinstance(run, Entry) or not run.int8().is_published:
         raise WeightsError(
             f"{run.title} has no int8 variant; make one by `larq-dense train {run.title} "

@@ -9,8 +9,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from larq_dense import zoo
 from larq_dense.cli import demo, main
 from larq_dense.models.weights import load_weights, save_weights
+from larq_dense.quantization import quantize
+from larq_dense.runtime.tflite_file import TfliteFile
 from larq_dense.training.recipe import Recipe
 from larq_dense.zoo import entries
 
@@ -48,6 +51,31 @@ def test_demo_predicts_converts_and_compares(tmp_path: Path) -> None:
     assert row["bytes"] == (output / "ecssd.tflite").stat().st_size
     with Image.open(output / "ecssd-own picture.png") as overlay:
         assert overlay.size == (50, 30)
+
+
+@pytest.mark.usefixtures("zoo_of_one")
+def test_demo_takes_the_int8_variant_where_there_is_one(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8)
+    Image.fromarray(picture).save(tmp_path / "own.png")
+    entry = zoo.find("ecssd")
+    model = zoo.load("ecssd")
+    folder = entry.int8().folder
+    entry.recipe().quantized("ecssd").save(folder / "recipe.yaml")
+    quantized = quantize(zoo.load("ecssd", training=True), [model.preprocess(picture)])
+    digest = save_weights(quantized, folder / "weights.safetensors", unpacked=True)
+    (folder / "weights.sha256").write_text(f"{digest}  weights.safetensors\n")
+    accuracy = ACCURACY | {"metrics": {"maxf": 0.1223}}
+    (folder / "metrics.json").write_text(json.dumps({"accuracy": [accuracy]}))
+    output = tmp_path / "out"
+    options = ("--image", str(tmp_path / "own.png"), "--output", str(output), "--repeats", "1")
+    result = CliRunner().invoke(main, ["demo", *options, "--json"])
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)
+    assert row["metric"] == "MaxF 0.122 on people"
+    assert row["same_labels"] == 1
+    file = output / "ecssd_int8.tflite"
+    assert row["bytes"] == file.stat().st_size
+    assert TfliteFile.parse(file.read_bytes()).inputs[0].dtype == "int8"
 
 
 @pytest.mark.usefixtures("zoo_of_one")

@@ -24,7 +24,7 @@ def slow(waiting: Waiting) -> Predictor:
 
 @pytest.fixture(scope="session")
 def published_predictor() -> Predictor:
-    """Return the entry ecssd's, over its own file."""
+    """Return the entry ecssd's, over the file that is served unless another is asked for."""
     if not xnor.available():
         pytest.skip(str(xnor.why_unavailable()))
-    return Predictor(zoo.find("ecssd").tflite())
+    return Predictor(zoo.find("ecssd").tflite(int8=True))

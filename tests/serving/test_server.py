@@ -17,9 +17,12 @@ from click.testing import CliRunner
 from PIL import Image
 from waiting_model import encoded, random_picture
 
+from larq_dense import zoo
 from larq_dense.cli import main
-from larq_dense.runtime import Predictor
+from larq_dense.runtime import Predictor, xnor
 from larq_dense.serving.server import listen
+
+needs_runtime = pytest.mark.skipif(not xnor.available(), reason=str(xnor.why_unavailable()))
 
 PROGRAM = "from larq_dense.cli import main; main(prog_name='larq-dense')"
 
@@ -96,10 +99,12 @@ def test_a_signal_lets_what_is_in_work_be_finished(
     np.testing.assert_array_equal(labels_in(answers[0]), published_predictor.labels(large))
 
 
-def test_predictors_work_side_by_side_and_agree(published_predictor: Predictor) -> None:
+@needs_runtime
+def test_predictors_work_side_by_side_and_agree() -> None:
+    predictor = Predictor(zoo.find("ecssd").tflite())
     pictures = [encoded(random_picture(40 + size, 60)) for size in range(6)]
     found: dict[int, httpx.Response] = {}
-    with server("--workers", "2", "--runtime", "xnor") as (process, url):
+    with server("--workers", "2", "--precision", "binary") as (process, url):
 
         def post(index: int) -> None:
             found[index] = httpx.post(f"{url}/predict", content=pictures[index], timeout=60)
@@ -115,7 +120,7 @@ def test_predictors_work_side_by_side_and_agree(published_predictor: Predictor) 
         assert process.returncode == 0
         assert "Traceback" not in printed
     for index, content in enumerate(pictures):
-        np.testing.assert_array_equal(labels_in(found[index]), published_predictor.labels(content))
+        np.testing.assert_array_equal(labels_in(found[index]), predictor.labels(content))
 
 
 def test_a_port_in_use_is_one_sentence(published_predictor: Predictor) -> None:

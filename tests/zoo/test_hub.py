@@ -81,12 +81,12 @@ def test_what_is_no_address_is_one_sentence(address: str) -> None:
 def test_a_model_of_the_hub_labels_as_the_entry_does(hub: StandIn, checkout: Path) -> None:
     hub.repo("me/mine").commit(entry_files())
     photo = checkout / "docs" / "images" / "cat.jpg"
-    expected = Predictor(zoo.find(ENTRY).tflite()).labels(photo)
-    found = larq_dense.load("hf://me/mine").labels(photo)
-    np.testing.assert_array_equal(found, expected)
-    alone = larq_dense.load("hf://me/mine", runtime="native").labels(photo)
-    own = Predictor(zoo.find(ENTRY).tflite(int8=True)).labels(photo)
-    np.testing.assert_array_equal(alone, own)
+    found = larq_dense.load("hf://me/mine")
+    expected = Predictor(zoo.find(ENTRY).tflite(int8=True))
+    np.testing.assert_array_equal(found.logits(photo), expected.logits(photo))
+    other = larq_dense.load("hf://me/mine", precision="binary")
+    expected = Predictor(zoo.find(ENTRY).tflite())
+    np.testing.assert_array_equal(other.logits(photo), expected.logits(photo))
 
 
 def test_only_files_of_an_entry_are_fetched(hub: StandIn) -> None:
@@ -309,7 +309,7 @@ def test_the_command_line_by_huggingface_hubs_own_settings(
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)["images"][0]["shares"]
-    labels = Predictor(zoo.find(ENTRY).tflite()).labels(photo)
+    labels = Predictor(zoo.find(ENTRY).tflite(int8=True)).labels(photo)
     assert found["object"] == (labels == 1).mean()
     offline = {**environment, "HF_HUB_OFFLINE": "1"}
     again = subprocess.run(command, env=offline, capture_output=True, text=True)
