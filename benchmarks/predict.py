@@ -41,6 +41,7 @@ def benchmark() -> None:
     parser.add_argument("model")
     parser.add_argument("picture", type=Path)
     parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("--precision", choices=["int8", "binary"])
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -52,9 +53,11 @@ def benchmark() -> None:
         for number in range(1, arguments.pictures):
             (folder / f"{number}.jpg").write_bytes(content)
         print(f"load {os.getloadavg()[0]:.1f}, best of {arguments.repeat}")
+        form = ["--precision", arguments.precision] if arguments.precision else []
         for name, options in WAYS.items():
+            chosen = [*options, *form]
             times = [
-                run(arguments.model, folder, Path(temporary) / f"{name}{number}", options)
+                run(arguments.model, folder, Path(temporary) / f"{name}{number}", chosen)
                 for number in range(arguments.repeat)
             ]
             wall, used = (min(column) for column in zip(*times, strict=True))

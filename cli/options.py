@@ -45,8 +45,8 @@ precision_option = click.option(
     "--precision",
     type=click.Choice(["int8", "binary"]),
     help="Form of a zoo entry: int8, all-integer, which is faster; binary, with float32 between "
-    "the binary layers, which is at most half a point more accurate.  [default: int8 where the entry "
-    "has such a file, else binary]",
+    "the binary layers, at most half a point more accurate.  [default: int8 where the entry has "
+    "such a file, else binary]",
 )
 
 measured_precision_option = click.option(

@@ -123,14 +123,15 @@ def open_predictor(
             raise LarqDenseError(
                 f"{model} is a converted file, which Keras cannot run; name the entry or the run."
             )
-        return OpenModel(Predictor.from_tflite(model, threads, runtime, None, tile, tta))
+        # By its path, so that a message about a damaged file names it.
+        spec = read_spec(model)
+        return OpenModel(Predictor.from_tflite(model, threads, runtime, spec, tile, tta))
     run = find_trained(model)
     form: Form | None = None
     if isinstance(run, Entry):
         form = _form(run, precision, usual)
         if runtime != "keras" and run.ships_tflite(form == "int8"):
             file = _shipped_file(run, form, runtime)
-            # By its path, so that a message about a damaged file names it.
             spec = read_spec(file)
             if spec is not None:
                 _LOG.warning("%s: %s", spec.name, spec.description)

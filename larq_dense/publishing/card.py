@@ -57,7 +57,7 @@ def card(entry: Entry) -> str:
     sections = [
         f"# {entry.name}: {task.title}",
         f"**{first[0].upper()}{first[1:]}**",
-        _usage(entry.name),
+        _usage(entry),
         "## Accuracy\n\n" + _accuracy(entry),
         *(["## Robustness\n\n" + _robustness(entry)] if metrics.get("robustness") else []),
         "## Full precision\n\n" + _baseline(entry),
@@ -72,12 +72,24 @@ def card(entry: Entry) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _usage(name: str) -> str:
-    return f"""```python
-from larq_dense import Predictor, zoo
-
-labels = Predictor(zoo.load("{name}")).labels("photo.jpg")  # uint8, at the photo's size
-```"""
+def _usage(entry: Entry) -> str:
+    lines = [
+        "```python",
+        "import larq_dense",
+        "",
+        f'predictor = larq_dense.load("{entry.name}")',
+        'labels = predictor.labels("photo.jpg")  # uint8, at the photo\'s size',
+        "```",
+    ]
+    if entry.int8().is_published:
+        lines += [
+            "",
+            "This runs the all-integer form, which has a [section of its own](#all-integer). The "
+            "other sections measure the form with float32 between the binary layers, "
+            f'`larq_dense.load("{entry.name}", precision="binary")`; '
+            f'`zoo.load("{entry.name}")` is its Keras model.',
+        ]
+    return "\n".join(lines)
 
 
 def _accuracy(entry: Entry) -> str:

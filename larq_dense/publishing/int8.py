@@ -9,9 +9,9 @@ from larq_dense.zoo.provenance import data_set, split_title
 
 
 class _Pair(NamedTuple):
-    """One figure of the default network, and of the all-integer one."""
+    """One figure of the form with float32 between the binary layers, and of the all-integer one."""
 
-    default: Any
+    between: Any
     int8: Any
 
 
@@ -46,8 +46,8 @@ def int8_section(entry: Entry) -> str:
     ]
     paragraphs = [
         f'`zoo.load("{entry.name}", precision="int8")` computes the layers that are not binary in '
-        "int8. Its file has no float tensor, input and output included; the default network's "
-        "layers that are not binary are float32. Trained by `larq-dense train "
+        "int8. Its file, which `larq_dense.load` and `larq-dense predict` run, has no float "
+        "tensor, input and output included. Trained by `larq-dense train "
         f"{entry.name} --quantize{length} --data ../shared/data --run runs/{entry.name}_int8`.",
         _table(figures),
         f"XNOR runtime, one thread of {variant['machine']['cpu']}, {vectors(variant['machine'])}; "
@@ -65,14 +65,14 @@ def _steps(count: int) -> str:
 
 
 def _table(figures: _Figures) -> str:
-    default, int8 = zip(*figures.accuracy, strict=True)
-    body = paired_rows(figures.main, default, int8)
+    between, int8 = zip(*figures.accuracy, strict=True)
+    body = paired_rows(figures.main, between, int8)
     body += [
         ["bytes of the file", *(f"{size:,}" for size in figures.size)],
         ["peak tensor memory, bytes", *(f"{size:,}" for size in figures.memory)],
         ["ms a picture", *(f"{taken:.1f}" for taken in figures.milliseconds)],
     ]
-    return markdown_table(["", "default", "all-integer"], body)
+    return markdown_table(["", "float between", "all-integer"], body)
 
 
 def paired_rows(metric: str, *measured: Sequence[dict[str, Any]]) -> list[list[str]]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def measure_int8(entry: "Entry", data: Path, repeats: int = 50) -> dict[str, Any]:
-    """Measure a packed int8 variant and the default network that it was made of.
+    """Measure a packed int8 variant and the network that it was made of.
 
     Args:
         entry: Holds a recipe with `quantize` and packed weights.

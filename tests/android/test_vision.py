@@ -166,8 +166,10 @@ def test_refuses_damaged_files_in_a_sentence(driver: Driver, tmp_path: Path) -> 
 
 def test_finds_what_convert_writes(driver: Driver) -> None:
     names = [f"{name}{each}" for name in ("b", "a") for each in (FILE_SUFFIX, BASELINE_SUFFIX)]
+    names += [f"b_int8{each}" for each in (FILE_SUFFIX, BASELINE_SUFFIX)]
     names += [f"alone{FILE_SUFFIX}", f"orphan{BASELINE_SUFFIX}", "images", "labels.txt"]
     assert driver("entries", *names).splitlines() == [
+        "b_int8 b_int8.tflite b_int8_random_baseline_int8.tflite",
         "a a.tflite a_random_baseline_int8.tflite",
         "alone alone.tflite null",
         "b b.tflite b_random_baseline_int8.tflite",

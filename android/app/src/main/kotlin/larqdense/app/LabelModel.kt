@@ -59,8 +59,8 @@ class LabelModel(application: Application) : AndroidViewModel(application) {
     /** The chosen number of threads' place in the list of them. */
     var threadsAt = 0
 
-    /** Whether the engine runs the network, instead of LiteRT. */
-    var engine = false
+    /** Whether the engine runs all-integer networks, instead of LiteRT. */
+    var engine = true
 
     init {
         pool.execute {

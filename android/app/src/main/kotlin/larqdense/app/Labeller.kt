@@ -13,14 +13,15 @@ import java.io.Closeable
 /**
  * How a network is run.
  *
- * @property engine Whether this project's engine runs it, instead of LiteRT with the delegate.
+ * @property engine Whether this project's engine runs an all-integer network. All others, and these
+ *   without it, are run by LiteRT with the delegate.
  */
 data class Choice(val threads: Int, val engine: Boolean)
 
 /** An entry that labels pictures, with its int8 baseline, whose time is shown for comparison. */
 class Labeller(assets: AssetManager, entry: Entry, choice: Choice) : Closeable {
     private val network = Network(assets.map(entry.file)) {
-        if (choice.engine) EngineRunner(it, choice.threads)
+        if (choice.engine && entry.allInteger) EngineRunner(it, choice.threads)
         else LiteRtRunner(it, choice.threads, XnorDelegate(choice.threads))
     }
     private val baseline = try {
