@@ -140,7 +140,7 @@ def test_assets_are_neither_committed_nor_compressed(project: Path, gradle: dict
     assert 'noCompress += "tflite"' in gradle["app"]
     # What the empty app tells the user to type is what fills that folder.
     strings = (project / "app/src/main/res/values/strings.xml").read_text()
-    assert "larq-dense convert ecssd --android android/app/src/main/assets" in strings
+    assert "larq-dense convert ecssd --int8 --android android/app/src/main/assets" in strings
 
 
 def test_androids_own_tool_links_the_app(project: Path, tmp_path: Path) -> None:
