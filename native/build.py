@@ -124,7 +124,13 @@ def sources(machine: str) -> dict[Path, tuple[str, ...]]:
                 chosen[path] = kernels[path.name]
         else:
             chosen[path] = ()
+    chosen[SOURCES / "operators.cc"] = (f"-DLARQ_DENSE_OPERATORS={','.join(operators())}",)
     return chosen
+
+
+def operators() -> list[str]:
+    """Return the names of the files that define operators; the table is made of them."""
+    return sorted(path.stem for path in SOURCES.glob("op_*.cc"))
 
 
 def spell(compiler: Sequence[str], flags: Sequence[str]) -> list[str]:

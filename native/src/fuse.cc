@@ -113,13 +113,13 @@ const char* Fusion::build() {
   }
   if (!taken_.allocate(ops_.size())) return kNoMemory;
   for (size_t i = ops_.size(); i-- > 0;) {
-    const Operator& row = operator_of(ops_[i].kind);
+    const Operator& row = *ops_[i].row;
     const char* error = row.takes_followers ? row.build(this, static_cast<int>(i)) : nullptr;
     if (error != nullptr) return error;
   }
   for (size_t i = 0; i < ops_.size(); ++i) {
     if (taken_[i]) continue;
-    const char* error = operator_of(ops_[i].kind).build(this, static_cast<int>(i));
+    const char* error = ops_[i].row->build(this, static_cast<int>(i));
     if (error != nullptr) return error;
   }
   // A step runs where the last of its operators stood.

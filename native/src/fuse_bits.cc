@@ -30,9 +30,9 @@ bool has_limits(const Value& thresholds) {
 bool Fusion::is_threshold(int index, int* source, int* constants) const {
   const Op& op = ops_[static_cast<size_t>(index)];
   int reader;
-  if (op.kind != OpKind::kAdd || !is_open(op.low, op.high) ||
+  if (op.kind() != OpKind::kAdd || !is_open(op.low, op.high) ||
       !only_consumer(op.output, &reader) ||
-      ops_[static_cast<size_t>(reader)].kind != OpKind::kQuantize) {
+      ops_[static_cast<size_t>(reader)].kind() != OpKind::kQuantize) {
     return false;
   }
   for (int k = 0; k < 2; ++k) {
@@ -82,14 +82,14 @@ bool Fusion::never_joined(int value) const {
   const Value& v = values_[static_cast<size_t>(value)];
   if (v.escapes || v.producer < 0) return false;
   const Op& concat = ops_[static_cast<size_t>(v.producer)];
-  if (concat.kind != OpKind::kConcat) return false;
+  if (concat.kind() != OpKind::kConcat) return false;
   for (int i = 0; i < concat.input_count; ++i) {
     if (shape_of(concat.inputs[i]).last() % 32 != 0) return false;
   }
   for (size_t i = 0; i < ops_.size(); ++i) {
     const Op& op = ops_[i];
     for (int k = 0; k < op.input_count; ++k) {
-      if (op.inputs[k] == value && op.kind != OpKind::kQuantize && op.kind != OpKind::kMean) {
+      if (op.inputs[k] == value && op.kind() != OpKind::kQuantize && op.kind() != OpKind::kMean) {
         return false;
       }
     }
@@ -100,7 +100,7 @@ bool Fusion::never_joined(int value) const {
 int Fusion::readers_of_kind(int value, OpKind kind) const {
   int count = 0;
   for (size_t i = 0; i < ops_.size(); ++i) {
-    for (int k = 0; ops_[i].kind == kind && k < ops_[i].input_count; ++k) {
+    for (int k = 0; ops_[i].kind() == kind && k < ops_[i].input_count; ++k) {
       count += ops_[i].inputs[k] == value;
     }
   }
@@ -110,7 +110,7 @@ int Fusion::readers_of_kind(int value, OpKind kind) const {
 // Whether the operator packs a concatenation of convolutions, each of which can write its own bits.
 bool Fusion::quantized_in_parts(int quantize) const {
   const Op& op = ops_[static_cast<size_t>(quantize)];
-  if (op.kind != OpKind::kQuantize || !never_joined(op.inputs[0]) ||
+  if (op.kind() != OpKind::kQuantize || !never_joined(op.inputs[0]) ||
       readers_of_kind(op.inputs[0], OpKind::kQuantize) > kMaxBitOutputs) {
     return false;
   }
@@ -119,7 +119,7 @@ bool Fusion::quantized_in_parts(int quantize) const {
     const Value& part = values_[static_cast<size_t>(concat.inputs[i])];
     if (part.producer < 0 || readers_of_kind(concat.inputs[i], OpKind::kConcat) != 1) return false;
     const Op& conv = ops_[static_cast<size_t>(part.producer)];
-    if (conv.kind != OpKind::kConv ||
+    if (conv.kind() != OpKind::kConv ||
         shape_of(conv.inputs[1]).last() != words_for(conv.conv.channels_in)) {
       return false;
     }
@@ -166,12 +166,12 @@ const char* Fusion::attach_bits(int source, Step* step) {
     const Op& op = ops_[i];
     const int j = step->bit_outputs;
     if (taken_[i]) continue;
-    if (op.kind == OpKind::kQuantize && op.inputs[0] == source) {
+    if (op.kind() == OpKind::kQuantize && op.inputs[0] == source) {
       // A convolution's kernels always compare with a row of limits.
       const char* error = is_conv ? set_limits(source, -1, padded, step) : nullptr;
       if (error != nullptr) return error;
       step->bits[j] = op.output;
-    } else if (op.kind == OpKind::kAdd &&
+    } else if (op.kind() == OpKind::kAdd &&
                (op.inputs[0] == source || op.inputs[1] == source)) {
       int read, quantize, threshold;
       if (!is_threshold(static_cast<int>(i), &read, &threshold) || read != source ||

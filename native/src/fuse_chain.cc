@@ -12,7 +12,7 @@ const char* Fusion::scaled_operand(int value, int* multiply,
   int reader;
   if (v.producer < 0 || taken_[v.producer] || !only_consumer(value, &reader)) return nullptr;
   const Op& op = ops_[static_cast<size_t>(v.producer)];
-  if (op.kind != OpKind::kMul || !is_open(op.low, op.high)) return nullptr;
+  if (op.kind() != OpKind::kMul || !is_open(op.low, op.high)) return nullptr;
   for (int k = 0; k < 2; ++k) {
     const float* data;
     const Operand operand = operand_of(shape_of(op.inputs[1 - k]), shape_of(op.inputs[k]));
@@ -37,14 +37,14 @@ const char* Fusion::scaled_operand(int value, int* multiply,
 bool Fusion::extend_chain(int next, Step* step, const char** error) {
   const Op& op = ops_[static_cast<size_t>(next)];
   const Shape& shape = shape_of(step->output);
-  if (!is_elementwise(op.kind) || !(shape_of(op.output) == shape)) return false;
+  if (!is_elementwise(op.kind()) || !(shape_of(op.output) == shape)) return false;
   int other = -1;
-  if (!is_unary(op.kind)) {
+  if (!is_unary(op.kind())) {
     other = op.inputs[0] == step->output ? op.inputs[1] : op.inputs[0];
     int source, threshold;
     if (is_threshold(next, &source, &threshold)) return false;
     // Of int8 the second input is the mask.
-    if (op.kind == OpKind::kMul && is_int8(other) && other != op.inputs[1]) return false;
+    if (op.kind() == OpKind::kMul && is_int8(other) && other != op.inputs[1]) return false;
   }
   Link* link = step->links.append();
   if (link == nullptr) {
@@ -53,9 +53,9 @@ bool Fusion::extend_chain(int next, Step* step, const char** error) {
   }
   link->low = op.low;
   link->high = op.high;
-  if (op.kind == OpKind::kRound) link->op = Combination::kRound;
+  if (op.kind() == OpKind::kRound) link->op = Combination::kRound;
   if (other >= 0) {
-    link->op = op.kind == OpKind::kAdd ? Combination::kAdd : Combination::kMultiply;
+    link->op = op.kind() == OpKind::kAdd ? Combination::kAdd : Combination::kMultiply;
     link->value = other;
     link->operand = operand_of(shape, shape_of(other));
     int multiply, source = -1;
@@ -81,7 +81,7 @@ const char* Fusion::build_chain(int index) {
   const Op& op = ops_[static_cast<size_t>(index)];
   Step* step = new_step(kChainStep, index);
   if (step == nullptr) return kNoMemory;
-  if (!is_unary(op.kind) &&
+  if (!is_unary(op.kind()) &&
       operand_of(shape_of(op.inputs[0]), shape_of(op.inputs[1])) == Operand::kOther) {
     step->input = op.inputs[1];
   }

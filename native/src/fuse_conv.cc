@@ -54,7 +54,7 @@ bool Fusion::fold_constants(int next, int other, const Step& step,
       is_threshold(next, &source, &threshold)) {
     return false;
   }
-  const bool multiply = ops_[static_cast<size_t>(next)].kind == OpKind::kMul;
+  const bool multiply = ops_[static_cast<size_t>(next)].kind() == OpKind::kMul;
   for (int32_t c = 0; c < fusion->channels; ++c) {
     const size_t i = static_cast<size_t>(c);
     const float v = data[operand == Operand::kScalar ? 0 : c];
@@ -67,7 +67,7 @@ bool Fusion::fold_constants(int next, int other, const Step& step,
 // Links another tensor that is added or multiplied, element by element. False, and nothing done,
 // where the kernels cannot do it.
 bool Fusion::link_other(const Op& op, int other, Step* step, ConvFusion* fusion) {
-  const bool multiply = op.kind == OpKind::kMul;
+  const bool multiply = op.kind() == OpKind::kMul;
   if (operand_of(shape_of(step->output), shape_of(other)) != Operand::kSame ||
       other == step->output || (multiply && is_int8(other)) ||
       fusion->stage == ConvFusion::kClosed || step->links.size() >= kMaxOthers) {
@@ -93,7 +93,7 @@ void Fusion::link_before_nearest(const Step& step, Link* link) {
   }
   const Op& nearest = ops_[static_cast<size_t>(large.producer)];
   const Shape& small = shape_of(nearest.inputs[0]);
-  if (nearest.kind != OpKind::kNearest ||
+  if (nearest.kind() != OpKind::kNearest ||
       small.dims[1] * step.block_size != large.shape.dims[1] ||
       small.dims[2] * step.block_size != large.shape.dims[2]) {
     return;
@@ -107,12 +107,12 @@ void Fusion::link_before_nearest(const Step& step, Link* link) {
 // Takes the only reader of a convolution's result into its step, if the kernels can do it.
 bool Fusion::extend_conv(int next, Step* step, ConvFusion* fusion) {
   const Op& op = ops_[static_cast<size_t>(next)];
-  if (op.kind == OpKind::kClamp) {
+  if (op.kind() == OpKind::kClamp) {
     take_clamp(op.low, op.high, step, fusion);
-  } else if (op.kind == OpKind::kDepthToSpace) {
+  } else if (op.kind() == OpKind::kDepthToSpace) {
     if (!can_split(op.block_size, *step, *fusion)) return false;
     step->block_size = op.block_size;
-  } else if (op.kind == OpKind::kAdd || op.kind == OpKind::kMul) {
+  } else if (op.kind() == OpKind::kAdd || op.kind() == OpKind::kMul) {
     const int other = op.inputs[0] == step->output ? op.inputs[1] : op.inputs[0];
     if (!fold_constants(next, other, *step, fusion) &&
         !link_other(op, other, step, fusion)) {

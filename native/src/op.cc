@@ -32,6 +32,8 @@ Operand operand_of(const Shape& first, const Shape& second) {
   return rows == second ? Operand::kRows : Operand::kOther;
 }
 
+OpKind Op::kind() const { return row->kind; }
+
 const char* name_of(const Node& node) {
   if (node.custom_name != nullptr) return node.custom_name;
   const Operator* row = find_operator(node);
@@ -58,8 +60,8 @@ bool is_tflite_node(const Graph& graph, const Kernels& kernels, const Node& node
 const char* read_op(const Graph& graph, const Node& node, Op* op) {
   const Operator* row = find_operator(node);
   if (row == nullptr) return "an unknown operator";
-  op->kind = row->kind;
-  const char* error = row->read(node, op);
+  op->row = row;
+  const char* error = row->read == nullptr ? nullptr : row->read(node, op);
   if (error != nullptr) return error;
   if (node.input_count < row->least_inputs || node.input_count > row->most_inputs ||
       node.output_count != 1) {
@@ -69,7 +71,7 @@ const char* read_op(const Graph& graph, const Node& node, Op* op) {
   for (int i = 0; i < op->input_count; ++i) {
     op->inputs[i] = node.inputs[i];
     // Inputs of a convolution that its kind of output does not need may be left out (-1).
-    const bool optional = op->kind == OpKind::kConv && i >= 2 && op->inputs[i] == -1;
+    const bool optional = op->kind() == OpKind::kConv && i >= 2 && op->inputs[i] == -1;
     if (!optional && !graph.has(op->inputs[i])) return "an operator with an input out of range";
   }
   op->output = node.output;

@@ -7,27 +7,25 @@
 
 namespace larq_dense {
 
+struct Operator;  // operator.h
+
+// What the rest knows an operator by, to fuse it with others.
 enum class OpKind {
+  kOther,  // not by name
   kQuantize,
-  kDequantize,
-  kConv,       // binary
-  kConv2d,     // an ordinary or depthwise convolution, of int8
-  kMaxPool,    // of bits
-  kMaxPool2d,  // of float or int8
-  kAdd,
-  kAddN,  // taken apart into adds when a partition reads it
+  kConv,  // binary
+  kAdd,   // of more than two tensors: taken apart when a partition reads it
   kMul,   // of int8, with a mask as second input
   kClamp,
   kRound,  // to the nearest integer, halves to the even one
   kDepthToSpace,
-  kNearest,   // a resize by whole numbers
-  kBilinear,  // a resize to twice the size, of int8
-  kConcat,    // along the channels
-  kMean,      // over height and width
+  kNearest,  // a resize by whole numbers
+  kConcat,   // along the channels
+  kMean,     // over height and width
 };
 
 struct Op {
-  OpKind kind = OpKind::kQuantize;
+  const Operator* row = nullptr;  // of the table of operators
   int inputs[kMaxInputs] = {-1, -1, -1, -1, -1, -1, -1, -1};
   int input_count = 0;
   int output = -1;
@@ -40,6 +38,8 @@ struct Op {
   int block_size = 1;       // of a depth to space
   int axis = 0;             // of a concatenation
   bool keep_dims = false;   // of a mean
+
+  OpKind kind() const;
 };
 
 // Null where the operator is not known.

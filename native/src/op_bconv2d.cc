@@ -102,7 +102,9 @@ ConvTarget target_of(const Run& run, const Step& step) {
 
 extern const StepType kBinaryConvStep = {size, run_task, true};
 
-extern const Operator kBinaryConv = {
-    OpKind::kConv, kBuiltinCustom, "LceBconv2d", 5, 5, read, nullptr, infer, build, true};
+extern Operators op_bconv2d = {
+    {kBuiltinCustom, "LceBconv2d", 5, 5, read, nullptr, infer, build, OpKind::kConv, true},
+    {},
+};
 
 }  // namespace larq_dense

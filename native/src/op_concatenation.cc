@@ -67,8 +67,10 @@ const char* build(Fusion* fusion, int op) { return fusion->build_concat(op, kSte
 
 }  // namespace
 
-extern const Operator kConcatenation = {
-    OpKind::kConcat, kBuiltinConcatenation, "CONCATENATION", 2, kMaxInputs,
-    read, claim, infer, build, false};
+extern Operators op_concatenation = {
+    {kBuiltinConcatenation, "CONCATENATION", 2, kMaxInputs, read, claim, infer, build,
+     OpKind::kConcat},
+    {},
+};
 
 }  // namespace larq_dense

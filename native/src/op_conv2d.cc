@@ -94,10 +94,11 @@ bool read_conv2d(const Graph& graph, const Op& op, Conv2dConstants* constants) {
 
 extern const StepType kConv2dStep = {size, run_task, false};
 
-extern const Operator kConv2d = {
-    OpKind::kConv2d, kBuiltinConv2d, "CONV_2D", 3, 3, read, claim, infer, build, true};
-extern const Operator kDepthwiseConv2d = {
-    OpKind::kConv2d, kBuiltinDepthwiseConv2d, "DEPTHWISE_CONV_2D", 3, 3, read, claim, infer, build,
-    true};
+extern Operators op_conv2d = {
+    {kBuiltinConv2d, "CONV_2D", 3, 3, read, claim, infer, build, OpKind::kOther, true},
+    {kBuiltinDepthwiseConv2d, "DEPTHWISE_CONV_2D", 3, 3, read, claim, infer, build, OpKind::kOther,
+     true},
+    {},
+};
 
 }  // namespace larq_dense

@@ -65,8 +65,10 @@ const char* build(Fusion* fusion, int index) {
 
 }  // namespace
 
-extern const Operator kDepthToSpace = {
-    OpKind::kDepthToSpace, kBuiltinDepthToSpace, "DEPTH_TO_SPACE", 1, 1,
-    read, claim, infer, build, false};
+extern Operators op_depth_to_space = {
+    {kBuiltinDepthToSpace, "DEPTH_TO_SPACE", 1, 1, read, claim, infer, build,
+     OpKind::kDepthToSpace},
+    {},
+};
 
 }  // namespace larq_dense

@@ -16,8 +16,6 @@ bool is_unpacked(Type type) {
   return type == Type::kFloat32 || type == Type::kInt8 || type == Type::kBool;
 }
 
-const char* read(const Node&, Op*) { return nullptr; }
-
 const char* infer(const Inference& it) {
   if (it.input.type != Type::kInt32 || !is_unpacked(it.output.type)) {
     return "LceDequantize: the tensors' types are not supported";
@@ -77,7 +75,9 @@ const char* build(Fusion* fusion, int op) { return fusion->build_alone(op, kStep
 
 }  // namespace
 
-extern const Operator kDequantize = {
-    OpKind::kDequantize, kBuiltinCustom, "LceDequantize", 1, 1, read, nullptr, infer, build, false};
+extern Operators op_dequantize = {
+    {kBuiltinCustom, "LceDequantize", 1, 1, nullptr, nullptr, infer, build},
+    {},
+};
 
 }  // namespace larq_dense

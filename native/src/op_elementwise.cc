@@ -51,8 +51,6 @@ const char* read_clamp(const Node& node, Op* op) {
   return nullptr;
 }
 
-const char* read_nothing(const Node&, Op*) { return nullptr; }
-
 bool claim_unary(const Claim& it) {
   return it.input(0).shape.rank >= 1 && (!it.is_int8() || it.has_range_of_output(0));
 }
@@ -67,7 +65,7 @@ bool claim_add_n(const Claim& it) {
 }
 
 bool claim_binary(const Claim& it) {
-  const bool multiplies = it.op.kind == OpKind::kMul;
+  const bool multiplies = it.op.kind() == OpKind::kMul;
   if (!it.reads(1) || (it.input(0).constant != nullptr && it.input(1).constant != nullptr)) {
     return false;
   }
@@ -87,7 +85,7 @@ const char* infer_binary(const Inference& it) {
   if (!it.alike() || second.type != it.input.type) {
     return "add, multiply: the tensors' types are not supported here";
   }
-  const bool masks = it.op.kind == OpKind::kMul && it.input.type == Type::kInt8;
+  const bool masks = it.op.kind() == OpKind::kMul && it.input.type == Type::kInt8;
   if (operand_of(it.input.shape, second.shape) != Operand::kOther) {
     it.output.shape = it.input.shape;
   } else if (!masks && operand_of(second.shape, it.input.shape) != Operand::kOther) {
@@ -103,8 +101,6 @@ const char* infer_unary(const Inference& it) {
   it.output.shape = it.input.shape;
   return nullptr;
 }
-
-const char* infer_add_n(const Inference&) { return "a sum of many was not taken apart"; }
 
 const char* build(Fusion* fusion, int op) { return fusion->build_elementwise(op); }
 
@@ -191,23 +187,14 @@ void run_task(const Run& run, const Step& step, int64_t task, int worker) {
 
 extern const StepType kChainStep = {size, run_task, true};
 
-extern const Operator kAdd = {
-    OpKind::kAdd, kBuiltinAdd, "ADD", 2, 2,
-    read_activation, claim_binary, infer_binary, build, false};
-extern const Operator kAddN = {
-    OpKind::kAddN, kBuiltinAddN, "ADD_N", 2, kMaxInputs,
-    read_nothing, claim_add_n, infer_add_n, build, false};
-extern const Operator kMul = {
-    OpKind::kMul, kBuiltinMul, "MUL", 2, 2,
-    read_activation, claim_binary, infer_binary, build, false};
-extern const Operator kRelu = {
-    OpKind::kClamp, kBuiltinRelu, "RELU", 1, 1,
-    read_clamp, claim_unary, infer_unary, build, false};
-extern const Operator kRelu6 = {
-    OpKind::kClamp, kBuiltinRelu6, "RELU6", 1, 1,
-    read_clamp, claim_unary, infer_unary, build, false};
-extern const Operator kRound = {
-    OpKind::kRound, kBuiltinRound, "ROUND", 1, 1,
-    read_nothing, claim_round, infer_unary, build, false};
+extern Operators op_elementwise = {
+    {kBuiltinAdd, "ADD", 2, 2, read_activation, claim_binary, infer_binary, build, OpKind::kAdd},
+    {kBuiltinAddN, "ADD_N", 2, kMaxInputs, nullptr, claim_add_n, infer_binary, build, OpKind::kAdd},
+    {kBuiltinMul, "MUL", 2, 2, read_activation, claim_binary, infer_binary, build, OpKind::kMul},
+    {kBuiltinRelu, "RELU", 1, 1, read_clamp, claim_unary, infer_unary, build, OpKind::kClamp},
+    {kBuiltinRelu6, "RELU6", 1, 1, read_clamp, claim_unary, infer_unary, build, OpKind::kClamp},
+    {kBuiltinRound, "ROUND", 1, 1, nullptr, claim_round, infer_unary, build, OpKind::kRound},
+    {},
+};
 
 }  // namespace larq_dense

@@ -151,11 +151,10 @@ void run_task(const Run& run, const Step& step, int64_t task, int worker) {
 constexpr StepType kBinaryStep = {size_binary, run_binary, false};
 constexpr StepType kStep = {size, run_task, false};
 
-const char* build(Fusion* fusion, int index) {
+const char* build_step(Fusion* fusion, int index, const StepType& type) {
   const Op& op = fusion->op(index);
   Step* step = nullptr;
-  const char* error =
-      fusion->build_alone(index, op.kind == OpKind::kMaxPool ? kBinaryStep : kStep, &step);
+  const char* error = fusion->build_alone(index, type, &step);
   if (error != nullptr) return error;
   const Shape& input = fusion->shape_of(op.inputs[0]);
   int32_t size;
@@ -168,12 +167,15 @@ const char* build(Fusion* fusion, int index) {
   return nullptr;
 }
 
+const char* build(Fusion* fusion, int op) { return build_step(fusion, op, kStep); }
+const char* build_binary(Fusion* fusion, int op) { return build_step(fusion, op, kBinaryStep); }
+
 }  // namespace
 
-extern const Operator kBinaryMaxPool = {
-    OpKind::kMaxPool, kBuiltinCustom, "LceBMaxPool2d", 1, 1,
-    read_binary, nullptr, infer_binary, build, false};
-extern const Operator kMaxPool2d = {
-    OpKind::kMaxPool2d, kBuiltinMaxPool2d, "MAX_POOL_2D", 1, 1, read, claim, infer, build, false};
+extern Operators op_max_pool = {
+    {kBuiltinCustom, "LceBMaxPool2d", 1, 1, read_binary, nullptr, infer_binary, build_binary},
+    {kBuiltinMaxPool2d, "MAX_POOL_2D", 1, 1, read, claim, infer, build},
+    {},
+};
 
 }  // namespace larq_dense

@@ -155,7 +155,9 @@ const char* build(Fusion* fusion, int op) { return fusion->build_on_parts(op, kS
 
 }  // namespace
 
-extern const Operator kMean = {
-    OpKind::kMean, kBuiltinMean, "MEAN", 2, 2, read, claim, infer, build, false};
+extern Operators op_mean = {
+    {kBuiltinMean, "MEAN", 2, 2, read, claim, infer, build, OpKind::kMean},
+    {},
+};
 
 }  // namespace larq_dense

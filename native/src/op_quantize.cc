@@ -9,8 +9,6 @@ bool is_unpacked(Type type) {
   return type == Type::kFloat32 || type == Type::kInt8 || type == Type::kBool;
 }
 
-const char* read(const Node&, Op*) { return nullptr; }
-
 const char* infer(const Inference& it) {
   if (!is_unpacked(it.input.type) || it.output.type != Type::kInt32) {
     return "LceQuantize: the tensors' types are not supported";
@@ -79,7 +77,9 @@ void pack_bits(const Run& run, const Step& step, int j, const int8_t* x, size_t 
 
 extern const StepType kQuantizeStep = {size, run_task, true};
 
-extern const Operator kQuantize = {
-    OpKind::kQuantize, kBuiltinCustom, "LceQuantize", 1, 1, read, nullptr, infer, build, false};
+extern Operators op_quantize = {
+    {kBuiltinCustom, "LceQuantize", 1, 1, nullptr, nullptr, infer, build, OpKind::kQuantize},
+    {},
+};
 
 }  // namespace larq_dense

@@ -124,11 +124,12 @@ const char* build_bilinear(Fusion* fusion, int op) {
 
 }  // namespace
 
-extern const Operator kResizeNearestNeighbor = {
-    OpKind::kNearest, kBuiltinResizeNearestNeighbor, "RESIZE_NEAREST_NEIGHBOR", 2, 2,
-    read_nearest, claim_nearest, infer_nearest, build_nearest, false};
-extern const Operator kResizeBilinear = {
-    OpKind::kBilinear, kBuiltinResizeBilinear, "RESIZE_BILINEAR", 2, 2,
-    read_bilinear, claim_bilinear, infer_bilinear, build_bilinear, false};
+extern Operators op_resize = {
+    {kBuiltinResizeNearestNeighbor, "RESIZE_NEAREST_NEIGHBOR", 2, 2, read_nearest, claim_nearest,
+     infer_nearest, build_nearest, OpKind::kNearest},
+    {kBuiltinResizeBilinear, "RESIZE_BILINEAR", 2, 2, read_bilinear, claim_bilinear, infer_bilinear,
+     build_bilinear},
+    {},
+};
 
 }  // namespace larq_dense

@@ -1,4 +1,4 @@
-// The table of operators: each is one file, `op_*.cc`, behind one row.
+// The table of operators: each is a row of a file, `op_*.cc`, that nothing else names.
 #pragma once
 
 #include "plan.h"
@@ -74,13 +74,12 @@ struct StepType {
   bool streams;  // its tasks may take turns with those of the steps around it (stream.cc)
 };
 
-// A row of the table. Of LCE's operators `code` is kBuiltinCustom, and nobody else can run them.
+// A row of the table.
 struct Operator {
-  OpKind kind;
-  int32_t code;
+  int32_t code;  // TensorFlow Lite's number; kBuiltinCustom for LCE's, which nobody else can run
   const char* name;
   int least_inputs, most_inputs;
-  // Reads the options. An error is a sentence.
+  // Reads the options. An error is a sentence. Null where there are none.
   const char* (*read)(const Node& node, Op* op);
   // Whether it gives bit for bit what TensorFlow Lite's operator gives. Null for LCE's.
   bool (*claim)(const Claim& claim);
@@ -88,14 +87,18 @@ struct Operator {
   const char* (*infer)(const Inference& inference);
   // Makes a step of it, with what follows it as far as that can be fused. An error is a sentence.
   const char* (*build)(Fusion* fusion, int op);
+  OpKind kind = OpKind::kOther;
   // Built before the others, from the last to the first: in a sum of branches the last convolution
   // then adds what the others left, and goes on to what follows the sum.
-  bool takes_followers;
+  bool takes_followers = false;
 };
+
+// The rows of one file, up to an empty one. `op_NAME.cc` defines them as `op_NAME`; whoever
+// compiles it (build.py, CMakeLists.txt) lists the names of these files in LARQ_DENSE_OPERATORS.
+using Operators = const Operator[];
 
 // The row of a node, or null.
 const Operator* find_operator(const Node& node);
-const Operator& operator_of(OpKind kind);
 
 // An activation's range. False where there is no such activation.
 bool activation_limits(int activation, float* low, float* high);

@@ -5,20 +5,14 @@
 
 namespace larq_dense {
 
-// One row for each name; `op_*.cc` define them.
-extern const Operator kQuantize, kDequantize, kBinaryConv, kBinaryMaxPool;
-extern const Operator kAdd, kAddN, kMul, kRelu, kRelu6, kRound;
-extern const Operator kConv2d, kDepthwiseConv2d, kMaxPool2d, kConcatenation, kMean;
-extern const Operator kDepthToSpace, kResizeBilinear, kResizeNearestNeighbor;
+#if !defined(LARQ_DENSE_OPERATORS)
+#error "LARQ_DENSE_OPERATORS must list the op_*.cc files, as native/build.py does"
+#endif
+extern Operators LARQ_DENSE_OPERATORS;
 
 namespace {
 
-const Operator* const kOperators[] = {
-    &kQuantize,       &kDequantize,      &kBinaryConv,   &kBinaryMaxPool, &kAdd,
-    &kAddN,           &kMul,             &kRelu,         &kRelu6,         &kRound,
-    &kConv2d,         &kDepthwiseConv2d, &kMaxPool2d,    &kConcatenation, &kMean,
-    &kDepthToSpace,   &kResizeBilinear,  &kResizeNearestNeighbor,
-};
+const Operator* const kFiles[] = {LARQ_DENSE_OPERATORS};
 
 // Elements that one task of an elementwise step handles: enough to hide what a task costs.
 constexpr size_t kElementsPerTask = 32768;
@@ -26,20 +20,16 @@ constexpr size_t kElementsPerTask = 32768;
 }  // namespace
 
 const Operator* find_operator(const Node& node) {
-  for (const Operator* row : kOperators) {
-    if (node.custom_name != nullptr
-            ? row->code == kBuiltinCustom && strcmp(row->name, node.custom_name) == 0
-            : row->code == node.code && row->code != kBuiltinCustom) {
-      return row;
+  for (const Operator* row : kFiles) {
+    for (; row->name != nullptr; ++row) {
+      if (node.custom_name != nullptr
+              ? row->code == kBuiltinCustom && strcmp(row->name, node.custom_name) == 0
+              : row->code == node.code && row->code != kBuiltinCustom) {
+        return row;
+      }
     }
   }
   return nullptr;
-}
-
-const Operator& operator_of(OpKind kind) {
-  size_t i = 0;
-  while (kOperators[i]->kind != kind) ++i;
-  return *kOperators[i];
 }
 
 bool Claim::reads(int i) const {

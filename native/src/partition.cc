@@ -44,7 +44,7 @@ const char* Partition::init(const Graph& graph, const Kernels* kernels, const Ar
 }
 
 const char* Partition::append_op(const Op& op) {
-  if (op.kind != OpKind::kAddN) {
+  if (op.kind() != OpKind::kAdd || op.input_count == 2) {
     Op* added = plan_.ops.append();
     if (added == nullptr) return kNoMemory;
     *added = op;
@@ -54,12 +54,10 @@ const char* Partition::append_op(const Op& op) {
   int sum = op.inputs[0];
   for (int i = 1; i < op.input_count; ++i) {
     Op add;
-    add.kind = OpKind::kAdd;
+    add.row = op.row;
     add.input_count = 2;
     add.inputs[0] = sum;
     add.inputs[1] = op.inputs[i];
-    add.low = -INFINITY;
-    add.high = INFINITY;
     add.output = i + 1 == op.input_count ? op.output : -2 - static_cast<int>(plan_.ops.size());
     sum = add.output;
     Op* added = plan_.ops.append();
@@ -149,7 +147,7 @@ const char* Partition::infer_shapes(const Graph& graph) {
     Value& output = plan_.value(op.output);
     const Inference inference = {graph, plan_.values, op, plan_.value(op.inputs[0]), output};
     if (inference.input.shape.rank < 1 && op.input_count == 1) return "an operator on a scalar";
-    const char* error = operator_of(op.kind).infer(inference);
+    const char* error = op.row->infer(inference);
     if (error != nullptr) return error;
     size_t elements;
     if (!count_elements(output.shape, &elements) || elements == 0 ||

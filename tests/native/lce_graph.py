@@ -25,6 +25,7 @@ _TYPES = {
     np.dtype(np.bool_): schema.TensorType.BOOL,
 }
 _BUILTINS = {
+    "ABS": 101,
     "ADD_N": 106,
     "CONCATENATION": 2,
     "MEAN": 40,

@@ -4,7 +4,6 @@
 `LARQ_DENSE_FUZZ_RUNS` and `LARQ_DENSE_ENGINE_FUZZ_RUNS` the runs of the fuzz targets.
 """
 
-import ctypes
 import importlib.util
 import json
 import os
@@ -238,15 +237,6 @@ def test_cmake_compiles_with_the_same_flags(tmp_path: Path) -> None:
     for source, own in sources.items():
         assert set(build.FLAGS) <= flags[source], source
         assert flags[source] & machine == set(own), source
-
-
-def test_cmake_builds_it_too(compiler: list[str], tmp_path: Path) -> None:
-    if shutil.which("cmake") is None:
-        pytest.skip("cmake is not installed")
-    for arguments in (["-S", str(NATIVE), "-B", str(tmp_path)], ["--build", str(tmp_path), "-j2"]):
-        subprocess.run(["cmake", *arguments], check=True, capture_output=True)
-    library = ctypes.CDLL(str(next(tmp_path.glob("liblarq_dense_xnor.*"))))
-    assert library.tflite_plugin_create_delegate and library.tflite_plugin_destroy_delegate
 
 
 def test_a_machine_without_a_compiler_is_told(
