@@ -6,7 +6,7 @@
 The engine is compiled with its portable kernels alone and linked with the network into one program,
 which runs once, on a board of Arm's that QEMU models (MPS2, images AN500 and AN505). Printed are
 the bytes of flash (program and network), the bytes of RAM (all that malloc took; the stack has 64
-KiB beside it), and the instructions of a run. QEMU counts instructions, not cycles. The result is
+KiB more), and the instructions of a run. QEMU counts instructions, not cycles. The result is
 compared with that of the engine on this machine.
 """
 

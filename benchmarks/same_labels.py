@@ -3,7 +3,7 @@
 Keras with oneDNN and without it, Larq Compute Engine's interpreter, the XNOR runtime with each
 instruction set of this machine; of the int8 file also the engine and, with `--page`, its
 WebAssembly build in Node.js. Label maps are kept in the folder `--kept`, so that a run that was
-stopped goes on where it was.
+stopped resumes where it was.
 
     python benchmarks/same_labels.py ecssd --folder ../shared/data/ecssd --pictures 200
     make web

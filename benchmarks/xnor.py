@@ -1,11 +1,11 @@
-"""Times the XNOR runtime beside everything else that a user could run, in one process.
+"""Times the XNOR runtime and everything else that a user could run, in one process.
 
     python benchmarks/xnor.py                           # single layers
     python benchmarks/xnor.py --sets                    # the processor's instruction sets only
     python benchmarks/xnor.py --threads 2               # the first layer on one and two threads
     python benchmarks/xnor.py --entry name=net.tflite,float.tflite,int8.tflite
 
-A layer's tensors are float32, with LceQuantize in front; like is compared with like, so that beside
+A layer's tensors are float32, with LceQuantize in front. Like is compared with like: against
 int8 XNNPACK the binary layer has int8 tensors, too. The last of the layers is four residual blocks
 in a row, `x + conv(x)`, as networks have them.
 
@@ -325,7 +325,7 @@ def bench_threads(layer: Layer, threads: int, repeats: int) -> dict[str, Any]:
 
 
 def bench_sets(repeats: int, sets: list[str]) -> list[dict[str, Any]]:
-    """Time layers in each instruction set and print minima, with those of AVX2 or NEON beside."""
+    """Time layers in each instruction set and print minima, and those of AVX2 or NEON."""
     base = next((name for name in ("avx2", "neon") if name in sets), sets[-1])
     rows, results = [], []
     for layer, kind in (
@@ -358,7 +358,7 @@ def bench_sets(repeats: int, sets: list[str]) -> list[dict[str, Any]]:
 
 
 def bench_entry(text: str, threads: int, repeats: int) -> dict[str, Any]:
-    """Time a whole network beside LCE and its baselines; `text` is `name=binary[,float[,int8]]`."""
+    """Time a whole network, LCE and the baselines; `text` is `name=binary[,float[,int8]]`."""
     name, _, files = text.partition("=")
     paths = [Path(part) for part in files.split(",")]
     model = paths[0].read_bytes()

@@ -3,10 +3,10 @@
     python benchmarks/xnor_arm_cycles.py
 
 Compiles the kernels for 64-bit Arm, takes the inner loops out of the assembly and asks `llvm-mca`
-for their steady-state cycles on several cores. Beside the binary convolution stand what the core's
-`cnt` alone would allow, one for each 128 multiply-adds and nothing else, and the limit by which the
-x86 kernels are measured too: a loop of xor, popcount and add on registers, without any load. Beside
-the int8 convolutions stands a loop of nothing but `sdot` or `smmla`.
+for their steady-state cycles on several cores. The binary convolution is compared with what the
+core's `cnt` alone would allow, one for each 128 multiply-adds and nothing else, and with the limit
+by which the x86 kernels are measured too: a loop of xor, popcount and add on registers, without any
+load. The int8 convolutions are compared with a loop of nothing but `sdot` or `smmla`.
 
 LLVM has no model of its own for the Cortex-A76: it takes the A57's, whose vector pipes are as many.
 The Neoverse-N2 is the sister of Cortex-A710 and X2.

@@ -136,15 +136,15 @@ def test_what_needs_tensorflow_chooses_keras_2_and_tells_a_user_of_keras_3() -> 
     alone = run_afresh(f"import larq_dense.layers; {show}")
     assert alone.stdout.startswith("tf_keras."), alone.stderr
     assert "Keras 2" not in alone.stderr
-    beside = run_afresh(f"""
+    loaded = run_afresh(f"""
 import sys, types
 sys.modules["keras"] = types.ModuleType("keras")
 import larq_dense.common.keras2
 del sys.modules["keras"]
 {show}
 """)
-    assert beside.stdout.startswith("tf_keras."), beside.stderr
-    assert "larq_dense makes tf.keras Keras 2 in this process" in beside.stderr
+    assert loaded.stdout.startswith("tf_keras."), loaded.stderr
+    assert "larq_dense makes tf.keras Keras 2 in this process" in loaded.stderr
 
 
 @pytest.mark.parametrize("legacy", ["0", "false"])

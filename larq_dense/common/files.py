@@ -36,27 +36,27 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
         LarqDenseError: The folder is not writable or the disk is full.
     """
     path = Path(path)
-    beside = None
+    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
         encoding = None if "b" in mode else "utf-8"
         with os.fdopen(descriptor, mode, encoding=encoding) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes private files; an ordinary file follows the user's umask.
-        Path(beside).chmod(0o666 & ~_umask())
-        Path(beside).replace(path)
-        beside = None
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+        temporary = None
     except OSError as error:
         reason = error.strerror or str(error)
         raise LarqDenseError(
             f"cannot write {path}: {reason}; choose another place or make room."
         ) from error
     finally:
-        if beside is not None:
-            Path(beside).unlink(missing_ok=True)
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def _prefix(path: Path) -> str:
@@ -91,8 +91,8 @@ def prepare_folder(folder: Path) -> None:
 def remove_unfinished(path: str | Path) -> None:
     """Remove the unfinished files next to `path` that killed processes left."""
     path = Path(path)
-    for beside in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
-        beside.unlink(missing_ok=True)
+    for temporary in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
+        temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

@@ -44,7 +44,7 @@ def save_weights(model: tf.keras.Model, path: str | Path, *, unpacked: bool = Fa
     Args:
         model: The model.
         path: A `.safetensors` file.
-        unpacked: Keep the binary kernels' latent values, which training needs to go on
+        unpacked: Keep the binary kernels' latent values, which training needs to resume
             undisturbed; otherwise only their signs, at one bit each.
 
     Returns:

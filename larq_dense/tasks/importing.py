@@ -99,13 +99,13 @@ def import_polygons(
         )
     _refuse_rivals(drawings)
     output.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name[:60]}."))
+    temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name[:60]}."))
     try:
-        splits = _write(beside, classes, progress(drawings, len(drawings)), validation)
-        beside.chmod(0o755)
-        beside.replace(output)
+        splits = _write(temporary, classes, progress(drawings, len(drawings)), validation)
+        temporary.chmod(0o755)
+        temporary.replace(output)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     return Imported(output, classes, splits)
 
 

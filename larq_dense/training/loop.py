@@ -104,14 +104,14 @@ def train(
     find: FindRun = find_run,
     callbacks: Sequence[tf.keras.callbacks.Callback] = (),
 ) -> Result:
-    """Train a recipe's model, or go on with a run that was stopped.
+    """Train a recipe's model, or resume a run that was stopped.
 
     Args:
         recipe: What to train.
         data_root: Folder that holds the recipe's source folders.
         run_dir: Folder for `recipe.yaml`, `log.csv`, `tensorboard/`, `checkpoint/`,
             `best.safetensors` and `metrics.json`; made if missing. Several workers share it.
-        resume: Go on from the folder's checkpoint if there is one; otherwise a folder that
+        resume: Resume from the folder's checkpoint if there is one; otherwise a folder that
             holds a run is an error.
         distribute: None, `"mirrored"` or `"multiworker"`.
         progress: Print the recipe, a line for each epoch and, on a terminal, a progress line
@@ -168,10 +168,10 @@ def _open_run(recipe: Recipe, run: Run, resume: bool, distribution: Distribution
     """Make a run's folder, or check that it holds a run of this recipe."""
     state = read_progress(run.folder)
     if state is None:
-        # Without a checkpoint there is nothing to go on from, and all would be overwritten.
+        # Without a checkpoint there is nothing to resume from, and all would be overwritten.
         for kept in run.folder.glob("*.safetensors"):
             raise LarqDenseError(
-                f"{run.folder} holds {kept.name}, but no checkpoint to go on from; name another "
+                f"{run.folder} holds {kept.name}, but no checkpoint to resume from; name another "
                 "folder, or remove that file."
             )
         if distribution.is_chief:
@@ -186,7 +186,7 @@ def _open_run(recipe: Recipe, run: Run, resume: bool, distribution: Distribution
         if new[key] != old[key] and not lengthened:
             raise RecipeError(
                 f"{run.folder} holds a run of another recipe ({key}: {old[key]} there, {new[key]} "
-                f"now); name another folder, or go on with {run.recipe_file}."
+                f"now); name another folder, or resume with {run.recipe_file}."
             )
     if longer and (new != old or not state.stopped_early):
         state.finished = state.stopped_early = False

@@ -214,8 +214,8 @@ class Session:
         chosen = pictures[:: math.ceil(len(pictures) / CALIBRATION_PICTURES)] if pictures else []
         return [self._recipe.preprocessing(each.pixels) for each in chosen]
 
-    def take_up(self, values: Mapping[str, NDArray[Any]], step: int) -> None:
-        """Go on from a network that was trained elsewhere; optimizers begin with empty slots.
+    def import_weights(self, values: Mapping[str, NDArray[Any]], step: int) -> None:
+        """Continue from a network that was trained elsewhere; optimizers begin with empty slots.
 
         Args:
             values: The network's variables by name.

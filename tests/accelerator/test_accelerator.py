@@ -185,7 +185,7 @@ def test_results_that_are_damaged_are_refused(tmp_path: Path) -> None:
     (tmp_path / "run.npz").write_bytes(b"PK\x03\x04 cut short")
     for name in ("run.npz", "missing.npz"):
         with pytest.raises(WeightsError, match=f"{name} .*train it, or get it again"):
-            script("take_up").read(tmp_path / name, {})
+            script("import_weights").read(tmp_path / name, {})
 
 
 def test_pictures_travel_once(pack: Path) -> None:
@@ -198,7 +198,7 @@ def test_pictures_travel_once(pack: Path) -> None:
 @pytest.mark.skipif(not JAX, reason="no JAX here; LARQ_DENSE_JAX may name an interpreter with it")
 def test_there_and_back(pack: Path, runs: dict[str, Path], root: Path, tmp_path: Path) -> None:
     call(JAX, "train", pack, tmp_path, *runs)
-    call(sys.executable, "take_up", tmp_path, *runs.values(), "--data", root)
+    call(sys.executable, "import_weights", tmp_path, *runs.values(), "--data", root)
     for name, run in runs.items():
         recipe = Recipe.load(run / "recipe.yaml")
         progress = read_progress(run)

@@ -1,4 +1,4 @@
-"""Makes the helpers beside the tests importable, whatever pytest's import mode."""
+"""Makes the modules next to the tests importable, whatever pytest's import mode."""
 
 import sys
 from pathlib import Path

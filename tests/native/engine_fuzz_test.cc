@@ -1,5 +1,5 @@
 // A fuzz target over `.tflite` files: whatever the bytes say, the engine must answer with a status
-// and a sentence, never with a crash, a leak, or an access beside a buffer.
+// and a sentence, never with a crash, a leak, or an access outside a buffer.
 //
 // Under libFuzzer (-fsanitize=fuzzer) only the target is compiled; elsewhere `main` damages the
 // files that it is given, at random, the same on every machine:
@@ -23,7 +23,7 @@ constexpr size_t kLargestTensor = size_t{1} << 14;
 // How far the runs came: a target whose inputs are all refused at the door tests nothing.
 long opened = 0, invoked = 0;
 
-// Memory of exactly so many bytes, so that AddressSanitizer notices an access beside it.
+// Memory of exactly so many bytes, so that AddressSanitizer notices an access outside it.
 struct Ends {
   std::vector<std::unique_ptr<uint8_t[]>> memory;
   std::vector<void*> pointers;

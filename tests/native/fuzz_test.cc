@@ -1,5 +1,5 @@
 // A fuzz target over operator options, tensor shapes and types: whatever a file says, the delegate
-// must answer with a status, never with a crash or an access beside a buffer.
+// must answer with a status, never with a crash or an access outside a buffer.
 //
 // Under libFuzzer (-fsanitize=fuzzer) only the target is compiled; elsewhere `main` feeds it from a
 // random generator, which is the same on every machine.

@@ -399,8 +399,8 @@ void run_bytes(const larq_dense::Kernels& kernels, Random& random) {
   for (size_t i = 0; i < 2 * count; ++i) {
     const size_t at = i / channels, from = at / 2 * channels + i % channels;
     const bool edge = at % 2 == 0 ? at == 0 : at + 1 == 2 * rows;
-    const size_t beside = edge ? from : (at % 2 == 0 ? from - channels : from + channels);
-    const int sum = 3 * (3 * x[from] + next[from]) + 3 * x[beside] + next[beside];
+    const size_t neighbour = edge ? from : (at % 2 == 0 ? from - channels : from + channels);
+    const int sum = 3 * (3 * x[from] + next[from]) + 3 * x[neighbour] + next[neighbour];
     expect(large[i] == (sum < 0 ? -((8 - sum) / 16) : (sum + 8) / 16), "an enlarged byte");
   }
 

@@ -1,5 +1,5 @@
 // As much of TensorFlow Lite's interpreter as a delegate sees. Every tensor lies in memory of
-// exactly its size, so that AddressSanitizer notices a read or write beside it.
+// exactly its size, so that AddressSanitizer notices a read or write outside it.
 #pragma once
 
 #include <stdarg.h>

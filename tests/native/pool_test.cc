@@ -95,7 +95,7 @@ int main() {
     for (int i = 0; i < 300; ++i) {
       check(run_once(&pool, i % 17) == (threads > 1), "a lone caller gets the workers");
     }
-    check(threads == 1 || work_is_shared(&pool), "a worker beside the caller does a task");
+    check(threads == 1 || work_is_shared(&pool), "a worker other than the caller does a task");
   }
 
   // Two callers: one is served, the other is told to work alone.

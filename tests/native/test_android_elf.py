@@ -46,7 +46,7 @@ pytestmark = pytest.mark.skipif(bool(_missing), reason=f"not installed: {', '.jo
 
 
 def faults(library: Path, machine: str, exports: set[str], *others: Path) -> list[str]:
-    """Return what is wrong with a library for Android that may need `others` beside it."""
+    """Return what is wrong with a library for Android that may also need `others`."""
     elf = Elf.read(library)
     loaded = [s for s in elf.segments if s.kind == LOAD]
     stack = [s for s in elf.segments if s.kind == STACK]

@@ -32,7 +32,7 @@ def dyadic(rng: np.random.Generator, *shape: int, span: int = 64) -> np.ndarray:
 
 @dataclass
 class Net:
-    """A graph and, beside it, what each of its tensors holds."""
+    """A graph, and what each of its tensors holds."""
 
     rng: np.random.Generator
     graph: lce_graph.Graph = field(default_factory=lce_graph.Graph)

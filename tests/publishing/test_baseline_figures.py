@@ -1,4 +1,4 @@
-"""The full-precision baseline of an entry: its figures are kept beside the entry's, no weights."""
+"""The full-precision baseline of an entry: its figures are kept with the entry's, no weights."""
 
 import copy
 import shutil

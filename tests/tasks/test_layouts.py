@@ -25,7 +25,7 @@ def test_cityscapes_label_ids_become_classes(tmp_path: Path, write: Any, picture
     for city, frame in (("ulm", "ulm_000001_000019"), ("aachen", "aachen_000000_000019")):
         write(tmp_path / f"leftImg8bit/train/{city}/{frame}_leftImg8bit.png", picture)
         write(tmp_path / f"gtFine/train/{city}/{frame}_gtFine_labelIds.png", ids)
-        # What lies beside the labels must not be taken for them.
+        # What lies next to the labels must not be taken for them.
         write(tmp_path / f"gtFine/train/{city}/{frame}_gtFine_instanceIds.png", ids)
     samples = tasks.get("cityscapes19").samples(tmp_path, "train")
     assert [sample.stem for sample in samples] == ["aachen_000000_000019", "ulm_000001_000019"]

@@ -21,7 +21,7 @@ _resize_images = _BACKEND.resize_images
 def friendly_operators() -> Iterator[None]:
     """Replace what Keras' layers call while a model is traced.
 
-    Only shapes that are known are replaced: a model of any size is built as ever, and traced anew
+    Only shapes that are known are replaced: a model of any size is built as ever, and traced again
     for the size that it is called with.
     """
     with (

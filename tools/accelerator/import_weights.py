@@ -1,6 +1,6 @@
 """End trainings that come back from `train.py`: the last step, validation, best weights.
 
-    python tools/accelerator/take_up.py RESULTS runs/teacher runs/student ... --data DATA
+    python tools/accelerator/import_weights.py RESULTS runs/teacher runs/student ... --data DATA
 
 Each becomes a run like any other, which can be evaluated, learned from and published.
 """
@@ -47,7 +47,7 @@ def read(path: Path, shapes: dict[str, tuple[int, ...]]) -> tuple[dict[str, np.n
     return found, seconds
 
 
-def take_up(path: Path, run: Path, data_root: Path) -> None:
+def import_weights(path: Path, run: Path, data_root: Path) -> None:
     """Write a run's checkpoint before its last step, and train to the end.
 
     Args:
@@ -64,13 +64,13 @@ def take_up(path: Path, run: Path, data_root: Path) -> None:
     )
     shapes = {v.name: tuple(v.shape) for v in session.plain.weights}
     values, seconds = read(path, shapes)
-    session.take_up(values, total - 1)
+    session.import_weights(values, total - 1)
     session.save(run, Progress(step=total - 1, positions=data.positions, seconds=seconds))
     loop.train(recipe, data_root, run, find=find_trained)
 
 
 def main() -> None:
-    """Take up every run that is named."""
+    """Import the weights of every run that is named."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("results", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
@@ -78,7 +78,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         for run in given.runs:
-            take_up(given.results / f"{run.name}.npz", run, given.data)
+            import_weights(given.results / f"{run.name}.npz", run, given.data)
             tf.keras.backend.clear_session()
     except LarqDenseError as error:
         raise SystemExit(f"Error: {error}") from error
