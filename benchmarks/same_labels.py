@@ -39,7 +39,7 @@ GROUPS = {"Keras": "1", "Keras without oneDNN": "0", "files": "1"}
 @click.command()
 @click.argument("name")
 @click.option("--folder", type=click.Path(path_type=Path, exists=True), required=True)
-@click.option("--pictures", default=200, show_default=True, help="Evenly spread over the folder's.")
+@click.option("--pictures", default=200, show_default=True, help="Evenly spaced over the folder's.")
 @click.option("--int8", is_flag=True, help="The entry's int8 variant.")
 @click.option(
     "--kept",

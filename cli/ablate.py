@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from larq_dense.cli.options import FILE, FOLDER, data_option, json_option
+from larq_dense.cli.options import FILE, FOLDER, count_option, data_option, json_option
 from larq_dense.cli.output import INTERRUPTED, prepare_plot, print_json, print_table
 from larq_dense.experiments.tables import markdown, tables
 from larq_dense.zoo.opening import load_recipe
@@ -45,14 +45,8 @@ def _complete_variant(_ctx: click.Context, _param: click.Parameter, begun: str) 
     metavar="FILE",
     help="Variants and hypotheses in YAML, instead of those of the method.",
 )
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Seeds per variant, counted from the recipe's.",
-)
-@click.option("--steps", type=click.IntRange(min=1), help="Steps; overrides the recipe's length.")
+@count_option("--seeds", 1, help="Seeds per variant, counted from the recipe's.")
+@count_option("--steps", help="Steps; overrides the recipe's length.")
 @click.option(
     "--plot", type=FILE, metavar="FILE", help="Draw the variants' scores: PNG, SVG or PDF."
 )

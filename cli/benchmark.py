@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from larq_dense.cli.options import FILE, json_option
+from larq_dense.cli.options import FILE, count_option, json_option
 from larq_dense.cli.output import prepare_plot, print_json, print_table
 
 _VERSIONS = {
@@ -34,22 +34,14 @@ class _ManyThreads(click.Command):
 
 @click.command(cls=_ManyThreads)
 @click.argument("model")
-@click.option(
+@count_option(
     "--threads",
-    type=click.IntRange(min=1),
+    [1],
     multiple=True,
-    default=[1],
-    show_default=True,
     metavar="N [N ...]",
     help="Numbers of threads to time each .tflite with.",
 )
-@click.option(
-    "--repeats",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="Timed runs of each engine; the table shows their median.",
-)
+@count_option("--repeats", 20, help="Timed runs of each engine; the table shows their median.")
 @click.option("--device", type=click.Choice(["adb"]), help="Time on a connected Android phone.")
 @click.option(
     "--litert",

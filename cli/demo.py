@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from larq_dense.cli.image_files import Names
-from larq_dense.cli.options import FILE, FOLDER, json_option
+from larq_dense.cli.options import FILE, FOLDER, count_option, json_option
 from larq_dense.cli.output import print_json, print_table
 from larq_dense.common.quiet import import_tensorflow, without_chatter
 from larq_dense.zoo.entries import Entry, file_name, find
@@ -32,9 +32,7 @@ _STREETS = ("camvid", "idd_lite")
     metavar="DIR",
     help="Folder for overlays and converted files.",
 )
-@click.option(
-    "--repeats", type=click.IntRange(min=1), default=20, show_default=True, help="Timed runs."
-)
+@count_option("--repeats", 20, help="Timed runs.")
 @json_option
 def command(images: tuple[Path, ...], output: Path, repeats: int, as_json: bool) -> None:
     """Try the entries cityscapes and ecssd on real pictures.

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from larq_dense.cli.options import FOLDER, data_option, json_option
+from larq_dense.cli.options import FOLDER, count_option, data_option, json_option, split_option
 from larq_dense.cli.output import print_json, print_table
 
 _QUESTIONS = {
@@ -18,21 +18,9 @@ _QUESTIONS = {
 @click.command()
 @click.argument("model")
 @data_option(help="Folder of the data set: as published, or images/, masks/ and lists.")
-@click.option("--split", required=True, metavar="NAME", help="Split to look at, such as val.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    help="Pictures, spread over the split.",
-)
-@click.option(
-    "--repeats",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="Timed runs for each number of branches.",
-)
+@split_option
+@count_option("--limit", 16, help="Pictures, evenly spaced over the split.")
+@count_option("--repeats", 20, help="Timed runs for each number of branches.")
 @click.option("--output", type=FOLDER, metavar="DIR", help="Write diagnosis.json and .png here.")
 @json_option
 def command(

@@ -1,16 +1,20 @@
 """`larq-dense evaluate`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from larq_dense.cli.options import (
     FOLDER,
+    Precision,
+    Runtime,
     data_option,
     json_option,
+    labels_option,
     measured_precision_option,
     runtime_option,
+    split_option,
     threads_option,
     tile_option,
     tta_option,
@@ -25,9 +29,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model")
 @data_option(help="Folder of the data set: as published, or images/, masks/ and lists.")
-@click.option("--split", required=True, metavar="NAME", help="Split to measure, such as val.")
+@split_option
 @click.option("--within", metavar="LIST", help="Only pictures that are also on this list.")
-@click.option("--labels", metavar="SOURCE", help="Encoding of the masks, if it cannot be told.")
+@labels_option
 @click.option("--output", type=FOLDER, metavar="DIR", help="Write figures and pictures here.")
 @tile_option
 @tta_option
@@ -44,8 +48,8 @@ def command(
     output: Path | None,
     tile: int | None,
     tta: bool,
-    precision: Literal["int8", "binary"] | None,
-    runtime: Literal["auto", "native", "xnor", "lce", "keras"],
+    precision: Precision | None,
+    runtime: Runtime,
     threads: int,
     as_json: bool,
 ) -> None:

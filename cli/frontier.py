@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from larq_dense.cli.options import FILE, FOLDER, json_option
+from larq_dense.cli.options import FILE, FOLDER, count_option, json_option
 from larq_dense.cli.output import prepare_plot, print_json, print_table
 from larq_dense.common.progress import progress
 
@@ -16,22 +16,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option("--data", type=FOLDER, help="Data root: measure accuracy, too.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many pictures.")
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    multiple=True,
-    default=[1, 2],
-    show_default=True,
-    help="Numbers of threads; may be repeated.",
-)
-@click.option(
-    "--repeats",
-    type=click.IntRange(min=1),
-    default=30,
-    show_default=True,
-    help="Timed runs of each file; the table shows the least.",
-)
+@count_option("--limit", help="At most so many pictures.")
+@count_option("--threads", [1, 2], multiple=True, help="Numbers of threads; may be repeated.")
+@count_option("--repeats", 30, help="Timed runs of each file; the table shows the least.")
 @click.option("--plot", type=FILE, metavar="FILE", help="Draw it as a PNG, SVG or PDF.")
 @json_option
 def command(

@@ -1,9 +1,9 @@
 """Options that several commands share."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import click
 
@@ -11,6 +11,8 @@ from larq_dense.common.threads import MAX_THREADS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
+Runtime = Literal["auto", "native", "xnor", "lce", "keras"]
+Precision = Literal["int8", "binary"]
 
 
 class Number(click.FloatRange):
@@ -33,7 +35,7 @@ json_option = click.option(
 
 runtime_option = click.option(
     "--runtime",
-    type=click.Choice(["auto", "native", "xnor", "lce", "keras"]),
+    type=click.Choice(get_args(Runtime)),
     default="auto",
     show_default=True,
     help="What runs a .tflite file, or an entry's: this package's engine (int8 files), its "
@@ -43,7 +45,7 @@ runtime_option = click.option(
 
 precision_option = click.option(
     "--precision",
-    type=click.Choice(["int8", "binary"]),
+    type=click.Choice(get_args(Precision)),
     help="Form of a zoo entry: int8, all-integer, which is faster; binary, with float32 between "
     "the binary layers, at most half a point more accurate.  [default: int8 where the entry has "
     "such a file, else binary]",
@@ -51,7 +53,7 @@ precision_option = click.option(
 
 measured_precision_option = click.option(
     "--precision",
-    type=click.Choice(["int8", "binary"]),
+    type=click.Choice(get_args(Precision)),
     help="Form of a zoo entry: int8, all-integer, as `predict` runs it; binary, with float32 "
     "between the binary layers.  [default: binary]",
 )
@@ -78,6 +80,25 @@ tta_option = click.option(
     help="Average the probabilities of the picture and its mirror image, at their size and at 1.5 "
     "times their size; takes ten times as long.",
 )
+
+split_option = click.option(
+    "--split", required=True, metavar="NAME", help="Split to measure, such as val."
+)
+
+labels_option = click.option(
+    "--labels", metavar="SOURCE", help="Encoding of the masks, if it cannot be told."
+)
+
+
+def count_option(
+    name: str, default: int | Sequence[int] | None = None, *, help: str, **settings: Any
+) -> Decorator[Any]:
+    """Return an option for a number from 1 on, or for several with `multiple=True`."""
+    counts = click.IntRange(min=1)
+    shown = default is not None
+    return click.option(
+        name, type=counts, default=default, show_default=shown, help=help, **settings
+    )
 
 
 def data_option(required: bool = True, help: str = "Folder of the data set.") -> Decorator[Any]:

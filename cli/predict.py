@@ -12,6 +12,8 @@ import click
 
 from larq_dense.cli.options import (
     Number,
+    Precision,
+    Runtime,
     json_option,
     precision_option,
     runtime_option,
@@ -102,8 +104,8 @@ def command(
     tile: int | None,
     tta: bool,
     entry: str | None,
-    precision: Literal["int8", "binary"] | None,
-    runtime: Literal["auto", "native", "xnor", "lce", "keras"],
+    precision: Precision | None,
+    runtime: Runtime,
     threads: int,
     as_json: bool,
 ) -> None:
@@ -211,8 +213,8 @@ def _check_usage(
 def _predictor(
     model: str,
     entry: str | None,
-    precision: Literal["int8", "binary"] | None,
-    runtime: Literal["auto", "native", "xnor", "lce", "keras"],
+    precision: Precision | None,
+    runtime: Runtime,
     threads: int,
     tile: int | None,
     tta: bool,

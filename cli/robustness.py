@@ -2,15 +2,19 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import click
 
 from larq_dense.cli.options import (
+    Precision,
+    Runtime,
+    count_option,
     data_option,
     json_option,
+    labels_option,
     measured_precision_option,
     runtime_option,
+    split_option,
     threads_option,
 )
 from larq_dense.cli.output import print_json, print_table
@@ -20,15 +24,9 @@ from larq_dense.common.progress import progress
 @click.command()
 @click.argument("model")
 @data_option(help="Folder of the data set: as published, or images/, masks/ and lists.")
-@click.option("--split", required=True, metavar="NAME", help="Split to measure, such as val.")
-@click.option("--labels", metavar="SOURCE", help="Encoding of the masks, if it cannot be told.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=50,
-    show_default=True,
-    help="Pictures, evenly spaced over the split.",
-)
+@split_option
+@labels_option
+@count_option("--limit", 50, help="Pictures, evenly spaced over the split.")
 @measured_precision_option
 @runtime_option
 @threads_option
@@ -39,8 +37,8 @@ def command(
     split: str,
     labels: str | None,
     limit: int,
-    precision: Literal["int8", "binary"] | None,
-    runtime: Literal["auto", "native", "xnor", "lce", "keras"],
+    precision: Precision | None,
+    runtime: Runtime,
     threads: int,
     as_json: bool,
 ) -> None:

@@ -1,10 +1,15 @@
 """`larq-dense serve`: label pictures that come by HTTP."""
 
-from typing import Literal
-
 import click
 
-from larq_dense.cli.options import Number, precision_option, runtime_option, threads_option
+from larq_dense.cli.options import (
+    Number,
+    Precision,
+    Runtime,
+    precision_option,
+    runtime_option,
+    threads_option,
+)
 from larq_dense.common.machine import usable_cores
 
 _MOST_MEGAPIXELS = 178
@@ -68,8 +73,8 @@ def command(
     timeout: float,
     max_megabytes: float,
     max_megapixels: float,
-    precision: Literal["int8", "binary"] | None,
-    runtime: Literal["auto", "native", "xnor", "lce", "keras"],
+    precision: Precision | None,
+    runtime: Runtime,
     threads: int,
 ) -> None:
     """Serve MODEL by HTTP: a zoo entry, hf://OWNER/NAME, a run's folder or a .tflite file.

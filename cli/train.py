@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from larq_dense.cli.options import FOLDER, data_option, json_option
+from larq_dense.cli.options import FOLDER, count_option, data_option, json_option
 from larq_dense.cli.output import print_json, print_table
 from larq_dense.common.errors import DataError
 from larq_dense.training.run import Run
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     metavar="SOURCE",
     help="Begin with the weights of this run, entry or file instead of the recipe's.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs; overrides the recipe's length.")
+@count_option("--epochs", help="Epochs; overrides the recipe's length.")
 @click.option(
     "--deterministic", is_flag=True, help="Same seed and machine, same weights, bit for bit."
 )

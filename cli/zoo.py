@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from larq_dense.cli.options import FILE, FOLDER, data_option, json_option
+from larq_dense.cli.options import FILE, FOLDER, count_option, data_option, json_option
 from larq_dense.cli.output import print_json, print_table
 
 
@@ -86,9 +86,7 @@ def card(name: str) -> None:
 @click.argument("name")
 @data_option(help="Folder that holds the recipe's validation sources.")
 @click.option("--zoo", "root", type=FOLDER, metavar="DIR", help="Instead of the zoo's own folder.")
-@click.option(
-    "--repeats", type=click.IntRange(min=1), default=50, show_default=True, help="Timed runs."
-)
+@count_option("--repeats", 50, help="Timed runs.")
 def publish(run: Path, name: str, data: Path, root: Path | None, repeats: int) -> None:
     """Turn the training RUN into the entry NAME: packed weights, metrics, card.
 

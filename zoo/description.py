@@ -1,11 +1,10 @@
 """What is known of an entry, without loading its network."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.extra import is_installed
+from larq_dense.common.files import read_json
 from larq_dense.zoo import entries
 from larq_dense.zoo.entries import Entry
 
@@ -39,8 +38,9 @@ def info(name: str | Path) -> dict[str, Any]:
         'maxf'
     """
     entry = entries.find(name)
+    written = read_json(entry.folder / DESCRIPTION, "install larq-dense or publish the entry again")
     return {
-        **(_read(entry.folder / DESCRIPTION) or describe(entry)),
+        **(written or describe(entry)),
         "recipe": entry.recipe().to_dict() if _reads_recipes() else None,
         "sha256": entry.expected_sha256() if entry.is_published else None,
         "metrics": entry.metrics(),
@@ -63,16 +63,3 @@ def describe(entry: Entry) -> dict[str, Any]:
 
 def _reads_recipes() -> bool:
     return is_installed("pydantic") and is_installed("yaml")
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """Return a description; `None` where there is none."""
-    if not path.exists():
-        return None
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise LarqDenseError(
-            f"{path} is damaged ({error}); install larq-dense or publish the entry again."
-        ) from error
-    return values

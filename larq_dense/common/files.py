@@ -107,6 +107,20 @@ def write_text(path: str | Path, text: str) -> None:
         file.write(text)
 
 
+def read_json(path: Path, fix: str) -> Any:
+    """Return what a JSON file holds; `None` where there is none.
+
+    Raises:
+        LarqDenseError: It is damaged; the sentence ends with the fix.
+    """
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise LarqDenseError(f"{path} is damaged ({error}); {fix}.") from error
+
+
 def write_json(path: str | Path, value: object) -> None:
     """Write `value` to `path` as indented JSON atomically."""
     write_text(path, json.dumps(value, indent=2) + "\n")

@@ -52,7 +52,7 @@ def diagnose(model: str, data: Path, split: str, limit: int, repeats: int) -> Di
         model: An entry's name or a run's folder.
         data: Folder of a data set.
         split: Its split to look at.
-        limit: Pictures, evenly spread over the split.
+        limit: Pictures, evenly spaced over the split.
         repeats: Timed runs for each number of branches.
 
     Raises:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from larq_dense.common.errors import DataError, LarqDenseError
+from larq_dense.common.sampling import evenly_spaced
 from larq_dense.latency.frontier import Point, on_arm, time_here
 from larq_dense.runtime import Predictor
 from larq_dense.zoo.entries import find_trained
@@ -53,7 +54,7 @@ def measure(
         data: The data root: what networks are measured on is the first one's validation data, what
             int8 ranges are taken from is each one's training data. Without it nothing is measured
             but time.
-        limit: At most this many pictures, evenly spread.
+        limit: At most this many pictures, evenly spaced.
         threads: Numbers of threads.
         repeats: Timed runs of each file.
         watch: Passes items on under a progress bar, with what is done as `text`.
@@ -139,7 +140,7 @@ def _calibration(network: _Network, data: Path | None) -> list[Any]:
         shape = (2, settings.height, settings.width, settings.channels)
         return [*np.random.default_rng(0).integers(0, 256, shape, np.uint8)]
     samples = recipe.read_samples(network.task, data, recipe.data.train[0])
-    return [sample.image for sample in _spread(samples, CALIBRATION_PICTURES)]
+    return [sample.image for sample in evenly_spaced(samples, CALIBRATION_PICTURES)]
 
 
 def _samples(network: _Network, data: Path, limit: int | None) -> list[Sample]:
@@ -151,13 +152,7 @@ def _samples(network: _Network, data: Path, limit: int | None) -> list[Sample]:
     ]
     if not found:
         raise DataError(f"the recipe of {network.name} has no validation pictures.")
-    return _spread(found, limit or len(found))
-
-
-def _spread(items: Sequence[Any], limit: int) -> list[Any]:
-    """Return at most `limit` items, evenly spread over all."""
-    limit = min(limit, len(items))
-    return [items[k * len(items) // limit] for k in range(limit)]
+    return evenly_spaced(found, limit or len(found))
 
 
 def _score(point: Point, task: Task, samples: Sequence[Sample]) -> float:

@@ -71,7 +71,7 @@ def looks(
 
 
 def starts(length: int, size: int) -> tuple[int, ...]:
-    """Return where tiles of one size begin that cover a length, evenly spread."""
+    """Return where tiles of one size begin that cover a length, evenly spaced."""
     if size >= length:
         return (0,)
     steps = math.ceil((length - size) / max(1, size * (1 - OVERLAP)))

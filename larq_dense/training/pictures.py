@@ -175,7 +175,7 @@ def load_validation(
         samples: Pictures with masks.
         task: Reads the masks.
         preprocessing: Gives the network's size.
-        limit: At most this many, evenly spread over `samples`.
+        limit: At most this many, evenly spaced over `samples`.
 
     Raises:
         DataError: A picture or a mask is unreadable or wrong, or `larq-dense data check` finds

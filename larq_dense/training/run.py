@@ -6,13 +6,13 @@ Reading it needs no TensorFlow. The names of a run's files are written here and 
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from larq_dense.common.errors import LarqDenseError, WeightsError
+from larq_dense.common.errors import WeightsError
+from larq_dense.common.files import read_json
 
 if TYPE_CHECKING:
     from larq_dense.common.images import Preprocessing
@@ -136,16 +136,7 @@ class Run:
         Raises:
             LarqDenseError: The file is damaged.
         """
-        path = self.metrics_file
-        if not path.exists():
-            return {}
-        try:
-            measured: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise LarqDenseError(
-                f"{path} is damaged ({error}); install larq-dense or publish the entry again."
-            ) from error
-        return measured
+        return read_json(self.metrics_file, "install larq-dense or publish the entry again") or {}
 
     def read(self) -> list[Read]:
         """Return what the training read, and those before it; nothing where no record was kept.
@@ -153,15 +144,7 @@ class Run:
         Raises:
             LarqDenseError: The file is damaged.
         """
-        if not self.read_file.exists():
-            return []
-        try:
-            found: list[Read] = json.loads(self.read_file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise LarqDenseError(
-                f"{self.read_file} is damaged ({error}); remove it, or train again."
-            ) from error
-        return found
+        return read_json(self.read_file, "remove it, or train again") or []
 
     def weights(self) -> Path:
         """Return the file of trained weights.

@@ -209,7 +209,7 @@ class Session:
         return f"the encoder begins with {count} variables from {path}"
 
     def _calibration(self) -> list[NDArray[np.float32]]:
-        """Return some training pictures, normalized, evenly spread over all."""
+        """Return some training pictures, normalized, evenly spaced over all."""
         pictures = self._data.training
         chosen = pictures[:: math.ceil(len(pictures) / CALIBRATION_PICTURES)] if pictures else []
         return [self._recipe.preprocessing(each.pixels) for each in chosen]

@@ -118,7 +118,7 @@ class DataSettings(Section):
             mean of the task's main metric over them.
         test: Sources that publishing measures on, once. No training reads them.
         longest_side: Training pictures are kept in memory at most this large, in pixels.
-        validation_limit: At most this many pictures of each validation source, evenly spread
+        validation_limit: At most this many pictures of each validation source, evenly spaced
             over it.
     """
 

@@ -4,7 +4,6 @@
 `LARQ_DENSE_FUZZ_RUNS` and `LARQ_DENSE_ENGINE_FUZZ_RUNS` the runs of the fuzz targets.
 """
 
-import importlib.util
 import json
 import os
 import platform
@@ -14,9 +13,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from scripts import load_script
 
 from larq_dense.runtime import xnor
 
@@ -32,16 +31,7 @@ THREADS = ("-O1", "-g1", "-fsanitize=thread")
 ALIKE = ("kernel_avx512vnni.cc", "kernel_avxvnni.cc")
 
 
-def load_build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("larq_dense_native_build", NATIVE / "build.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
-
-
-build = load_build()
+build = load_script(NATIVE / "build.py")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """A data set of coloured bands that a tiny network can learn, and a recipe for it."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from scripts import load_script
 
 from larq_dense.training.recipe import Recipe
 
@@ -94,10 +94,7 @@ def recipe_values() -> Callable[..., dict[str, Any]]:
 def tiny_model(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Let every recipe build the tiny network of `forked_runs.py`, and return its builder."""
     place = Path(__file__).with_name("forked_runs.py")
-    spec = importlib.util.spec_from_file_location("forked_runs", place)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script(place)
     monkeypatch.setattr(Recipe, "build_model", module.tiny_model)
     build: Callable[..., Any] = module.tiny_model
     return build

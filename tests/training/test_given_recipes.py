@@ -1,10 +1,10 @@
 """The recipes in recipes/: as their script writes them, and each builds a network."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from scripts import load_script
 
 from larq_dense.models import binary_layers
 from larq_dense.training.recipe import Recipe
@@ -15,11 +15,7 @@ SHORT = ("compact_s", "mobilenet_v3_small")
 @pytest.fixture(scope="module")
 def script(checkout: Path) -> ModuleType:
     """Return the script that writes them."""
-    spec = importlib.util.spec_from_file_location("make", checkout / "recipes" / "make.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(checkout / "recipes" / "make.py")
 
 
 def test_they_are_as_the_script_writes_them(script: ModuleType) -> None:

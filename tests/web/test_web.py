@@ -17,6 +17,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from PIL import Image
+from scripts import load_script
 
 from larq_dense import zoo
 from larq_dense.runtime import Predictor, read_spec
@@ -33,11 +34,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def build(checkout: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("web_build", checkout / "web" / "build.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(checkout / "web" / "build.py")
 
 
 @pytest.fixture(scope="module")
