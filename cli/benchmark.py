@@ -7,6 +7,7 @@ import click
 
 from larq_dense.cli.options import FILE, count_option, json_option
 from larq_dense.cli.output import prepare_plot, print_json, print_table
+from larq_dense.common.threads import MAX_THREADS
 
 _VERSIONS = {
     "tensorflow": "TensorFlow",
@@ -37,6 +38,7 @@ class _ManyThreads(click.Command):
 @count_option(
     "--threads",
     [1],
+    most=MAX_THREADS,
     multiple=True,
     metavar="N [N ...]",
     help="Numbers of threads to time each .tflite with.",

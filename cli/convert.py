@@ -8,7 +8,8 @@ import click
 
 from larq_dense.cli.options import FILE, FOLDER, json_option
 from larq_dense.common.errors import DataError
-from larq_dense.common.files import write_bytes
+from larq_dense.common.files import prepare_folder, write_bytes
+from larq_dense.runtime.tflite_file import IDENTIFIER
 
 if TYPE_CHECKING:
     from larq_dense.conversion import ConversionResult
@@ -85,6 +86,11 @@ def command(
         raise DataError(f"{model} is a file already; name a zoo entry or a run's folder.")
     if output and android:
         raise DataError("--output and --android both say where to write; give one of them.")
+    if output:
+        _check_replaced(output)
+        prepare_folder(output.parent)
+    if android:
+        prepare_folder(android)
     pictures = expand(images) if images else _bundled()
     result, quantized = _convert(model, int8, pictures, ranges=bool(images))
     suffix = f"{'_int8' * quantized}{FILE_SUFFIX}"
@@ -98,6 +104,20 @@ def command(
         print_json({"file": str(path), "files": list(map(str, files)), **result.to_dict()})
     else:
         _print(result, files)
+
+
+def _check_replaced(path: Path) -> None:
+    """Refuse to replace weights, a picture or whatever else is no converted file.
+
+    Raises:
+        DataError: There is such a file.
+    """
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head and head[4:] != IDENTIFIER:
+        raise DataError(f"{path} is there and is no .tflite file; name another one to write.")
 
 
 def _convert(

@@ -8,6 +8,7 @@ import click
 from larq_dense.cli.options import FILE, FOLDER, count_option, json_option
 from larq_dense.cli.output import prepare_plot, print_json, print_table
 from larq_dense.common.progress import progress
+from larq_dense.common.threads import MAX_THREADS
 
 if TYPE_CHECKING:
     from larq_dense.latency.frontier import Point
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option("--data", type=FOLDER, help="Data root: measure accuracy, too.")
 @count_option("--limit", help="At most so many pictures.")
-@count_option("--threads", [1, 2], multiple=True, help="Numbers of threads; may be repeated.")
+@count_option(
+    "--threads",
+    [1, 2],
+    most=MAX_THREADS,
+    multiple=True,
+    help="Numbers of threads; may be repeated.",
+)
 @count_option("--repeats", 30, help="Timed runs of each file; the table shows the least.")
 @click.option("--plot", type=FILE, metavar="FILE", help="Draw it as a PNG, SVG or PDF.")
 @json_option
@@ -48,6 +55,8 @@ def command(
     from larq_dense.latency.frontier import in_words
     from larq_dense.runtime import xnor
 
+    if limit is not None and data is None:
+        raise click.UsageError("--limit is for the pictures of --data, which is missing.")
     if plot is not None:
         if data is None:
             raise click.UsageError("--plot draws accuracy over time, so it needs --data.")

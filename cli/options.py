@@ -91,10 +91,15 @@ labels_option = click.option(
 
 
 def count_option(
-    name: str, default: int | Sequence[int] | None = None, *, help: str, **settings: Any
+    name: str,
+    default: int | Sequence[int] | None = None,
+    *,
+    help: str,
+    most: int | None = None,
+    **settings: Any,
 ) -> Decorator[Any]:
-    """Return an option for a number from 1 on, or for several with `multiple=True`."""
-    counts = click.IntRange(min=1)
+    """Return an option for a number from 1 to `most`, or for several with `multiple=True`."""
+    counts = click.IntRange(1, most)
     shown = default is not None
     return click.option(
         name, type=counts, default=default, show_default=shown, help=help, **settings

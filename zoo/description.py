@@ -38,7 +38,9 @@ def info(name: str | Path) -> dict[str, Any]:
         'maxf'
     """
     entry = entries.find(name)
-    written = read_json(entry.folder / DESCRIPTION, "install larq-dense or publish the entry again")
+    written = read_json(
+        entry.folder / DESCRIPTION, dict, "install larq-dense or publish the entry again"
+    )
     return {
         **(written or describe(entry)),
         "recipe": entry.recipe().to_dict() if _reads_recipes() else None,

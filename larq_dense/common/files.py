@@ -25,6 +25,8 @@ DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a file next to `path` for writing and rename it to `path` if the block succeeds.
 
+    A pipe or a device, such as /dev/stdout, is written itself.
+
     Args:
         path: The file to write; its folder is made if missing.
         mode: `"wb"` or `"w"` (UTF-8).
@@ -37,10 +39,14 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """
     path = Path(path)
     temporary = None
+    encoding = None if "b" in mode else "utf-8"
     try:
+        if is_special(path):
+            with path.open(mode, encoding=encoding) as file:
+                yield file
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
-        encoding = None if "b" in mode else "utf-8"
         with os.fdopen(descriptor, mode, encoding=encoding) as file:
             yield file
             file.flush()
@@ -107,8 +113,8 @@ def write_text(path: str | Path, text: str) -> None:
         file.write(text)
 
 
-def read_json(path: Path, fix: str) -> Any:
-    """Return what a JSON file holds; `None` where there is none.
+def read_json(path: Path, kind: type, fix: str) -> Any:
+    """Return what a JSON file holds, a `dict` or a `list`; `None` where there is none.
 
     Raises:
         LarqDenseError: It is damaged; the sentence ends with the fix.
@@ -116,9 +122,12 @@ def read_json(path: Path, fix: str) -> Any:
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, kind):
+            raise TypeError(f"it holds a {type(found).__name__}")
+    except (TypeError, ValueError, RecursionError) as error:
         raise LarqDenseError(f"{path} is damaged ({error}); {fix}.") from error
+    return found
 
 
 def write_json(path: str | Path, value: object) -> None:
@@ -147,8 +156,10 @@ def read_yaml(path: str | Path, title: str) -> Any:
     # The base install goes without.
     import yaml
 
+    from larq_dense.common.yaml_text import parse_yaml
+
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return parse_yaml(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text file"
         raise RecipeError(f"cannot read {title} {path}: {reason}.") from error

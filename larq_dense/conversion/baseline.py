@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from larq_dense.common.errors import DataError
 from larq_dense.common.images import ImageLike
 from larq_dense.conversion.audit import audit
 from larq_dense.conversion.convert import ConversionResult
 from larq_dense.conversion.metadata import add_metadata
 from larq_dense.conversion.parity import parity
+from larq_dense.quantization.quantize import telling
 from larq_dense.runtime.predictor import Predictor
 from larq_dense.runtime.spec import ModelSpec
 
@@ -73,16 +73,14 @@ def convert_baseline(
 
     Raises:
         DataError: The description is missing or does not fit the model, or there is no picture to
-            take ranges from.
+            take ranges from, or none that shows anything.
     """
     reference = Predictor.from_keras(model, spec)
     spec = reference.spec
     if calibration is None:
         flatbuffer = float_tflite(model)
     else:
-        pictures = [spec.preprocessing(image) for image in calibration]
-        if not pictures:
-            raise DataError("ranges are taken from pictures; give at least one.")
+        pictures = list(telling(spec.preprocessing(image) for image in calibration))
         flatbuffer = int8_tflite(model, pictures, whole=True)
     content = add_metadata(flatbuffer, spec)
     compared = list(images)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tensorflow_model_optimization.quantization import keras as tfmot
 
 from larq_dense.common.errors import DataError
+from larq_dense.common.files import sha256
 from larq_dense.layers._base import register
 from larq_dense.models.dense import DenseModel, forget_builds
 from larq_dense.quantization.expand import expand
@@ -124,12 +125,35 @@ def calibrate(model: tf.keras.Model, pictures: Pictures) -> None:
     quantizers = _quantizers(model)
     for each in quantizers:
         each.observe()
-    count = varied = 0
+    try:
+        for picture in telling(pictures):
+            model(picture, training=False)
+    finally:
+        _settle(quantizers)
+
+
+def telling(pictures: Pictures) -> Iterator[NDArray[np.float32]]:
+    """Yield pictures that ranges are taken from, and judge them after the last.
+
+    A picture that comes twice counts once. Few of them are logged as a warning.
+
+    Args:
+        pictures: Normalized inputs, float32 `[batch, height, width, 3]`.
+
+    Raises:
+        DataError: There is no picture, or none that shows anything.
+
+    Examples:
+        >>> noise = np.random.uniform(-1, 1, (8, 1, 8, 8, 3)).astype(np.float32)
+        >>> len(list(telling(noise)))
+        8
+    """
+    count, varied = 0, set()
     for picture in pictures:
-        model(picture, training=False)
+        yield picture
         count += 1
-        varied += bool(np.ptp(picture, axis=(0, 1, 2)).any())
-    _settle(quantizers)
+        if np.ptp(picture, axis=(0, 1, 2)).any():
+            varied.add(sha256(picture.tobytes()))
     if not count:
         raise DataError("ranges are taken from pictures; give at least one.")
     if not varied:
@@ -137,12 +161,12 @@ def calibrate(model: tf.keras.Model, pictures: Pictures) -> None:
             "every picture that the int8 ranges are taken from is of one colour; give real "
             "pictures of the kind that the network is for."
         )
-    if varied < FEW_PICTURES:
+    if len(varied) < FEW_PICTURES:
         logger.warning(
-            "the int8 ranges are taken from %d picture%s; some twenty of the kind that the network "
-            "is for make them safe.",
-            varied,
-            "s" * (varied != 1),
+            "the int8 ranges are taken from %d different picture%s; some twenty of the kind that "
+            "the network is for make them safe.",
+            len(varied),
+            "s" * (len(varied) != 1),
         )
 
 

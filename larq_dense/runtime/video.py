@@ -151,23 +151,20 @@ def _open(av: Any, source: str) -> Any:
 @contextlib.contextmanager
 def _writer(av: Any, target: Path) -> Iterator[Callable[[NDArray[np.uint8], Fraction], None]]:
     """Give a function that appends a frame to an MP4 file, which is whole after the block."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        container = av.open(str(target), "w", format="mp4", options=_FRAGMENTS)
-    except (av.FFmpegError, OSError) as error:
-        raise LarqDenseError(
-            f"cannot write {target}: {error.strerror}; choose another place."
-        ) from error
+    container: Any = None
     stream: Any = None
 
     def write(pixels: NDArray[np.uint8], rate: Fraction) -> None:
-        nonlocal stream
+        nonlocal container, stream
         # H.264 in its usual form has colours for squares of four pixels.
         pixels = pixels[: len(pixels) // 2 * 2, : pixels.shape[1] // 2 * 2]
         if not pixels.size:
             raise DataError("the video's frames are of a single row or column; scale it up.")
-        if stream is None:
-            stream = container.add_stream(_encoder(av), rate=rate)
+        if container is None:
+            # Not before there is a frame: a source that has none costs no earlier result.
+            encoder = _encoder(av)
+            container = _created(av, target)
+            stream = container.add_stream(encoder, rate=rate)
             stream.height, stream.width = pixels.shape[:2]
             stream.pix_fmt = "yuv420p"
         elif pixels.shape[:2] != (stream.height, stream.width):
@@ -187,9 +184,17 @@ def _writer(av: Any, target: Path) -> Iterator[Callable[[NDArray[np.uint8], Frac
         with contextlib.suppress(av.FFmpegError):
             if stream is not None:
                 container.mux(stream.encode())
-            container.close()
-        if stream is None:
-            target.unlink(missing_ok=True)
+                container.close()
+
+
+def _created(av: Any, target: Path) -> Any:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return av.open(str(target), "w", format="mp4", options=_FRAGMENTS)
+    except (av.FFmpegError, OSError) as error:
+        raise LarqDenseError(
+            f"cannot write {target}: {error.strerror}; choose another place."
+        ) from error
 
 
 def _encoder(av: Any) -> str:

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from larq_dense.common.errors import DataError
+from larq_dense.common.yaml_text import parse_yaml
 from larq_dense.tasks.encodings import Encoding
 from larq_dense.tasks.masks import Color, color_reader, palette_checked
 from larq_dense.tasks.names import decode
@@ -150,7 +151,7 @@ def read_classes(root: Path) -> OwnClasses:
     try:
         text = decode(path.read_bytes())
         text.encode()
-        content = _ClassesFile.model_validate(yaml.safe_load(text))
+        content = _ClassesFile.model_validate(parse_yaml(text))
     except OSError as error:
         raise DataError(
             f"cannot read {path}: {error.strerror}; write one with the names and colours of your "

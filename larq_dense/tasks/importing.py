@@ -120,10 +120,13 @@ def _write(
         (folder / name).mkdir()
     for drawing in drawings:
         stem = normal(drawing.image.stem)
+        orientation = _orientation(drawing)
         label = np.zeros((drawing.height, drawing.width), np.uint8)
         for shown, pixels in drawing.draw():
             label[pixels] = ids[shown]
-        mask = _as_seen(drawing, Image.fromarray(label))
+        mask = Image.fromarray(label)
+        mask.getexif()[_EXIF_ORIENTATION] = orientation
+        mask = upright(mask)
         # A whole palette, or the file would have too few bits for the value to ignore.
         mask.putpalette(
             [part for color in colors for part in color] + [0] * 3 * (256 - len(colors))
@@ -153,18 +156,21 @@ def _split(drawn: dict[str, float], validation: float) -> dict[str, list[str]]:
     return {"train": stems[count:], "val": stems[:count]}
 
 
-def _as_seen(drawing: Drawing, mask: Image.Image) -> Image.Image:
-    """Turn a mask like its picture where the polygons were drawn on unturned pixels."""
+def _orientation(drawing: Drawing) -> int:
+    """Return the EXIF orientation by which a mask is to be turned.
+
+    Raises:
+        DataError: The polygons are for a picture of another size.
+    """
     picture = open_picture(drawing.image)
-    turned = upright(picture)
-    if turned.size == mask.size:
-        return mask
-    if picture.size == mask.size:
-        mask.getexif()[_EXIF_ORIENTATION] = picture.getexif().get(_EXIF_ORIENTATION, 1)
-        return upright(mask)
+    seen, size = upright(picture).size, (drawing.width, drawing.height)
+    if seen == size:
+        return 1
+    if picture.size == size:
+        return int(picture.getexif().get(_EXIF_ORIENTATION, 1))
     raise DataError(
-        f"the polygons of {drawing.image} are for {mask.width} x {mask.height} pixels, but the "
-        f"picture has {turned.width} x {turned.height}; use the pictures that were labelled."
+        f"the polygons of {drawing.image} are for {drawing.width} x {drawing.height} pixels, but "
+        f"the picture has {seen[0]} x {seen[1]}; use the pictures that were labelled."
     )
 
 
@@ -182,7 +188,8 @@ def _refuse_rivals(drawings: Sequence[Drawing]) -> None:
         seen[stem] = drawing.image
 
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
+# pycocotools crashes on points that lie much farther from a picture.
+Number = Annotated[float, Field(ge=-100_000, le=100_000)]
 
 
 class _CocoImage(BaseModel):
@@ -283,14 +290,42 @@ def _runs(coco: Any, segmentation: list[list[float]] | dict[str, Any], image: _C
     if isinstance(segmentation, dict):
         if list(segmentation["size"]) != [image.height, image.width]:
             raise ValueError("its size is not the picture's")
-        if isinstance(segmentation["counts"], str):
-            return segmentation
-        if sum(segmentation["counts"]) != image.height * image.width:
+        counts = segmentation["counts"]
+        # The library would believe any counts, and read and write beyond the picture.
+        runs = _uncompressed(counts) if isinstance(counts, str) else counts
+        if any(type(run) is not int or run < 0 for run in runs):
+            raise ValueError("its runs are no whole numbers from 0")
+        if sum(runs) != image.height * image.width:
             raise ValueError("its runs do not add up to the picture")
+        segmentation = {"size": segmentation["size"], "counts": runs}
     elif any(len(points) < 6 or len(points) % 2 for points in segmentation):
         raise ValueError("a polygon is three points or more, each of two numbers")
-    runs = coco.frPyObjects(segmentation, image.height, image.width)
-    return coco.merge(runs) if isinstance(runs, list) else runs
+    drawn = coco.frPyObjects(segmentation, image.height, image.width)
+    return coco.merge(drawn) if isinstance(drawn, list) else drawn
+
+
+def _uncompressed(text: str) -> list[int]:
+    """Return the runs in COCO's compressed form, which the library decodes without a check.
+
+    Each run, from the fourth on less the one before the last, is written in groups of five bits,
+    the lowest first; a sixth bit says that more follow. A character is a group plus 48.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for group in (ord(character) - 48 for character in text):
+        if not 0 <= group < 64:
+            raise ValueError("its counts hold a character that means no run")
+        value |= (group & 31) << shift
+        shift += 5
+        if group & 32:
+            continue
+        if group & 16:
+            value -= 1 << shift
+        runs.append(value + runs[-2] if len(runs) > 2 else value)
+        value = shift = 0
+    if shift:
+        raise ValueError("its counts break off")
+    return runs
 
 
 class _LabelmeShape(BaseModel):
@@ -364,7 +399,8 @@ def _validated(model: type[Any], path: Path) -> Any:
         raise DataError(f"cannot read {path}: {error.strerror}.") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        # Without the names of Python's classes.
+        where = ".".join(str(part) for part in first["loc"] if "[" not in str(part)) or "the file"
         raise DataError(
             f"{path} is no file of {'labelme' if model is _Labelme else 'COCO instances'}: "
             f"{where}: {first['msg'].split(' or instance of ')[0].lower()}."

@@ -36,7 +36,8 @@ class CsvLog:
         self._columns = list(columns)
         self._rows: list[dict[str, Any]] = []
         if step and path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
+            # People look at it in programs that save it in another form.
+            with path.open(newline="", encoding="utf-8", errors="replace") as file:
                 rows = [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
             self._rows = [row for row in rows if int(row["step"]) <= step]
 
@@ -44,7 +45,9 @@ class CsvLog:
         """Append a row; columns that it lacks stay empty."""
         self._rows.append(dict(row))
         text = io.StringIO()
-        writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n")
+        writer = csv.DictWriter(
+            text, self._columns, restval="", extrasaction="ignore", lineterminator="\n"
+        )
         writer.writeheader()
         writer.writerows(self._rows)
         write_text(self._path, text.getvalue())

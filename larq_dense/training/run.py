@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from larq_dense.common.errors import WeightsError
+from larq_dense.common.errors import LarqDenseError, WeightsError
 from larq_dense.common.files import read_json
 
 if TYPE_CHECKING:
@@ -112,12 +112,21 @@ class Run:
         return Recipe.load(self.recipe_file)
 
     def scores(self) -> list[tuple[int, float]]:
-        """Return the steps of the logged validations, and their scores; empty without a log."""
+        """Return the steps of the logged validations, and their scores; empty without a log.
+
+        Raises:
+            LarqDenseError: The file is damaged.
+        """
         if not self.log.is_file():
             return []
-        with self.log.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return [(int(row["step"]), float(row["score"])) for row in rows if row["score"]]
+        try:
+            with self.log.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            return [(int(row["step"]), float(row["score"])) for row in rows if row["score"]]
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise LarqDenseError(
+                f"{self.log} is damaged or was changed ({error}); restore or remove it."
+            ) from error
 
     def task(self) -> Task:
         """Return what the network is for."""
@@ -136,7 +145,8 @@ class Run:
         Raises:
             LarqDenseError: The file is damaged.
         """
-        return read_json(self.metrics_file, "install larq-dense or publish the entry again") or {}
+        fix = "install larq-dense or publish the entry again"
+        return read_json(self.metrics_file, dict, fix) or {}
 
     def read(self) -> list[Read]:
         """Return what the training read, and those before it; nothing where no record was kept.
@@ -144,7 +154,7 @@ class Run:
         Raises:
             LarqDenseError: The file is damaged.
         """
-        return read_json(self.read_file, "remove it, or train again") or []
+        return read_json(self.read_file, list, "remove it, or train again") or []
 
     def weights(self) -> Path:
         """Return the file of trained weights.

@@ -151,7 +151,9 @@ def test_bad_names_and_places_are_one_sentence(tiny_file: Path, tmp_path: Path) 
     assert_one_sentence(benchmark(unfinished), "no recipe.yaml")
 
 
-@pytest.mark.parametrize("wrong", [("--threads", 0), ("--repeats", 0), ("--threads", "two"), ()])
+@pytest.mark.parametrize(
+    "wrong", [("--threads", 0), ("--threads", 65), ("--repeats", 0), ("--threads", "two"), ()]
+)
 def test_wrong_usage_exits_with_2(wrong: tuple[object, ...]) -> None:
     assert benchmark(*(("ecssd", *wrong) if wrong else ())).exit_code == 2
 

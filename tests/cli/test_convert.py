@@ -84,6 +84,9 @@ def test_a_full_precision_run_in_both_forms(float_run: Path, tmp_path: Path) -> 
         expected, actual = (Predictor(each).logits(pictures[0]) for each in (model, path))
         assert np.corrcoef(actual.ravel(), expected.ravel())[0, 1] > 0.9
     assert "name some by --images" in run(float_run, "--int8").stderr
+    Image.new("RGB", (64, 64)).save(tmp_path / "black.png")
+    black = run(float_run, "--int8", "--images", tmp_path / "black.png", "--output", path)
+    assert black.exit_code == 1 and "of one colour; give real pictures" in black.stderr
 
 
 def test_fills_the_assets_of_an_app(tiny_run: Path, tmp_path: Path) -> None:
@@ -192,11 +195,23 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: list[str], sentenc
     assert "Traceback" not in result.stderr
 
 
-def test_an_unwritable_place_is_one_sentence(opened: tf.keras.Model, tmp_path: Path) -> None:
+def test_an_unwritable_place_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "open_keras", None)
     (tmp_path / "file").write_text("")
     result = run("tiny", "--output", tmp_path / "file" / "x.tflite")
     assert result.exit_code == 1
     assert "cannot write" in result.stderr
+
+
+def test_nothing_but_a_converted_file_is_replaced(tmp_path: Path) -> None:
+    weights = tmp_path / "best.safetensors"
+    weights.write_bytes(b"trained for a week")
+    result = run("tiny", "--output", weights)
+    assert result.exit_code == 1
+    assert "best.safetensors is there and is no .tflite file" in result.stderr
+    assert weights.read_bytes() == b"trained for a week"
 
 
 def test_help_shows_an_example() -> None:

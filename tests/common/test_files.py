@@ -52,6 +52,23 @@ def test_a_place_that_is_no_folder_is_said(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_pipe_is_written_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    files.write_bytes(pipe, b"content")
+    assert os.read(reader, 100) == b"content"
+    os.close(reader)
+    assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs Linux's /dev/full")
+def test_a_device_that_refuses_is_said() -> None:
+    with pytest.raises(LarqDenseError, match=r"cannot write /dev/full: No space left on device"):
+        files.write_bytes("/dev/full", b"content")
+    assert Path("/dev/full").is_char_device()
+
+
 def test_files_follow_the_umask(tmp_path: Path) -> None:
     old = os.umask(0o027)
     try:

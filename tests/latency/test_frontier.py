@@ -174,6 +174,7 @@ def test_networks_of_two_tasks_are_one_sentence(tiny_run: Path, tmp_path: Path) 
     assert "other has other classes than" in result.stderr
     assert frontier().exit_code == 2
     assert frontier(tiny_run, "--plot", tmp_path / "plot.png").exit_code == 2
+    assert "--limit is for the pictures of --data" in frontier(tiny_run, "--limit", 5).stderr
 
 
 def test_a_point_shows_no_bytes() -> None:

@@ -149,10 +149,10 @@ def test_calibrating_again_forgets_the_ranges_before() -> None:
 def test_few_pictures_are_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     quantized = quantize(networks.float_network(networks.pooled))
     with caplog.at_level(logging.WARNING, "larq_dense"):
-        calibrate(quantized, [networks.batch(), np.zeros_like(networks.batch())])
-    assert "taken from 1 picture;" in caplog.text
+        calibrate(quantized, [*[networks.batch()] * 20, np.zeros_like(networks.batch())])
+    assert "taken from 1 different picture;" in caplog.text
     caplog.clear()
-    calibrate(quantized, [networks.batch()] * 8)
+    calibrate(quantized, [networks.batch() + step for step in range(8)])
     assert not caplog.records
 
 

@@ -139,6 +139,15 @@ def test_what_is_no_video_is_named_and_leaves_no_file(
     assert not (tmp_path / "out.mp4").exists()
 
 
+def test_a_source_without_a_frame_costs_no_earlier_result(tmp_path: Path) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    earlier = tmp_path / "out.mp4"
+    earlier.write_bytes(b"an hour of work")
+    with pytest.raises(DataError, match="cannot read the video"):
+        label_video(Bright(), str(tmp_path / "broken.mp4"), earlier)  # type: ignore[arg-type]
+    assert earlier.read_bytes() == b"an hour of work"
+
+
 def test_frames_of_one_row_are_a_sentence(tmp_path: Path) -> None:
     source = clip(tmp_path / "a.mkv", [np.zeros((1, 1, 3), np.uint8)] * 2, "ffv1")
     predictor: Any = Bright()

@@ -213,6 +213,13 @@ def test_wrong_places_are_sentences(tmp_path: Path) -> None:
         ({"counts": [240], "size": [3, 4]}, "not the picture's"),
         ({"counts": [5, 5], "size": [12, 20]}, "do not add up"),
         ({"counts": "04", "size": [3, 4]}, "not the picture's"),
+        ({"counts": "", "size": [12, 20]}, "do not add up"),
+        ({"counts": "04", "size": [12, 20]}, "do not add up"),
+        ({"counts": "o", "size": [12, 20]}, "break off"),
+        ({"counts": "\0", "size": [12, 20]}, "means no run"),
+        ({"counts": "O`8", "size": [12, 20]}, "no whole numbers"),
+        ({"counts": [2**40, 240 - 2**40], "size": [12, 20]}, "no whole numbers"),
+        ({"counts": [0.5, 239.5], "size": [12, 20]}, "no whole numbers"),
     ],
 )
 def test_a_shape_that_cannot_be_drawn_is_a_sentence(
@@ -221,6 +228,26 @@ def test_a_shape_that_cannot_be_drawn_is_a_sentence(
     pytest.importorskip("pycocotools")
     source = coco(tmp_path, [shape(3, 4, segmentation)])
     with pytest.raises(DataError, match=f"a shape of 'dog' on a.jpg.*{reason}"):
+        import_polygons(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("far", [2e9, -1e300, float("inf"), float("nan")])
+def test_a_point_that_the_library_crashes_on_is_a_sentence(tmp_path: Path, far: float) -> None:
+    source = coco(tmp_path, [shape(3, 4, [[far, 0, 0, 5, 9, 9]])])
+    with pytest.raises(DataError, match=r"instances\.json is no file of COCO instances"):
+        import_polygons(source, tmp_path / "out")
+    edge = {"label": "x", "shape_type": "circle", "points": [[0, 0], [far, far]]}
+    with pytest.raises(DataError, match=r"a\.json is no file of labelme"):
+        import_polygons(labelme(tmp_path / "labels", [edge]), tmp_path / "out")
+
+
+def test_a_drawing_larger_than_any_memory_is_a_sentence(tmp_path: Path) -> None:
+    source = coco(tmp_path, [shape(3, 4, [SMALL])])
+    content = json.loads(source.read_text())
+    content["images"][0] |= {"height": 10**30, "width": 10**9}
+    source.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"but the picture has 20 x 12; use the pictures"):
         import_polygons(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

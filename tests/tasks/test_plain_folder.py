@@ -259,6 +259,7 @@ def test_own_classes_are_matched_by_name(plain_folder: Make) -> None:
         ("- a", "the file"),
         ("", "the file"),
         ("classes: [", "not valid YAML"),
+        ("ignore: 255\nignore: 3", "the key 'ignore' is given twice"),
         ("ignore: 2024-31-12", "not valid YAML"),
         (OWN + "shape: 3", "shape"),
         (OWN.replace("wall", "door"), "two classes have the same name"),

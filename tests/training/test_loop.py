@@ -28,6 +28,7 @@ from larq_dense.models.weights import save_weights
 from larq_dense.training import Interrupted, Recipe, exclusive, loop, train
 from larq_dense.training.checkpoint import read_progress
 from larq_dense.training.distribution import Distribution, place
+from larq_dense.training.logs import CsvLog
 from larq_dense.training.session import load_data
 from larq_dense.training.validation import Validator
 from larq_dense.zoo import find_trained
@@ -104,6 +105,13 @@ def test_the_score_is_the_mean_over_sources(make_recipe: Make, data_root: Path) 
     )
     given = {name: {"metrics": {"miou": value}} for name, value in (("a", 0.2), ("b", 0.6))}
     assert validator.score(given) == pytest.approx(0.4)
+
+
+def test_a_log_that_was_saved_by_another_program_ends_no_run(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_bytes("epoch,step,score,notes\n1,3,0.5,gr\xfcn,x,y\n2;6;0,5\n".encode("latin-1"))
+    CsvLog(path, ["epoch", "step", "score"], 3).add({"epoch": 2, "step": 6, "score": 0.7})
+    assert path.read_text() == "epoch,step,score\n1,3,0.5\n2,6,0.7\n"
 
 
 @pytest.mark.parametrize(("step", "number"), [(2, signal.SIGTERM), (3, signal.SIGINT)])

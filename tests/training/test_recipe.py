@@ -73,6 +73,8 @@ def test_missing_key(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (b"name: [", "not valid YAML"),
+        (b"epochs: 1\nname: a\nepochs: 9", "the key 'epochs' is given twice .* line 3"),
+        (b"input: {height: 32, width: 32, height: 64}", "the key 'height' is given twice"),
         (b"just words", "key: value"),
         (b"", "key: value"),
         (b"\xff\xfe\x00", "cannot read"),

@@ -6,6 +6,7 @@ import pytest
 
 from larq_dense import zoo
 from larq_dense.common.errors import LarqDenseError, UnknownNameError, WeightsError
+from larq_dense.training.run import Run
 from larq_dense.zoo import Entry
 
 
@@ -58,6 +59,26 @@ def test_damaged_metrics_are_named(tiny: Entry) -> None:
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(LarqDenseError, match=r"metrics\.json is damaged"):
         tiny.metrics()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("metrics.json", "[1]"),
+        ("data.json", "{}"),
+        ("data.json", "[" * 100_000),
+        ("log.csv", "step;score\n3;0,5\n"),
+        ("log.csv", "step,score\nthree,0.5\n"),
+        ("log.csv", "score\n0.5\n"),
+        ("log.csv", "score,step\n0.5\n"),
+    ],
+)
+def test_what_a_run_measured_may_be_damaged(tmp_path: Path, file: str, content: str) -> None:
+    (tmp_path / file).write_text(content)
+    run = Run(tmp_path)
+    read = {"metrics.json": run.metrics, "data.json": run.read, "log.csv": run.scores}[file]
+    with pytest.raises(LarqDenseError, match=f"{file} is damaged"):
+        read()
 
 
 def test_an_unpublished_entry_is_described_without_figures(tiny: Entry) -> None:
