@@ -103,7 +103,7 @@ def _name(description: Path, address: str) -> str:
             f"{address} is no model of larq_dense: it holds no {description.name}; push one by "
             "`larq-dense zoo push`."
         ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise LarqDenseError(f"{address}: its {description.name} is damaged ({error}).") from error
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise LarqDenseError(f"{address}: its {description.name} has a wrong name, {name!r}.")

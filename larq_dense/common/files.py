@@ -161,7 +161,7 @@ def read_yaml(path: str | Path, title: str) -> Any:
     try:
         return parse_yaml(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text file"
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8; save it as such"
         raise RecipeError(f"cannot read {title} {path}: {reason}.") from error
     except RecursionError as error:
         raise RecipeError(f"{title} {path} is nested too deeply; write it again.") from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from larq_dense.common.errors import LarqDenseError, RecipeError
-from larq_dense.common.files import write_json, write_text
+from larq_dense.common.files import write_bytes, write_json
 from larq_dense.common.keras2 import tf
 from larq_dense.common.machine import processor
 from larq_dense.models.weights import save_weights
@@ -175,7 +175,7 @@ def _open_run(recipe: Recipe, run: Run, resume: bool, distribution: Distribution
                 "folder, or remove that file."
             )
         if distribution.is_chief:
-            recipe.save(run.recipe_file)
+            _write_recipe(recipe, run)
         return Progress()
     if not resume:
         raise LarqDenseError(f"{run.folder} already holds a run; remove it or name another folder.")
@@ -194,6 +194,21 @@ def _open_run(recipe: Recipe, run: Run, resume: bool, distribution: Distribution
         if distribution.is_chief:
             recipe.save(run.recipe_file)
     return state
+
+
+def _write_recipe(recipe: Recipe, run: Run) -> None:
+    """Write a new run's recipe, but not over one that a person wrote."""
+    path = run.recipe_file
+    if path.is_file():
+        there = Recipe.load(path)
+        if there == recipe:
+            return
+        if path.read_text(encoding="utf-8") != there.dump_yaml():
+            raise LarqDenseError(
+                f"{path} is a recipe of your own, which the run's would replace; name another "
+                "folder for the run."
+            )
+    recipe.save(path)
 
 
 def _total(recipe: Recipe, state: Progress) -> int:
@@ -218,8 +233,7 @@ class _Loop:
         task = recipe.get_task(data_root)
         if recipe.task == "folder" and distribution.is_chief:
             # The run's weights stay usable without the data.
-            classes = recipe.classes_file(data_root).read_text(encoding="utf-8")
-            write_text(run.classes_file, classes)
+            write_bytes(run.classes_file, recipe.classes_file(data_root).read_bytes())
         # Decoding the pictures takes a while; what is missing is told before.
         if recipe.class_offsets and task.main_metric != "miou":
             raise RecipeError(

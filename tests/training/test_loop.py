@@ -29,6 +29,7 @@ from larq_dense.training import Interrupted, Recipe, exclusive, loop, train
 from larq_dense.training.checkpoint import read_progress
 from larq_dense.training.distribution import Distribution, place
 from larq_dense.training.logs import CsvLog
+from larq_dense.training.run import Run
 from larq_dense.training.session import load_data
 from larq_dense.training.validation import Validator
 from larq_dense.zoo import find_trained
@@ -105,6 +106,28 @@ def test_the_score_is_the_mean_over_sources(make_recipe: Make, data_root: Path) 
     )
     given = {name: {"metrics": {"miou": value}} for name, value in (("a", 0.2), ("b", 0.6))}
     assert validator.score(given) == pytest.approx(0.4)
+
+
+def test_a_recipe_that_a_person_wrote_is_not_replaced(make_recipe: Make, tmp_path: Path) -> None:
+    run, recipe = Run(tmp_path), make_recipe()
+    loop._write_recipe(recipe, run)
+    loop._write_recipe(recipe.replace(epochs=9), run)
+    assert run.recipe().epochs == 9, "that of a start that failed is replaced"
+    mine = "# Tuned for a week.\n" + recipe.dump_yaml()
+    run.recipe_file.write_text(mine)
+    loop._write_recipe(recipe, run)
+    with pytest.raises(LarqDenseError, match=r"recipe\.yaml is a recipe of your own"):
+        loop._write_recipe(recipe.replace(epochs=3), run)
+    assert run.recipe_file.read_text() == mine
+
+
+def test_classes_in_another_encoding_go_with_the_run(
+    make_recipe: Make, write_bands: Callable[..., Path], tmp_path: Path
+) -> None:
+    classes = write_bands(tmp_path / "bands") / "classes.yaml"
+    classes.write_text(classes.read_text(), encoding="utf-16")
+    train(make_recipe(epochs=1), tmp_path, tmp_path / "run", progress=False)
+    assert make_recipe().get_task(tmp_path / "run").class_names == ("red", "green", "blue")
 
 
 def test_a_log_that_was_saved_by_another_program_ends_no_run(tmp_path: Path) -> None:

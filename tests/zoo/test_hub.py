@@ -182,6 +182,7 @@ def test_a_missing_file_is_told_when_it_is_needed(hub: StandIn) -> None:
     [
         (b"{", "is damaged"),
         (b"[]", "is damaged"),
+        (b"[" * 100_000, "is damaged"),
         (b"{}", "is damaged"),
         (b'{"name": "../ecssd"}', r"has a wrong name, '\.\./ecssd'"),
         (b'{"name": 3}', "has a wrong name, 3"),
