@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +15,7 @@ from larq_dense.common.images import Preprocessing
 from larq_dense.training.run import CLASSES, Run
 from larq_dense.training.settings import (
     AugmentationSettings,
+    Count,
     DataSettings,
     DistillationSettings,
     InputSettings,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 Precision = Literal["binary", "float"]
 QUANTIZED_EPOCHS = 2
+_NAME = re.compile(r"[^\s/\\.][^/\\\x00-\x1f]{0,99}")
 
 
 class Recipe(Section):
@@ -94,7 +97,7 @@ class Recipe(Section):
     input: InputSettings
     data: DataSettings
     crop: tuple[Side, Side]
-    batch_size: Positive = 16
+    batch_size: Annotated[int, Field(gt=0, le=2**16)] = 16
     epochs: Positive | None = None
     steps: Positive | None = None
     steps_per_epoch: Positive | None = None
@@ -110,9 +113,16 @@ class Recipe(Section):
     bfloat16: bool = True
     init: str | None = None
     encoder_weights: str | None = None
-    recalibrate: Annotated[int, Field(ge=0)] = 0
-    class_offsets: Annotated[int, Field(ge=0)] = 0
+    recalibrate: Count = 0
+    class_offsets: Count = 0
     quantize: bool = False
+
+    @model_validator(mode="after")
+    def _check_name(self) -> Recipe:
+        # What is converted gets it as a file's name.
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"name must be one that a file can have, not {self.name[:100]!r}")
+        return self
 
     @model_validator(mode="after")
     def _check_length(self) -> Recipe:

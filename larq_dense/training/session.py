@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from larq_dense.training.distribution import Distribution
     from larq_dense.training.recipe import Recipe
 
+logger = logging.getLogger(__name__)
+
 SHAPE = (None, None, 3)
 CALIBRATION_PICTURES = 32
 
@@ -82,6 +85,18 @@ def load_data(recipe: Recipe, task: Task, root: Path) -> Data:
     }
     for title, pictures in validation.items():
         check_labelled(pictures, title)
+    trained_on = {sample.image for sample in samples}
+    for title, some in found.items():
+        shared = [sample.image for sample in some if sample.image in trained_on]
+        if shared:
+            logger.warning(
+                "%d of the %d pictures of %s are trained on, too, such as %s; take them off one "
+                "list, or its figures say nothing of other pictures.",
+                len(shared),
+                len(some),
+                title,
+                shared[0],
+            )
     try:
         training = load_training(samples, task, settings.longest_side, recipe.input.channels)
     except MemoryError as error:

@@ -13,8 +13,13 @@ with needs_extra(__name__):
 if TYPE_CHECKING:
     from larq_dense.tasks import DataSource
 
-Positive = Annotated[int, Field(gt=0)]
-Side = Annotated[int, Field(gt=0, multiple_of=32)]
+# TensorFlow counts no further, and no memory holds larger pictures or longer lists.
+_MOST = 2**31 - 1
+Positive = Annotated[int, Field(gt=0, le=_MOST)]
+Count = Annotated[int, Field(ge=0, le=_MOST)]
+Side = Annotated[int, Field(gt=0, le=2**14, multiple_of=32)]
+Repeat = Annotated[int, Field(gt=0, le=1000)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -43,7 +48,7 @@ class InputSettings(Section):
     height: Side
     width: Side
     channels: Literal[1, 3, 4] = 3
-    mean: tuple[float, ...] = (127.5, 127.5, 127.5)
+    mean: tuple[Finite, ...] = (127.5, 127.5, 127.5)
     std: tuple[Rate, ...] = (127.5, 127.5, 127.5)
     fit: Fit = "stretch"
 
@@ -78,7 +83,7 @@ class SourceSettings(Section):
     split: str
     labels: str | None = None
     within: str | None = None
-    repeat: Positive = 1
+    repeat: Repeat = 1
 
     @property
     def title(self) -> str:
@@ -104,7 +109,7 @@ class UnlabelledSettings(Section):
 
     folder: str
     split: str | None = None
-    repeat: Positive = 1
+    repeat: Repeat = 1
 
 
 class DataSettings(Section):

@@ -108,6 +108,19 @@ def test_the_score_is_the_mean_over_sources(make_recipe: Make, data_root: Path) 
     assert validator.score(given) == pytest.approx(0.4)
 
 
+def test_pictures_that_are_trained_and_validated_on_are_a_warning(
+    make_recipe: Make, data_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = {"folder": "bands", "split": "val"}
+    for split, told in (("val", ["4 of the 4 pictures of bands/val"]), ("train", [])):
+        sources = [{"folder": "bands", "split": split}]
+        recipe = make_recipe(data={"train": sources, "validation": [own]})
+        caplog.clear()
+        with caplog.at_level("WARNING", "larq_dense"):
+            load_data(recipe, recipe.get_task(data_root), data_root)
+        assert [each.getMessage()[:32] for each in caplog.records] == told
+
+
 def test_a_recipe_that_a_person_wrote_is_not_replaced(make_recipe: Make, tmp_path: Path) -> None:
     run, recipe = Run(tmp_path), make_recipe()
     loop._write_recipe(recipe, run)

@@ -19,7 +19,8 @@ from larq_dense.training.recipe import Recipe
 from larq_dense.training.settings import Section, SourceSettings
 
 Make = Callable[..., Recipe]
-SOURCES = {name: [{"folder": "bands", "split": "val"}] for name in ("train", "validation")}
+SOURCE = {"folder": "bands", "split": "val"}
+SOURCES = {name: [SOURCE] for name in ("train", "validation")}
 
 
 def test_round_trip_through_yaml(make_recipe: Make, tmp_path: Path) -> None:
@@ -41,6 +42,13 @@ def test_round_trip_through_yaml(make_recipe: Make, tmp_path: Path) -> None:
         ({"crop": [100, 96]}, "wrong crop.0"),
         ({"crop": [96]}, "crop.1"),
         ({"input": {"height": 32, "width": 50}}, "wrong input.width"),
+        ({"input": {"height": 32, "width": 64, "mean": [float("nan")] * 3}}, "wrong input.mean.0"),
+        ({"input": {"height": 32 * 10**9, "width": 64}}, "wrong input.height"),
+        ({"data": {**SOURCES, "train": [{**SOURCE, "repeat": 10**30}]}}, "train.0.repeat"),
+        ({"name": "../../mine"}, "name must be one that a file can have"),
+        ({"name": ""}, "name must be one that a file can have"),
+        ({"name": "a\0b"}, "name must be one that a file can have"),
+        ({"epochs": 10**30}, "wrong epochs"),
         ({"batch_size": 0}, "wrong batch_size"),
         ({"epochs": None}, "give either epochs or steps"),
         ({"steps": 3}, "give either epochs or steps"),
