@@ -71,11 +71,14 @@ class Entry(Run):
         """Return the card's text.
 
         Raises:
-            LarqDenseError: The entry has none.
+            LarqDenseError: The entry has none, or it is damaged.
         """
         if not self.card_file.exists():
             raise LarqDenseError(f"the entry {self.name!r} has no card; publish it first.")
-        return self.card_file.read_text(encoding="utf-8")
+        try:
+            return self.card_file.read_text(encoding="utf-8")
+        except ValueError as error:
+            raise LarqDenseError(f"{self.card_file} is no text; publish it again.") from error
 
     @property
     def is_published(self) -> bool:

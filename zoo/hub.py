@@ -5,6 +5,7 @@ code, and none is used whose SHA-256 is not the one that the entry's list gives.
 """
 
 import contextlib
+import errno
 import functools
 import json
 import re
@@ -164,8 +165,16 @@ def talking_to_hub(address: str) -> "Iterator[ModuleType]":
             f"the hub cannot be reached, and {address} is not in the cache; check the network, and "
             "that HF_HUB_OFFLINE is not set."
         ) from error
+    except OSError as error:
+        # Of what fails on the way there is no file.
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise LarqDenseError(_said(address, error)) from error
+        raise LarqDenseError(
+            f"cannot keep {address} in the cache {hub.constants.HF_HUB_CACHE}: {error.strerror}; "
+            "make room, or name another folder by HF_HOME."
+        ) from error
     # The library's HTTPError is that of whatever it speaks HTTP by.
-    except (errors.HTTPError, OSError, ValueError) as error:
+    except (errors.HTTPError, ValueError) as error:
         raise LarqDenseError(_said(address, error)) from error
 
 

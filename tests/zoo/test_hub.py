@@ -229,6 +229,22 @@ def test_a_cached_file_that_was_changed_is_refused(hub: StandIn) -> None:
         zoo.find("hf://me/mine")
 
 
+def test_a_cache_that_cannot_be_written_is_named(
+    hub: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hub.repo("me/mine").commit(entry_files())
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "file"))
+    with pytest.raises(LarqDenseError, match=r"cannot keep hf://me/mine in the cache .*/file: Not"):
+        zoo.find("hf://me/mine")
+
+
+def test_a_card_that_is_no_text_is_named(hub: StandIn) -> None:
+    hub.repo("me/mine").commit(entry_files() | {"card.md": b"\xff\xfe\0"})
+    with pytest.raises(LarqDenseError, match=r"card\.md is no text"):
+        zoo.find("hf://me/mine").card()
+
+
 def test_an_entry_goes_to_the_hub_and_comes_back(hub: StandIn) -> None:
     address = push(ENTRY, "hf://me/shared", private=True)
     repo = hub.repos["me/shared"]
