@@ -180,6 +180,20 @@ def test_a_threshold_on_the_inputs_steps_changes_no_sign() -> None:
     np.testing.assert_array_equal(np.asarray(x + tau) >= 0, np.asarray(x + exact) >= 0)
 
 
+def test_float32_holds_every_sum_of_a_channel_that_hardly_varied() -> None:
+    result = range_of([-8.0, 8.0])
+    layer = Scale()
+    layer.build((None, 4, 4, 3))
+    layer.scale.assign([0.01, 300.0, -12345.6])
+    factor = factor_of(layer, result)
+    scale, unit = np.abs(rounded(factor, layer.gain)), factor.unit.numpy()
+    sums = 2**13
+    assert (scale * sums <= 2**23 * unit).all()
+    step = float(result.step)
+    assert (scale[1:] >= 128 * step).all()
+    np.testing.assert_allclose(scale[0], 0.01, rtol=2**-8)
+
+
 @pytest.mark.parametrize("depthwise", [False, True])
 def test_a_convolutions_sums_are_2_above_a_multiple_of_4(depthwise: bool) -> None:
     source = range_of([-1.0, 1.0])
