@@ -9,7 +9,6 @@ import click
 from larq_dense.cli.options import FILE, FOLDER, json_option
 from larq_dense.common.errors import DataError
 from larq_dense.common.files import prepare_folder, write_bytes
-from larq_dense.runtime.tflite_file import IDENTIFIER
 
 if TYPE_CHECKING:
     from larq_dense.conversion import ConversionResult
@@ -112,6 +111,8 @@ def _check_replaced(path: Path) -> None:
     Raises:
         DataError: There is such a file.
     """
+    from larq_dense.runtime.tflite_file import IDENTIFIER
+
     if not path.is_file():
         return
     with path.open("rb") as file:

@@ -43,27 +43,40 @@ runtime_option = click.option(
     "entry's weights instead.",
 )
 
-precision_option = click.option(
-    "--precision",
-    type=click.Choice(get_args(Precision)),
-    help="Form of a zoo entry: int8, all-integer, which is faster; binary, with float32 between "
+
+def count_option(
+    name: str,
+    default: int | Sequence[int] | None = None,
+    *,
+    help: str,
+    most: int | None = None,
+    **settings: Any,
+) -> Decorator[Any]:
+    """Return an option for a number from 1 to `most`, or for several with `multiple=True`."""
+    counts = click.IntRange(1, most)
+    shown = default is not None
+    return click.option(
+        name, type=counts, default=default, show_default=shown, help=help, **settings
+    )
+
+
+def _precision_option(help: str) -> Decorator[Any]:
+    return click.option("--precision", type=click.Choice(get_args(Precision)), help=help)
+
+
+precision_option = _precision_option(
+    "Form of a zoo entry: int8, all-integer, which is faster; binary, with float32 between "
     "the binary layers, at most half a point more accurate.  [default: int8 where the entry has "
-    "such a file, else binary]",
+    "such a file, else binary]"
 )
 
-measured_precision_option = click.option(
-    "--precision",
-    type=click.Choice(get_args(Precision)),
-    help="Form of a zoo entry: int8, all-integer, as `predict` runs it; binary, with float32 "
-    "between the binary layers.  [default: binary]",
+measured_precision_option = _precision_option(
+    "Form of a zoo entry: int8, all-integer, as `predict` runs it; binary, with float32 "
+    "between the binary layers.  [default: binary]"
 )
 
-threads_option = click.option(
-    "--threads",
-    type=click.IntRange(1, MAX_THREADS),
-    default=1,
-    show_default=True,
-    help="Threads that run a .tflite file.",
+threads_option = count_option(
+    "--threads", 1, most=MAX_THREADS, help="Threads that run a .tflite file."
 )
 
 tile_option = click.option(
@@ -88,22 +101,6 @@ split_option = click.option(
 labels_option = click.option(
     "--labels", metavar="SOURCE", help="Encoding of the masks, if it cannot be told."
 )
-
-
-def count_option(
-    name: str,
-    default: int | Sequence[int] | None = None,
-    *,
-    help: str,
-    most: int | None = None,
-    **settings: Any,
-) -> Decorator[Any]:
-    """Return an option for a number from 1 to `most`, or for several with `multiple=True`."""
-    counts = click.IntRange(1, most)
-    shown = default is not None
-    return click.option(
-        name, type=counts, default=default, show_default=shown, help=help, **settings
-    )
 
 
 def data_option(required: bool = True, help: str = "Folder of the data set.") -> Decorator[Any]:

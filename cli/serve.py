@@ -6,6 +6,7 @@ from larq_dense.cli.options import (
     Number,
     Precision,
     Runtime,
+    count_option,
     precision_option,
     runtime_option,
     threads_option,
@@ -28,9 +29,9 @@ _MOST_MEGAPIXELS = 178
     show_default=True,
     help="Port to listen on; 0 takes a free one.",
 )
-@click.option(
+@count_option(
     "--workers",
-    type=click.IntRange(1, 64),
+    most=64,
     help="Copies of the model, each on a thread of its own.  [default: one for each core]",
 )
 @click.option(

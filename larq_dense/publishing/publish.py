@@ -63,7 +63,9 @@ def publish(
     if not name.isidentifier():
         raise LarqDenseError(f"an entry's name is letters, digits and underscores, not {name!r}.")
     # What is damaged is told before anything is measured.
-    run.weights(), run.scores(), run.read()
+    run.weights()
+    run.scores()
+    run.read()
     recipe = run.recipe().replace(name=name)
     if recipe.precision != "binary":
         return _publish_baseline(run, recipe, target, measure)

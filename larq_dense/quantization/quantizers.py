@@ -270,15 +270,17 @@ class FactorQuantizer(Quantizer):
     def settle(self) -> None:
         """Make no unit finer than the output needs, or as coarse as its step.
 
-        A scale that is too large for the coarsest unit is made smaller.
+        An observed scale that is too large for the coarsest unit is made smaller.
         """
+        observed = self.observing
         super().settle()
         step = 1.0 if self._result is None else self._result.step
         coarsest = np.inf if self._result is None else step / 2
         unit = tf.clip_by_value(self.unit, step * 2.0**-FINEST_BITS, coarsest)
-        # A factor keeps its bits, so that float32 holds its product with a sum of bits. Where the
-        # unit is the coarsest, the smallest sum still moves the output by half of its range.
-        self._scale.assign(self._scale * tf.minimum(1.0, unit / self.unit))
+        if observed:
+            # A factor keeps its bits, so that float32 holds its product with a sum of bits. Where
+            # the unit is the coarsest, the smallest sum still moves the output by half its range.
+            self._scale.assign(self._scale * tf.minimum(1.0, unit / self.unit))
         self.unit.assign(unit)
 
     def round(self, exact: Tensor) -> Tensor:

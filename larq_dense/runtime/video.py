@@ -151,27 +151,25 @@ def _open(av: Any, source: str) -> Any:
 @contextlib.contextmanager
 def _writer(av: Any, target: Path) -> Iterator[Callable[[NDArray[np.uint8], Fraction], None]]:
     """Give a function that appends a frame to an MP4 file, which is whole after the block."""
-    container: Any = None
     stream: Any = None
 
     def write(pixels: NDArray[np.uint8], rate: Fraction) -> None:
-        nonlocal container, stream
+        nonlocal stream
         # H.264 in its usual form has colours for squares of four pixels.
         pixels = pixels[: len(pixels) // 2 * 2, : pixels.shape[1] // 2 * 2]
         if not pixels.size:
             raise DataError("the video's frames are of a single row or column; scale it up.")
-        if container is None:
+        if stream is None:
             # Not before there is a frame: a source that has none costs no earlier result.
             encoder = _encoder(av)
-            container = _created(av, target)
-            stream = container.add_stream(encoder, rate=rate)
+            stream = _created(av, target).add_stream(encoder, rate=rate)
             stream.height, stream.width = pixels.shape[:2]
             stream.pix_fmt = "yuv420p"
         elif pixels.shape[:2] != (stream.height, stream.width):
             raise DataError("the video's size changes on the way, which MP4 cannot follow.")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
         try:
-            container.mux(stream.encode(frame))
+            stream.container.mux(stream.encode(frame))
         except av.FFmpegError as error:
             raise LarqDenseError(
                 f"cannot write {target}: {error.strerror}; choose another place or make room."
@@ -183,8 +181,8 @@ def _writer(av: Any, target: Path) -> Iterator[Callable[[NDArray[np.uint8], Frac
         # A disk that is full was told of by then.
         with contextlib.suppress(av.FFmpegError):
             if stream is not None:
-                container.mux(stream.encode())
-                container.close()
+                stream.container.mux(stream.encode())
+                stream.container.close()
 
 
 def _created(av: Any, target: Path) -> Any:

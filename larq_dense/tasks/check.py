@@ -16,7 +16,7 @@ from larq_dense.common.images import read_image
 from larq_dense.tasks import frame, plain, problems
 from larq_dense.tasks.folder import Folder
 from larq_dense.tasks.layouts import Pair, PictureFiles
-from larq_dense.tasks.masks import MaskError
+from larq_dense.tasks.masks import MaskError, values_in
 from larq_dense.tasks.problems import Problem
 from larq_dense.tasks.sources import Sample, rivals_sentence
 
@@ -192,7 +192,7 @@ def _read(pair: Pair, data: Folder, needs_mask: bool) -> _Frame:
         return _Frame([_problem(pair, error)], size)
     found = [*frame.in_picture(pair.image, image), *frame.in_mask(sample, values, label)]
     pixels = np.bincount(label.ravel(), minlength=256)
-    return _Frame(found, size, sample, pixels, frozenset(np.unique(values).tolist()))
+    return _Frame(found, size, sample, pixels, values_in(values))
 
 
 def _problem(pair: Pair, error: DataError) -> Problem:

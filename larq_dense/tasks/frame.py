@@ -23,14 +23,19 @@ def in_picture(path: Path, pixels: NDArray[np.uint8]) -> list[Problem]:
         path: Its file.
         pixels: uint8 `[height, width, channels]`.
     """
-    found = _several(path)
-    if min(pixels.shape[:2]) < _TINY:
-        message = f"{path} is {pixels.shape[1]} x {pixels.shape[0]} pixels; replace it."
-        found.append(Problem("pictures of a few pixels", str(path), message))
-    elif (pixels == pixels[0, 0]).all():
+    found = _several(path) + too_small(path, pixels)
+    if min(pixels.shape[:2]) >= _TINY and (pixels == pixels[0, 0]).all():
         message = f"{path} has one colour everywhere; see whether it is damaged, or remove it."
         found.append(Problem("pictures of one colour", str(path), message, severe=False))
     return found
+
+
+def too_small(path: Path, pixels: NDArray[np.uint8]) -> list[Problem]:
+    """Return the severe problem of `in_picture`, and look for no other."""
+    if min(pixels.shape[:2]) >= _TINY:
+        return []
+    message = f"{path} is {pixels.shape[1]} x {pixels.shape[0]} pixels; replace it."
+    return [Problem("pictures of a few pixels", str(path), message)]
 
 
 def in_mask(sample: Sample, values: NDArray[np.uint8], label: NDArray[np.uint8]) -> list[Problem]:
@@ -46,13 +51,13 @@ def in_mask(sample: Sample, values: NDArray[np.uint8], label: NDArray[np.uint8])
     if not (label != 255).any():
         message = f"every pixel of the mask {sample.mask} is ignored; label it, or take it off."
         found.append(Problem("masks without a label", str(sample.mask), message, severe=False))
-    if not sample.encoding.soft and smeared_share(values) > SMEARED:
-        message = (
-            f"the edges in the mask {sample.mask} are ramps of values, as a lossy format or "
-            "smooth resizing leaves them; export it again as PNG, without smoothing."
-        )
-        found.append(Problem("smeared masks", str(sample.mask), message))
-    return found
+    return found + _smeared(sample, values)
+
+
+def unfit(sample: Sample, values: NDArray[np.uint8]) -> list[Problem]:
+    """Return the severe problems of `in_mask`, and look for no other."""
+    turned = (each for each in _turned(sample, values.shape) if each.severe)
+    return [*turned, *_smeared(sample, values)]
 
 
 def _several(path: Path) -> list[Problem]:
@@ -81,3 +86,13 @@ def _turned(sample: Sample, shape: tuple[int, ...]) -> list[Problem]:
             severe=not told,
         )
     ]
+
+
+def _smeared(sample: Sample, values: NDArray[np.uint8]) -> list[Problem]:
+    if sample.encoding.soft or smeared_share(values) <= SMEARED:
+        return []
+    message = (
+        f"the edges in the mask {sample.mask} are ramps of values, as a lossy format or smooth "
+        "resizing leaves them; export it again as PNG, without smoothing."
+    )
+    return [Problem("smeared masks", str(sample.mask), message)]

@@ -247,6 +247,12 @@ def _is_lossy_webp(path: Path, picture: Image.Image) -> bool:
     return False
 
 
+def values_in(mask: NDArray[np.uint8]) -> frozenset[int]:
+    """Return the values that a mask holds, uint8 `[height, width]`."""
+    # Counting is faster than sorting.
+    return frozenset(np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist())
+
+
 def smeared_share(values: NDArray[np.uint8]) -> float:
     """Return how much of a mask's edges are ramps, as smoothing or a lossy format leaves them.
 

@@ -3,14 +3,12 @@
 import re
 from pathlib import Path
 
-import numpy as np
-
 from larq_dense.common.errors import DataError
 from larq_dense.tasks import data_sets
 from larq_dense.tasks.classes import has_classes, read_classes
 from larq_dense.tasks.encodings import Encoding
 from larq_dense.tasks.layouts import Pair, PictureFiles, pair
-from larq_dense.tasks.masks import read_values
+from larq_dense.tasks.masks import read_values, values_in
 from larq_dense.tasks.names import columns, is_hidden, normal, read_lines
 
 # Enough masks to meet a data set's frequent classes, few enough to read in a moment.
@@ -111,7 +109,7 @@ def values_seen(root: Path) -> set[int]:
     seen: set[int] = set()
     for stem in files.stems[:: max(len(files.stems) // GUESS_FROM, 1)]:
         try:
-            seen.update(np.unique(read_values(files.find(stem)[0])).tolist())
+            seen |= values_in(read_values(files.find(stem)[0]))
         except DataError:
             continue
     return seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from larq_dense.common.images import Preprocessing, read_image, resize_pixels
 from larq_dense.common.machine import available_memory
 from larq_dense.common.sampling import evenly_spaced
 from larq_dense.tasks import frame, problems
+from larq_dense.tasks.masks import values_in
 from larq_dense.tasks.task import image_size
 
 if TYPE_CHECKING:
@@ -96,19 +97,13 @@ def load_training(
 
 def _labelled(pixels: NDArray[np.uint8], sample: Sample, task: Task) -> Picture:
     """Return a picture with its label, and what looks wrong with the two."""
-    doubts = frame.in_picture(sample.image, pixels)
+    doubts = frame.too_small(sample.image, pixels)
     if sample.mask is None:
         label = np.full(pixels.shape[:2], IGNORE, np.uint8)
-        return Picture(pixels, label, doubts=_severe(doubts))
+        return Picture(pixels, label, doubts=tuple(doubts))
     values, label = task.read_values(sample)
-    doubts += frame.in_mask(sample, values, label)
-    # Counting is faster than sorting.
-    present = frozenset(np.flatnonzero(np.bincount(values.ravel(), minlength=256)).tolist())
-    return Picture(pixels, label, present, _severe(doubts))
-
-
-def _severe(doubts: Iterable[Problem]) -> tuple[Problem, ...]:
-    return tuple(problem for problem in doubts if problem.severe)
+    doubts += frame.unfit(sample, values)
+    return Picture(pixels, label, values_in(values), tuple(doubts))
 
 
 def _check_doubts(pictures: Sequence[Picture]) -> None:

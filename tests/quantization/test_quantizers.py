@@ -194,6 +194,16 @@ def test_float32_holds_every_sum_of_a_channel_that_hardly_varied() -> None:
     np.testing.assert_allclose(scale[0], 0.01, rtol=2**-8)
 
 
+def test_a_scale_that_was_not_observed_stays() -> None:
+    layer = Scale()
+    layer.build((None, 4, 4, 1))
+    layer.scale.assign([0.3])
+    factor = FactorQuantizer(range_of([-8.0, 8.0]))
+    factor.build(layer.gain.shape, "gain", tf.keras.layers.Wrapper(layer, name="owner"))
+    factor.settle()
+    np.testing.assert_array_equal(layer.scale, np.float32([0.3]))
+
+
 @pytest.mark.parametrize("depthwise", [False, True])
 def test_a_convolutions_sums_are_2_above_a_multiple_of_4(depthwise: bool) -> None:
     source = range_of([-1.0, 1.0])
