@@ -3,8 +3,8 @@
     python recipes/make.py
 
 A network is compared with another on what it reaches by the same pictures, crops, augmentation,
-loss, teacher and number of steps. So all that differs from file to file is the network, what its
-encoder begins with, and the learning rates: those that begin with ImageNet weights take lower ones.
+loss, teacher and number of steps. So all that differs from file to file is the network, what it
+begins with, and the learning rates: those that begin with trained weights take lower ones.
 """
 
 from pathlib import Path
@@ -29,6 +29,18 @@ def compact(size: str) -> Settings:
     }
 
 
+def slim(entry: str) -> Settings:
+    """Return the method of the paper with one branch and nine blocks, cut out of an entry.
+
+    Layers keep their names, so that the weights of those that are left carry over.
+    """
+    return {
+        "model": {"encoder": "light", "branches": 1, "encoder_options": {"blocks": [2, 2, 3, 2]}},
+        "optimizer": {"learning_rate": 0.0015, "binary_learning_rate": 0.002},
+        "init": entry,
+    }
+
+
 def rival(encoder: str, imagenet: str | None = None, **options: Any) -> Settings:
     """Return a full-precision network with a Lite R-ASPP head, which ends at 1/16."""
     model: Settings = {"encoder": encoder, "decoder": "lraspp", "precision": "float"}
@@ -44,18 +56,21 @@ NORMALIZATION = {
     IMAGENET_V2: {"mean": [128.0] * 3, "std": [128.0] * 3},
     IMAGENET_LITE0: {"mean": [127.0] * 3, "std": [128.0] * 3},
 }
-NETWORKS = {
-    **{f"compact_{size}": compact(size) for size in "sml"},
-    "mobilenet_v2_035": rival("mobilenet_v2", alpha=0.35),
-    "mobilenet_v2_050": rival("mobilenet_v2", alpha=0.5),
-    "mobilenet_v2_100": rival("mobilenet_v2", IMAGENET_V2),
-    "mobilenet_v3_small": rival("mobilenet_v3_small"),
-    "mobilenet_v3_large": rival("mobilenet_v3_large"),
-    "efficientnet_lite0": rival("efficientnet_lite0", IMAGENET_LITE0, output_stride=16),
-}
-
-
 TASKS = ("ecssd", "cityscapes", "cityscapes19", "camvid")
+
+
+def networks(task: str) -> dict[str, Settings]:
+    """Return what each network differs in, by its name."""
+    return {
+        **{f"compact_{size}": compact(size) for size in "sml"},
+        "mobilenet_v2_035": rival("mobilenet_v2", alpha=0.35),
+        "mobilenet_v2_050": rival("mobilenet_v2", alpha=0.5),
+        "mobilenet_v2_100": rival("mobilenet_v2", IMAGENET_V2),
+        "mobilenet_v3_small": rival("mobilenet_v3_small"),
+        "mobilenet_v3_large": rival("mobilenet_v3_large"),
+        "efficientnet_lite0": rival("efficientnet_lite0", IMAGENET_LITE0, output_stride=16),
+        "light_slim": slim(task),
+    }
 
 
 def recipes() -> dict[Path, Settings]:
@@ -65,7 +80,7 @@ def recipes() -> dict[Path, Settings]:
         shared = yaml.safe_load((HERE / f"{task}.yaml").read_text(encoding="utf-8"))
         # Another network's weights would fit none of these.
         del shared["init"]
-        for network, settings in NETWORKS.items():
+        for network, settings in networks(task).items():
             recipe = {**shared, "name": f"{task}_{network}", **settings}
             recipe["input"] = shared["input"] | NORMALIZATION.get(
                 settings.get("encoder_weights"), {}

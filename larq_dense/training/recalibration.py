@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
 from larq_dense.common.keras2 import tf
 
 
@@ -9,16 +14,19 @@ class Recalibration:
     """Replaces the moving statistics of batch normalizations by those of a few batches.
 
     Moving statistics mix in those of weights from steps ago. A binary kernel's output jumps when
-    its signs change, so theirs lag more than those of real kernels.
+    its signs change, so theirs lag more than those of real kernels. And they are of crops, where a
+    network that is used sees whole pictures.
     """
 
-    def __init__(self, model: tf.keras.Model, batches: tf.data.Dataset) -> None:
+    def __init__(
+        self, model: tf.keras.Model, batches: Callable[[], Iterable[NDArray[np.float32]]]
+    ) -> None:
         """Prepare.
 
         Args:
             model: A network that is not trained itself: its normalizations keep the statistics of
                 the last batch only from now on.
-            batches: float32 `[batch, height, width, 3]`, normalized; the same ones at each pass.
+            batches: Gives batches `[batch, height, width, 3]`, normalized, which count alike.
         """
         norm = tf.keras.layers.BatchNormalization
         self._norms = [layer for layer in model.submodules if isinstance(layer, norm)]
@@ -38,7 +46,7 @@ class Recalibration:
 
     def __call__(self) -> None:
         """Set the statistics: mean and variance over all batches together."""
-        moments = [self._measure(images) for images in self._batches]
+        moments = [self._measure(tf.constant(images)) for images in self._batches()]
         means = tf.nest.map_structure(lambda *each: tf.reduce_mean(each, axis=0), *moments)
         for layer, (mean, square) in zip(self._norms, means, strict=True):
             layer.moving_mean.assign(mean)

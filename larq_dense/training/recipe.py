@@ -75,7 +75,7 @@ class Recipe(Section):
         encoder_weights: ImageNet weights for the encoder to begin with, a file below the data root:
             `.npz` for `efficientnet_lite0`, a quantized classifier's `.tflite` for `mobilenet_v2`.
         recalibrate: Before each validation, set the normalizations' statistics to those of this
-            many batches of training crops; 0 for the moving ones.
+            many training pictures at the network's size; 0 for the moving ones, of crops.
         class_offsets: Before each validation, add to the logits of the classes the constants that
             give this many training pictures the best mean IoU; 0 for none. For mIoU only.
         quantize: Train the network's int8 form, which begins with the float weights of `init`.

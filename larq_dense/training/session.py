@@ -187,8 +187,15 @@ class Session:
         count = self._recipe.recalibrate
         if not count:
             return None
-        crops = batches(self._data.training, self._recipe, 0, count)
-        return Recalibration(self.plain, crops.map(lambda images, _: images))
+        pictures = evenly_spaced(self._data.training, count)
+        preprocess, size = self._recipe.preprocessing, self._recipe.batch_size
+
+        def whole_pictures() -> Iterator[NDArray[np.float32]]:
+            for first in range(0, len(pictures), size):
+                some = pictures[first : first + size]
+                yield np.concatenate([preprocess(each.pixels) for each in some])
+
+        return Recalibration(self.plain, whole_pictures)
 
     def _make_class_offsets(self) -> ClassOffsets | None:
         count, pictures = self._recipe.class_offsets, self._data.training

@@ -25,11 +25,13 @@ def test_they_are_as_the_script_writes_them(script: ModuleType) -> None:
 
 
 def test_only_network_start_and_rates_differ(script: ModuleType) -> None:
-    own = {"name", "model", "optimizer", "encoder_weights", "input"}
+    own = {"name", "model", "optimizer", "encoder_weights", "init", "input"}
     for task in script.TASKS:
         read = [Recipe.load(path) for path in (script.HERE / task).iterdir()]
         shared = [{k: v for k, v in each.to_dict().items() if k not in own} for each in read]
-        assert all(each == shared[0] for each in shared) and len(shared) == len(script.NETWORKS)
+        assert all(each == shared[0] for each in shared) and len(shared) == len(
+            script.networks(task)
+        )
 
 
 @pytest.mark.parametrize("network", SHORT)
