@@ -78,7 +78,7 @@ def recipes() -> dict[Path, Settings]:
     found = {}
     for task in TASKS:
         shared = yaml.safe_load((HERE / f"{task}.yaml").read_text(encoding="utf-8"))
-        # Another network's weights would fit none of these.
+        # Another network's weights would fit none of these but the slim one, which names its own.
         del shared["init"]
         for network, settings in networks(task).items():
             recipe = {**shared, "name": f"{task}_{network}", **settings}

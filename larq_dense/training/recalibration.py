@@ -29,17 +29,18 @@ class Recalibration:
             batches: Gives batches `[batch, height, width, 3]`, normalized, which count alike.
         """
         norm = tf.keras.layers.BatchNormalization
-        self._norms = [layer for layer in model.submodules if isinstance(layer, norm)]
-        for layer in self._norms:
+        norms = [layer for layer in model.submodules if isinstance(layer, norm)]
+        for layer in norms:
             layer.momentum = 0.0
-        self._batches = batches
+        self._norms, self._batches = norms, batches
 
+        # Without `self`: TensorFlow never lets go of a function, so neither of the pictures then.
         @tf.function(autograph=False)
         def measure(images: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
             model(images, training=True)
             return [
                 (layer.moving_mean, layer.moving_variance + tf.square(layer.moving_mean))
-                for layer in self._norms
+                for layer in norms
             ]
 
         self._measure = measure
