@@ -17,7 +17,7 @@ from PIL import Image
 import larq_dense.common.keras2  # noqa: F401  (before TensorFlow)
 from larq_dense.common.errors import RecipeError, WeightsError
 from larq_dense.models import binary_kernels
-from larq_dense.models.weights import read_weights
+from larq_dense.models.weights import read_weights, save_weights
 from larq_dense.training.checkpoint import read_progress
 from larq_dense.training.recipe import Recipe
 
@@ -173,12 +173,41 @@ def test_every_variable_is_accounted_for(pack: Path, runs: dict[str, Path], root
 def test_a_recipe_that_lacks_something_is_refused(tmp_path: Path) -> None:
     check, before = script("export").check, tmp_path / "before"
     check(tmp_path, make_recipe(init=str(before)), [before])
-    with pytest.raises(RecipeError, match=f"needs {before}; name that run's folder before it"):
+    missing = f"needs {before}, which has no weights here; name that run's folder before it"
+    with pytest.raises(WeightsError, match=missing):
         check(tmp_path, make_recipe(init=str(before)), [tmp_path / "other"])
-    with pytest.raises(RecipeError, match="needs cityscapes"):
-        check(tmp_path, make_recipe(distillation={"teacher": "cityscapes"}), [before])
+    with pytest.raises(WeightsError, match=missing):
+        check(tmp_path, make_recipe(distillation={"teacher": str(before)}), [])
+    check(tmp_path, make_recipe(init="cityscapes"), [])
     with pytest.raises(RecipeError, match="give its recipe steps"):
         check(tmp_path, make_recipe(steps=None, epochs=2), [])
+
+
+def test_weights_that_are_here_are_packed(
+    runs: dict[str, Path], root: Path, tmp_path: Path
+) -> None:
+    trained, student = tmp_path / "trained", tmp_path / "student"
+    recipe = Recipe.load(runs["teacher"] / "recipe.yaml")
+    recipe.save(trained / "recipe.yaml")
+    (trained / "classes.yaml").write_bytes((root / "bands" / "classes.yaml").read_bytes())
+    tf.keras.utils.set_random_seed(7)
+    model = recipe.build_model(task=recipe.get_task(root))
+    save_weights(model, trained / "best.safetensors")
+    learning = {"init": str(trained), "distillation": {"teacher": str(trained)}}
+    make_recipe(**learning).save(student / "recipe.yaml")
+    script("export").export_all(tmp_path / "pack", [student], root, quality=60)
+    spec = json.loads((tmp_path / "pack" / "student" / "stage.json").read_text())
+    assert spec["init"] is spec["teacher"] is None and not spec["drawn"]
+    begin = np.load(tmp_path / "pack" / "student" / "begin.npz")
+    found = 0
+    for variable in model.weights:
+        value = variable.numpy()
+        np.testing.assert_allclose(begin[f"teacher:{variable.name}"], value, rtol=1e-3, atol=1e-4)
+        mine = begin.get(f"model:{variable.name}")
+        if mine is not None and mine.shape == value.shape:
+            np.testing.assert_allclose(mine, value, rtol=1e-3, atol=1e-4)
+            found += value.size > 1000
+    assert found > 3
 
 
 def test_results_that_are_damaged_are_refused(tmp_path: Path) -> None:
@@ -209,3 +238,13 @@ def test_there_and_back(pack: Path, runs: dict[str, Path], root: Path, tmp_path:
         for kernel in binary_kernels(model):
             signs = np.unpackbits(brought[f"signs:{kernel.name}"], count=best[kernel.name].size)
             np.testing.assert_array_equal(best[kernel.name].ravel() < 0, signs)
+    # What has been trained is packed with the next training, which goes on where it ended.
+    after = tmp_path / "after"
+    learning = {"init": str(runs["student"]), "distillation": {"teacher": str(runs["teacher"])}}
+    make_recipe(steps=8, **learning).save(after / "recipe.yaml")
+    call(sys.executable, "export", tmp_path / "next", after, "--data", root)
+    call(JAX, "train", tmp_path / "next", tmp_path, after.name)
+    first, last = (
+        np.load(tmp_path / f"{name}.npz")["#log"][-1, 1] for name in ("after", "student")
+    )
+    assert first < 2 * last

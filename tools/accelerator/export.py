@@ -3,7 +3,7 @@
     python tools/accelerator/export.py PACK runs/teacher runs/student ... --data DATA
 
 Each run's folder holds a `recipe.yaml` and no more; it may begin with, or learn from, one that
-stands before it.
+stands before it, an entry, or a run that was trained already, whose weights are then packed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from picture_pack import Pictures
 from xla_friendly import friendly_operators
 
 from larq_dense import models
-from larq_dense.common.errors import LarqDenseError, RecipeError
+from larq_dense.common.errors import LarqDenseError, RecipeError, WeightsError
 from larq_dense.common.keras2 import tf
 from larq_dense.models.weights import save_weights
 from larq_dense.tasks import Task
@@ -49,8 +49,9 @@ def check(run: Path, recipe: Recipe, before: Sequence[Path]) -> None:
         before: The folders of the runs that are trained before it.
 
     Raises:
-        RecipeError: Its length is not in steps, it wants weights that will not be there, or its
-            pictures are to be changed in a way that `train.py` does not know.
+        RecipeError: Its length is not in steps, or its pictures are to be changed in a way that
+            `train.py` does not know.
+        WeightsError: It wants weights that are neither here nor will be there.
     """
     augmentation = recipe.augmentation
     unknown = augmentation.vertical_flip or augmentation.rotation or augmentation.like_a_camera
@@ -64,30 +65,46 @@ def check(run: Path, recipe: Recipe, before: Sequence[Path]) -> None:
     teacher = recipe.distillation and recipe.distillation.teacher
     for source in (recipe.init, teacher):
         if source and Path(source) not in before:
-            raise RecipeError(f"{run} needs {source}; name that run's folder before it.")
+            try:
+                find_trained(source).weights()
+            except WeightsError as error:
+                raise WeightsError(
+                    f"{run} needs {source}, which has no weights here; name that run's folder "
+                    "before it, or train it."
+                ) from error
 
 
 class Stage:
     """One training: the session whose step is to be written, and what its variables are."""
 
-    def __init__(self, recipe: Recipe, task: Task, data: Data, root: Path) -> None:
-        """Build the network with new weights, its optimizers and its teacher's network.
+    def __init__(
+        self, recipe: Recipe, task: Task, data: Data, root: Path, before: Sequence[Path]
+    ) -> None:
+        """Build the network, its optimizers and its teacher, with what weights are here.
 
         Args:
             recipe: What to train.
             task: The recipe's task.
             data: Its pictures.
             root: The data root, for an encoder's weights.
+            before: The folders of the runs that are trained before it, whose weights are not here.
         """
         assert recipe.steps is not None
         tf.keras.utils.set_random_seed(recipe.seed)
         place = Distribution(None, recipe.batch_size)
+        teacher = recipe.distillation and recipe.distillation.teacher
+        self.recipe = recipe
+        self.init = recipe.init if recipe.init and Path(recipe.init) in before else None
+        self.teacher = teacher if teacher and Path(teacher) in before else None
         with tempfile.TemporaryDirectory() as folder:
-            here = with_untrained_teacher(recipe, task, root, Path(folder))
+            here = recipe
+            if self.teacher:
+                here = with_untrained_teacher(recipe, task, root, Path(folder))
             self.session = Session(here, task, data, place, recipe.steps, find_trained)
         if recipe.encoder_weights:
             self.session.initialize_encoder(root / recipe.encoder_weights)
-        self.recipe = recipe
+        if recipe.init and not self.init:
+            self.session.initialize(recipe.init)
 
     def program(self) -> Any:
         """Return `STEPS` steps as one function of as many batches; it returns their mean loss."""
@@ -133,8 +150,7 @@ def with_untrained_teacher(recipe: Recipe, task: Task, root: Path, folder: Path)
         folder: An empty one, to make the teacher's run in.
     """
     settings = recipe.distillation
-    if settings is None:
-        return recipe
+    assert settings is not None
     theirs, copy = Run(Path(settings.teacher)).recipe(), Run(folder)
     theirs.save(copy.recipe_file)
     if theirs.task == "folder":
@@ -185,25 +201,28 @@ def export(stage: Stage, folder: Path) -> dict[str, Any]:
 def _beginnings(
     stage: Stage, variables: dict[str, tf.Variable]
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Return the model's values to begin with, and the deviations of those that are random."""
-    options = stage.recipe.model.get("encoder_options") or {}
-    pretrained = stage.recipe.encoder_weights or options.get("imagenet")
+    """Return the values to begin with, and the deviations of those that are random."""
+    recipe = stage.recipe
+    options = recipe.model.get("encoder_options") or {}
+    trained_here = {
+        "model": recipe.encoder_weights or options.get("imagenet") or recipe.init != stage.init,
+        "teacher": recipe.distillation and not stage.teacher,
+    }
     begin, drawn = {}, {}
     for name, variable in variables.items():
-        if not name.startswith("model:"):
-            continue
-        value = variable.numpy()
-        if value.size <= SMALL:
+        kind, value = name.split(":", 1)[0], variable.numpy()
+        if kind == "model" and value.size <= SMALL:
             begin[name] = value
-        elif pretrained:
-            begin[name] = value.astype(np.float16)
-        else:
+        elif trained_here.get(kind):
+            begin[name] = value.astype(np.float16) if value.size > SMALL else value
+        elif kind == "model":
             drawn[name] = float(value.std())
     return begin, drawn
 
 
-def batches(recipe: Recipe) -> dict[str, Any]:
-    """Return what `train.py` has to know of a recipe's batches."""
+def batches(stage: Stage) -> dict[str, Any]:
+    """Return what `train.py` has to know of a stage's batches, and of the stages before it."""
+    recipe = stage.recipe
     return {
         "steps": recipe.steps,
         "steps_per_program": STEPS,
@@ -213,8 +232,8 @@ def batches(recipe: Recipe) -> dict[str, Any]:
         "augmentation": recipe.augmentation.model_dump(),
         "beyond": OUTSIDE if recipe.distillation else IGNORE,
         "seed": recipe.seed,
-        "init": recipe.init and Path(recipe.init).name,
-        "teacher": recipe.distillation and Path(recipe.distillation.teacher).name,
+        "init": stage.init and Path(stage.init).name,
+        "teacher": stage.teacher and Path(stage.teacher).name,
     }
 
 
@@ -224,20 +243,25 @@ def main() -> None:
     parser.add_argument("pack", type=Path, help="folder to write")
     parser.add_argument("runs", type=Path, nargs="+", help="folders with a recipe.yaml each")
     parser.add_argument("--data", type=Path, required=True, help="data root")
+    parser.add_argument(
+        "--quality", type=int, default=85, choices=range(1, 101), metavar="1...100",
+        help="of the packed pictures, WebP (default: 85)",
+    )  # fmt: skip
     given = parser.parse_args()
     try:
-        export_all(given.pack, given.runs, given.data)
+        export_all(given.pack, given.runs, given.data, given.quality)
     except LarqDenseError as error:
         raise SystemExit(f"Error: {error}") from error
 
 
-def export_all(pack: Path, runs: Sequence[Path], data: Path) -> None:
+def export_all(pack: Path, runs: Sequence[Path], data: Path, quality: int) -> None:
     """Write runs in the order in which they will be trained.
 
     Args:
         pack: Folder to write.
         runs: Folders with a `recipe.yaml` each.
         data: The data root.
+        quality: Of the packed pictures, 1…100.
 
     Raises:
         LarqDenseError: A recipe or the data are not what they should be.
@@ -245,17 +269,19 @@ def export_all(pack: Path, runs: Sequence[Path], data: Path) -> None:
     recipes = [Run(run).recipe() for run in runs]
     for place, (run, recipe) in enumerate(zip(runs, recipes, strict=True)):
         check(run, recipe, runs[:place])
-    pictures = Pictures()
-    for run, recipe in zip(runs, recipes, strict=True):
+    pictures = Pictures(quality)
+    for place, (run, recipe) in enumerate(zip(runs, recipes, strict=True)):
         task = recipe.get_task(data)
         decoded = load_data(recipe, task, data)
         pictures.add(run.name, decoded.training)
-        stage = Stage(recipe, task, decoded, data)
-        spec = batches(recipe) | export(stage, pack / run.name)
+        stage = Stage(recipe, task, decoded, data, runs[:place])
+        spec = batches(stage) | export(stage, pack / run.name)
         (pack / run.name / "stage.json").write_text(json.dumps(spec))
         print(f"{run.name}: {len(decoded.training)} pictures, {len(spec['state'])} variables")
         tf.keras.backend.clear_session()
     pictures.save(pack / "pictures.npz")
+    size = sum(path.stat().st_size for path in pack.rglob("*") if path.is_file())
+    print(f"{pack}: {size / 2**20:.1f} MiB")
 
 
 if __name__ == "__main__":

@@ -12,14 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-QUALITY = 85
-
 
 class Pictures:
     """Collects pictures, masks, and which of them a training shows."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, quality: int) -> None:
+        """Begin with none.
+
+        Args:
+            quality: Of the pictures as WebP, 1…100.
+        """
+        self._quality = quality
         self._images, self._labels = _Store(), _Store()
         self._rows: dict[str, list[tuple[int, int]]] = {}
 
@@ -33,7 +36,7 @@ class Pictures:
         """
         self._rows[name] = [
             (
-                self._images.add(each.pixels, format="WEBP", quality=QUALITY),
+                self._images.add(each.pixels, format="WEBP", quality=self._quality),
                 self._labels.add(each.label, format="PNG"),
             )
             for each in pictures

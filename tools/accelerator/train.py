@@ -208,7 +208,8 @@ class Stage:
             for label, shape in zip(spec["state"], spec["shapes"], strict=True)
             if label.startswith("model:")
         }
-        values = {f"teacher:{name}": value for name, value in teacher.items()} | model
+        values = {f"teacher:{name}": value for name, value in teacher.items()}
+        values |= self._begin | model
         values |= {label.replace("model:", "average:"): value for label, value in model.items()}
         self.state = [
             jax.device_put(np.asarray(values.get(label, np.zeros(shape))).astype(dtype))
