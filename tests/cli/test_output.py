@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 
 import click
 import pytest
@@ -55,7 +56,20 @@ def test_progress_moves_on_a_terminal(length: int | None) -> None:
     assert "100%" in terminal.getvalue()
 
 
-def test_progress_is_silent_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+def test_short_work_writes_no_progress_into_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(progress([1, 2, 3], "counting")) == [1, 2, 3]
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+@pytest.mark.parametrize("length", [None, 3])
+def test_long_work_writes_lines_into_a_file(
+    length: int | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each look at the clock is 11 seconds after the one before.
+    monkeypatch.setattr("time.monotonic", itertools.count(0, 11).__next__)
+    items = [1, 2, 3] if length is None else (n for n in (1, 2, 3))
+    assert list(progress(items, "counting", length)) == [1, 2, 3]
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "counting: 1 of 3 done\n"
