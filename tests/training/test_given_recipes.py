@@ -34,6 +34,23 @@ def test_only_network_start_and_rates_differ(script: ModuleType) -> None:
         )
 
 
+def test_short_trainings_learn_from_what_is_trained_before(
+    script: ModuleType, tmp_path: Path
+) -> None:
+    short = {path: Recipe.from_dict(recipe) for path, recipe in script.short(tmp_path).items()}
+    assert {path.parent.name for path in short} == set(script.SHORT)
+    for path, recipe in short.items():
+        assert recipe.steps is not None and recipe.steps <= 1000 and not recipe.data.unlabelled
+        for source in (recipe.init, recipe.distillation and recipe.distillation.teacher):
+            # A run is trained by the file beside it, which learns from no other run in turn.
+            if source and source != recipe.task:
+                before = short[Path(f"{source}.yaml")]
+                assert before is not recipe and before.task in (recipe.task, "cityscapes")
+        assert bool(recipe.distillation) == (
+            path.stem != script.TEACHER or path.parent.name == "camvid"
+        )
+
+
 @pytest.mark.parametrize("network", SHORT)
 def test_they_build(script: ModuleType, network: str) -> None:
     recipe = Recipe.load(script.HERE / "camvid" / f"{network}.yaml")
