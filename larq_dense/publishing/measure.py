@@ -124,7 +124,8 @@ def _note_tests(entry: "Entry", data: Path) -> None:
     recipe, task = entry.recipe(), entry.task()
     if recipe.data.test:
         tests = [labelled(source, task, data) for source in recipe.data.test]
-        write_json(entry.read_file, [*entry.read(), *tests])
+        known = entry.read()
+        write_json(entry.read_file, [*known, *(test for test in tests if test not in known)])
 
 
 def measure_baseline(run: "Run", data: Path) -> dict[str, Any]:

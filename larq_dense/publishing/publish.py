@@ -79,7 +79,10 @@ def publish(
     with staging as folder:
         if recipe.quantize:
             _check_variant(run, recipe, target)
-        staged = _pack(run, recipe, Entry(Path(folder) / name, name))
+        # A variant belongs to the entry that it began with.
+        replaces = target.folder.parent == entries.ROOT and not recipe.quantize
+        before = target if replaces and target.is_published else None
+        staged = _pack(run, recipe, Entry(Path(folder) / name, name), before)
         write_json(staged.metrics_file, _origin(name) | measure(staged))
         if recipe.quantize:
             _install(staged, target.int8().folder)
@@ -184,14 +187,13 @@ def _origin(name: str) -> dict[str, Any]:
     return {"name": name, "version": __version__, "commit": _commit()}
 
 
-def _pack(run: Run, recipe: "Recipe", entry: Entry) -> Entry:
-    """Write recipe and packed weights of a run."""
+def _pack(run: Run, recipe: "Recipe", entry: Entry, replaced: Entry | None = None) -> Entry:
+    """Write recipe and packed weights of a run, which may go back to the entry that it replaces."""
     from larq_dense.models.weights import load_weights, save_weights
 
     model = recipe.build_model(task=run.task())
     load_weights(model, run.weights())
-    recipe.save(entry.recipe_file)
-    _keep_parents(recipe, entry.folder)
+    _keep(recipe, entry.recipe_file, replaced)
     if run.classes_file.exists():
         write_bytes(entry.classes_file, run.classes_file.read_bytes())
     _keep_log(run, entry)
@@ -200,11 +202,31 @@ def _pack(run: Run, recipe: "Recipe", entry: Entry) -> Entry:
     return entry
 
 
-def _keep_parents(recipe: "Recipe", folder: Path) -> None:
-    """Write the recipes of the runs that a training took weights or answers from, in turn."""
+def _keep(recipe: "Recipe", path: Path, replaced: Entry | None) -> None:
+    """Write a recipe, and beside it those of what its training took weights or answers from.
+
+    Args:
+        recipe: The recipe.
+        path: Where; the same may be there already.
+        replaced: The entry that is to be replaced, if any. Its name will be that of other weights:
+            what began with it names a run instead, and its own recipes are kept, too.
+
+    Raises:
+        LarqDenseError: A run's recipe is missing, or two are called the same.
+    """
     from larq_dense.training.recipe import Recipe
 
-    for _, source in Training("", None, recipe).beginnings():
+    sources = [source for _, source in Training("", None, recipe).beginnings()]
+    began_with_replaced = replaced is not None and replaced.name in sources
+    if replaced and began_with_replaced:
+        recipe = _renamed(recipe, replaced.name, _as_run(replaced))
+    if not _write_once(recipe, path):
+        return
+    if replaced and began_with_replaced:
+        _write_once(replaced.recipe(), parent_recipe(path.parent, _as_run(replaced)))
+        for kept in replaced.folder.glob(parent_recipe(replaced.folder, "*").name):
+            _write_once(Recipe.load(kept), path.with_name(kept.name))
+    for source in sources:
         if source in entries.names():
             continue
         run = entries.find(source) if entries.is_address(source) else Run(Path(source))
@@ -213,12 +235,36 @@ def _keep_parents(recipe: "Recipe", folder: Path) -> None:
                 f"the training began with {source}, and there is no {run.recipe_file} to tell what "
                 "it has seen; publish where that run's folder is."
             )
-        kept, before = parent_recipe(folder, source), run.recipe()
-        if kept.exists() and Recipe.load(kept) != before:
-            raise LarqDenseError(f"two runs that it began with are called {kept.stem}; rename one.")
-        if not kept.exists():
-            before.save(kept)
-            _keep_parents(before, folder)
+        _keep(run.recipe(), parent_recipe(path.parent, source), replaced)
+
+
+def _write_once(recipe: "Recipe", path: Path) -> bool:
+    """Write a recipe; returns whether it was not there yet.
+
+    Raises:
+        LarqDenseError: Another one is there.
+    """
+    from larq_dense.training.recipe import Recipe
+
+    if path.exists():
+        if Recipe.load(path) != recipe:
+            raise LarqDenseError(f"two runs that it began with are called {path.stem}; rename one.")
+        return False
+    recipe.save(path)
+    return True
+
+
+def _as_run(entry: Entry) -> str:
+    """Name the run that an entry's present weights are of."""
+    return f"runs/{entry.name}_{entry.expected_sha256()[:8]}"
+
+
+def _renamed(recipe: "Recipe", old: str, new: str) -> "Recipe":
+    """Return a recipe that begins with, and learns from, `new` where it did so from `old`."""
+    teacher = recipe.distillation
+    if teacher and teacher.teacher == old:
+        teacher = teacher.model_copy(update={"teacher": new})
+    return recipe.replace(init=new if recipe.init == old else recipe.init, distillation=teacher)
 
 
 def _keep_log(run: Run, entry: Entry) -> None:

@@ -12,6 +12,7 @@ import pytest
 from larq_dense import __version__, zoo
 from larq_dense.common.errors import LarqDenseError
 from larq_dense.common.markdown import format_metric, vectors
+from larq_dense.models.weights import save_weights
 from larq_dense.publishing import publish
 from larq_dense.publishing.card import card
 from larq_dense.publishing.tables import END, START, entries_table, render_readme
@@ -221,6 +222,29 @@ def test_what_begins_with_an_entry_has_seen_what_that_has(
     shutil.copy(tiny.folder / "metrics.json", other.folder)
     assert "--run runs/teacher" in card(tiny)
     assert "--run runs/teacher" not in card(other)
+
+
+def test_what_began_with_the_entry_that_it_replaces_has_seen_what_that_has(
+    tiny: Entry, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = ancestry(tiny_run, tmp_path, monkeypatch)
+    publish(last, "tiny", lambda entry: figures(tiny))
+    shutil.rmtree("runs")
+    # Trained on twice from the entry itself, and published in its place each time.
+    checksums = set()
+    for blur in (1.0, 2.0):
+        checksums.add(tiny.expected_sha256()[:8])
+        shutil.copytree(tiny_run, "runs/again")
+        on = {"init": "tiny", "distillation": None, "augmentation": {"blur": blur}}
+        Recipe.load(tiny_run / "recipe.yaml").replace(**on).save(Path("runs/again/recipe.yaml"))
+        model = tiny.recipe().build_model(task=tiny.task())
+        save_weights(model, "runs/again/best.safetensors", unpacked=True)  # new ones
+        publish("runs/again", "tiny", lambda entry: figures(tiny))
+        shutil.rmtree("runs")
+        assert "Weizmann horses and ImageNet; they never saw ECSSD" in notice(zoo.find("tiny"))
+        begun = zoo.find("tiny").recipe().init
+        assert begun and begun.removeprefix("runs/tiny_") in checksums
+        assert Recipe.load(tiny.folder / f"parent-{begun[5:]}.yaml").init != begun
 
 
 def test_a_parent_that_is_gone_is_named(
