@@ -217,14 +217,14 @@ def _keep(recipe: "Recipe", path: Path, replaced: Entry | None) -> None:
     from larq_dense.training.recipe import Recipe
 
     sources = [source for _, source in Training("", None, recipe).beginnings()]
-    began_with_replaced = replaced is not None and replaced.name in sources
-    if replaced and began_with_replaced:
-        recipe = _renamed(recipe, replaced.name, _as_run(replaced))
+    origin = replaced if replaced and replaced.name in sources else None
+    if origin:
+        recipe = _renamed(recipe, origin.name, _as_run(origin))
     if not _write_once(recipe, path):
         return
-    if replaced and began_with_replaced:
-        _write_once(replaced.recipe(), parent_recipe(path.parent, _as_run(replaced)))
-        for kept in replaced.folder.glob(parent_recipe(replaced.folder, "*").name):
+    if origin:
+        _write_once(origin.recipe(), parent_recipe(path.parent, _as_run(origin)))
+        for kept in origin.folder.glob(parent_recipe(origin.folder, "*").name):
             _write_once(Recipe.load(kept), path.with_name(kept.name))
     for source in sources:
         if source in entries.names():

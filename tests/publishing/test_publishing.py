@@ -188,13 +188,17 @@ def ancestry(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("runs/last")
 
 
-def test_card_tells_what_init_and_teacher_have_seen(
+@pytest.fixture
+def descendant(
     tiny: Entry, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    last = ancestry(tiny_run, tmp_path, monkeypatch)
-    publish(last, "tiny", lambda entry: figures(tiny))
-    # What was published goes on without the runs.
+) -> Entry:
+    """Return the entry `tiny` of a run that began with others; what was published goes on alone."""
+    publish(ancestry(tiny_run, tmp_path, monkeypatch), "tiny", lambda entry: figures(tiny))
     shutil.rmtree("runs")
+    return tiny
+
+
+def test_card_tells_what_init_and_teacher_have_seen(descendant: Entry) -> None:
     text = card(zoo.find("tiny"))
     assert "trained on people, objects of PASCAL VOC, Weizmann horses and ImageNet; " in text
     for line in (
@@ -206,45 +210,39 @@ def test_card_tells_what_init_and_teacher_have_seen(
         assert line in text
     order = [text.index(f"--run runs/{name}") for name in ("first", "teacher", "tiny")]
     assert order == sorted(order)
-    Recipe.load(tiny.folder / "parent-teacher.yaml")
+    Recipe.load(descendant.folder / "parent-teacher.yaml")
 
 
 def test_what_begins_with_an_entry_has_seen_what_that_has(
-    tiny: Entry, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    descendant: Entry, tmp_path: Path
 ) -> None:
-    last = ancestry(tiny_run, tmp_path, monkeypatch)
-    publish(last, "tiny", lambda entry: figures(tiny))
-    shutil.rmtree("runs")
     other = Entry(tmp_path / "elsewhere", "other")
-    tiny.recipe().quantized("tiny").save(other.folder / "recipe.yaml")
+    descendant.recipe().quantized("tiny").save(other.folder / "recipe.yaml")
     assert "Weizmann horses and ImageNet; they never saw ECSSD" in notice(other)
     # How to repeat the trainings before stands on the entry's own card.
-    shutil.copy(tiny.folder / "metrics.json", other.folder)
-    assert "--run runs/teacher" in card(tiny)
+    shutil.copy(descendant.folder / "metrics.json", other.folder)
+    assert "--run runs/teacher" in card(descendant)
     assert "--run runs/teacher" not in card(other)
 
 
 def test_what_began_with_the_entry_that_it_replaces_has_seen_what_that_has(
-    tiny: Entry, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    descendant: Entry, tiny_run: Path
 ) -> None:
-    last = ancestry(tiny_run, tmp_path, monkeypatch)
-    publish(last, "tiny", lambda entry: figures(tiny))
-    shutil.rmtree("runs")
     # Trained on twice from the entry itself, and published in its place each time.
     checksums = set()
     for blur in (1.0, 2.0):
-        checksums.add(tiny.expected_sha256()[:8])
+        checksums.add(descendant.expected_sha256()[:8])
         shutil.copytree(tiny_run, "runs/again")
         on = {"init": "tiny", "distillation": None, "augmentation": {"blur": blur}}
         Recipe.load(tiny_run / "recipe.yaml").replace(**on).save(Path("runs/again/recipe.yaml"))
-        model = tiny.recipe().build_model(task=tiny.task())
+        model = descendant.recipe().build_model(task=descendant.task())
         save_weights(model, "runs/again/best.safetensors", unpacked=True)  # new ones
-        publish("runs/again", "tiny", lambda entry: figures(tiny))
+        publish("runs/again", "tiny", lambda entry: figures(descendant))
         shutil.rmtree("runs")
         assert "Weizmann horses and ImageNet; they never saw ECSSD" in notice(zoo.find("tiny"))
         begun = zoo.find("tiny").recipe().init
         assert begun and begun.removeprefix("runs/tiny_") in checksums
-        assert Recipe.load(tiny.folder / f"parent-{begun[5:]}.yaml").init != begun
+        assert Recipe.load(descendant.folder / f"parent-{begun[5:]}.yaml").init != begun
 
 
 def test_a_parent_that_is_gone_is_named(

@@ -210,11 +210,14 @@ def _beginnings(
     }
     begin, drawn = {}, {}
     for name, variable in variables.items():
-        kind, value = name.split(":", 1)[0], variable.numpy()
-        if kind == "model" and value.size <= SMALL:
-            begin[name] = value
-        elif trained_here.get(kind):
+        kind = name.split(":", 1)[0]
+        if kind not in trained_here:
+            continue
+        value = variable.numpy()
+        if trained_here[kind]:
             begin[name] = value.astype(np.float16) if value.size > SMALL else value
+        elif kind == "model" and value.size <= SMALL:
+            begin[name] = value
         elif kind == "model":
             drawn[name] = float(value.std())
     return begin, drawn
