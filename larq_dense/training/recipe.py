@@ -149,6 +149,11 @@ class Recipe(Section):
     def _check_quantize(self) -> Recipe:
         if self.quantize and self.init is None:
             raise ValueError("quantize starts from trained weights; name them as init")
+        if self.quantize and self.precision == "float":
+            raise ValueError(
+                "quantize trains binary networks; `larq-dense convert RUN --int8 --images ...` "
+                "takes a trained full-precision one to int8"
+            )
         if self.quantize and self.optimizer.freeze_encoder:
             raise ValueError("quantize trains all weights; set optimizer.freeze_encoder to false")
         if self.quantize and self.optimizer.average:

@@ -56,6 +56,10 @@ def test_round_trip_through_yaml(make_recipe: Make, tmp_path: Path) -> None:
         ({"loss": {"class_weights": "sqrt"}}, "wrong loss.class_weights"),
         ({"data": {"train": [], "validation": []}}, "wrong data.train"),
         ({"seed": -1}, "wrong seed"),
+        (
+            {"model": {"precision": "float"}, "init": "runs/mine", "quantize": True},
+            "quantize trains binary networks",
+        ),
         ({"distillation": {"weight": 1}}, "lacks the setting distillation.teacher"),
         ({"distillation": {"teacher": "x", "temperature": 0}}, "wrong distillation.temperature"),
         ({"optimizer": {"average": 1}}, "wrong optimizer.average"),
