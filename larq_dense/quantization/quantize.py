@@ -17,7 +17,7 @@ from larq_dense.common.files import sha256
 from larq_dense.layers._base import register
 from larq_dense.models.dense import DenseModel, forget_builds
 from larq_dense.quantization.expand import expand
-from larq_dense.quantization.quantizers import Quantizer, Range
+from larq_dense.quantization.quantizers import OUTLIERS, Quantizer, Range
 from larq_dense.quantization.scheme import LayerConfig, layer_configs
 from larq_dense.runtime import ModelSpec
 
@@ -27,6 +27,9 @@ Pictures = Iterable[NDArray[np.float32]]
 
 FEW_PICTURES = 8
 """From fewer pictures, ranges are taken with a warning."""
+
+MOST_JUDGES = 16
+"""On at most so many of them ranges are held against each other."""
 
 
 @register
@@ -108,7 +111,8 @@ def quantize(model: tf.keras.Model, pictures: Pictures | None = None) -> Quantiz
 def calibrate(model: tf.keras.Model, pictures: Pictures) -> None:
     """Set the ranges of a network's tensors by what they hold on real pictures.
 
-    The ranges stay as they are in fine-tuning, which learns to live in them.
+    Of the `OUTLIERS` that ranges may leave out, those count that change the network's answers
+    least. The ranges stay as they are in fine-tuning, which learns to live in them.
 
     Args:
         model: From `quantize`.
@@ -123,13 +127,44 @@ def calibrate(model: tf.keras.Model, pictures: Pictures) -> None:
         >>> calibrate(model, [np.random.uniform(-1, 1, (1, 8, 8, 3)).astype(np.float32)])
     """
     quantizers = _quantizers(model)
+    judges = _observe(model, quantizers, pictures)
+    observed = model.get_weights()
+
+    def settle(outliers: float) -> None:
+        model.set_weights(observed)
+        _settle(quantizers, outliers)
+
+    def change(outliers: float) -> float:
+        settle(outliers)
+        errors = (model(picture, training=False) - answer for picture, answer in judges)
+        return float(np.mean([tf.reduce_mean(tf.square(each)) for each in errors]))
+
+    settle(min(OUTLIERS, key=change))
+
+
+def _observe(
+    model: tf.keras.Model, quantizers: list[Quantizer], pictures: Pictures
+) -> list[tuple[NDArray[np.float32], tf.Tensor]]:
+    """Let quantizers see pictures, and leave them to be settled.
+
+    Returns:
+        Some of the pictures, evenly spaced, with the exact answers.
+    """
     for each in quantizers:
         each.observe()
+    judges: list[tuple[NDArray[np.float32], tf.Tensor]] = []
+    stride = 1
     try:
-        for picture in telling(pictures):
-            model(picture, training=False)
-    finally:
-        _settle(quantizers)
+        for number, picture in enumerate(telling(pictures)):
+            answer = model(picture, training=False)
+            if number % stride == 0:
+                judges.append((picture, answer))
+            if len(judges) > MOST_JUDGES:
+                judges, stride = judges[::2], 2 * stride
+    except BaseException:
+        _settle(quantizers)  # the network rounds again, with empty ranges
+        raise
+    return judges
 
 
 def telling(pictures: Pictures) -> Iterator[NDArray[np.float32]]:
@@ -193,7 +228,7 @@ def _quantizers(model: tf.keras.Model) -> list[Quantizer]:
     return list(dict.fromkeys(each for config in _configs(model) for each in config.quantizers()))
 
 
-def _settle(quantizers: list[Quantizer]) -> None:
+def _settle(quantizers: list[Quantizer], outliers: float | None = None) -> None:
     # Others ask the ranges for their steps.
     for each in sorted(quantizers, key=lambda each: not isinstance(each, Range)):
-        each.settle()
+        each.settle(outliers)

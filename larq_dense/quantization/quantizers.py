@@ -30,9 +30,9 @@ LARGEST = 31
 # ties: channels that never open have such scales.
 SCALE_BITS, FINEST_BITS = 9, 13
 
-# Share of a tensor's values that a range may leave out at either end: a few large ones would make
-# the steps of all others too coarse.
-OUTLIERS = 4e-3
+# Shares of a tensor's values that ranges may leave out at either end: a few large ones would make
+# the steps of all others too coarse. Which share is best depends on the network.
+OUTLIERS = (4e-3, 1.5e-2)
 
 # A mean is kept so finely that its sign is that of the sum, for as many as 2^16 positions.
 MEAN_BITS = 16
@@ -100,8 +100,12 @@ class Quantizer(quantizers.Quantizer):
     def watch(self, exact: Tensor) -> None:
         """Take note of exact values."""
 
-    def settle(self) -> None:
-        """Set the steps by what was observed, and round again; ranges settle before the rest."""
+    def settle(self, outliers: float | None = None) -> None:
+        """Set the steps, and round from now on; ranges settle before the rest.
+
+        Args:
+            outliers: The one of `OUTLIERS` that ranges leave out; None if nothing was observed.
+        """
         self.observing = False
 
     def get_config(self) -> dict[str, Any]:
@@ -121,6 +125,7 @@ class Range(Quantizer):
     def __init__(self, of_mean: "Range | None" = None) -> None:
         self.of_mean = of_mean
         self._built = False
+        self._observed: dict[float, tuple[float, float]] = {}
 
     def build(self, tensor_shape: Any, name: str, layer: tf.keras.layers.Layer) -> dict[str, Any]:
         """Make the range, once."""
@@ -142,20 +147,20 @@ class Range(Quantizer):
     def observe(self) -> None:
         """From now on only watch what passes."""
         super().observe()
-        self.low.assign(0.0)
-        self.high.assign(0.0)
+        self._observed = dict.fromkeys(OUTLIERS, (0.0, 0.0))
 
     def watch(self, exact: Tensor) -> None:
-        """Widen the range to hold the values, but for the outliers among them."""
-        ordered = tf.sort(tf.reshape(exact, [-1]))
-        left_out = int(OUTLIERS * ordered.shape[0])
-        self.low.assign(tf.minimum(self.low, ordered[left_out]))
-        self.high.assign(tf.maximum(self.high, ordered[-1 - left_out]))
+        """Widen the range to hold the values, but for each share of outliers among them."""
+        ordered = np.sort(exact.numpy(), axis=None)
+        for outliers, (low, high) in self._observed.items():
+            left_out = int(outliers * len(ordered))
+            smallest, largest = float(ordered[left_out]), float(ordered[-1 - left_out])
+            self._observed[outliers] = min(low, smallest), max(high, largest)
 
-    def settle(self) -> None:
+    def settle(self, outliers: float | None = None) -> None:
         """Set the step, and the range to 256 of it."""
-        super().settle()
-        low, high = float(self.low), float(self.high)
+        super().settle(outliers)
+        low, high = (0.0, 0.0) if outliers is None else self._observed[outliers]
         step, zero_point = power_of_two_above((high - low) / 256), 0
         if self.of_mean is not None:
             step = float(self.of_mean.step) * 2.0**-MEAN_BITS
@@ -223,9 +228,9 @@ class KernelQuantizer(Quantizer):
         largest = np.abs(exact.numpy()).reshape(-1, self.step.shape[0]).max(axis=0)
         self.step.assign(power_of_two_above(largest / ((LARGEST + 0.5) * KERNEL_GRID)))
 
-    def settle(self) -> None:
+    def settle(self, outliers: float | None = None) -> None:
         """Double the steps where every sum would be a tie."""
-        super().settle()
+        super().settle(outliers)
         tie = KERNEL_GRID * self.step * self._source.step == self._result.step
         self.step.assign(tf.where(tie, 2 * self.step, self.step))
 
@@ -267,17 +272,16 @@ class FactorQuantizer(Quantizer):
         """Set the units by the factors."""
         self.unit.assign(power_of_two_above(np.abs(exact.numpy())) * 2.0**-SCALE_BITS)
 
-    def settle(self) -> None:
+    def settle(self, outliers: float | None = None) -> None:
         """Make no unit finer than the output needs, or as coarse as its step.
 
         An observed scale that is too large for the coarsest unit is made smaller.
         """
-        observed = self.observing
-        super().settle()
+        super().settle(outliers)
         step = 1.0 if self._result is None else self._result.step
         coarsest = np.inf if self._result is None else step / 2
         unit = tf.clip_by_value(self.unit, step * 2.0**-FINEST_BITS, coarsest)
-        if observed:
+        if outliers is not None:
             # A factor keeps its bits, so that float32 holds its product with a sum of bits. Where
             # the unit is the coarsest, the smallest sum still moves the output by half its range.
             self._scale.assign(self._scale * tf.minimum(1.0, unit / self.unit))

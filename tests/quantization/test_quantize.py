@@ -1,5 +1,6 @@
 """The int8 form of each layer against the layer itself."""
 
+import importlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from larq_dense.models.weights import load_weights, save_weights
 from larq_dense.quantization import calibrate, quantize
 from larq_dense.quantization.elements import Scale
 from larq_dense.quantization.expand import expand
-from larq_dense.quantization.quantizers import Range
+from larq_dense.quantization.quantizers import OUTLIERS, Range
 
 # Through several layers one flipped sign spreads.
 SHALLOW = [name for name in networks.BODIES if name != "everything"]
@@ -144,6 +145,29 @@ def test_calibrating_again_forgets_the_ranges_before() -> None:
     calibrate(quantized, [networks.batch()])
     for one, other in zip(before, quantized.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_ranges_leave_out_the_share_that_changes_the_answers_least(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = networks.float_network(networks.everything)
+    exact = model(networks.batch())
+
+    def settled(*outliers: float) -> tuple[float, list[np.ndarray]]:
+        for module in ("quantizers", "quantize"):
+            path = importlib.import_module(f"larq_dense.quantization.{module}")
+            monkeypatch.setattr(path, "OUTLIERS", outliers)
+        quantized = quantize(model, [networks.batch()])
+        change = np.mean(np.square(quantized(networks.batch()) - exact))
+        return float(change), quantized.get_weights()
+
+    shares = (*OUTLIERS, 0.2)
+    alone = [settled(share) for share in shares]
+    change, weights = min(alone, key=lambda each: each[0])
+    assert change < max(each for each, _ in alone)
+    for order in (shares, shares[::-1]):
+        for one, other in zip(settled(*order)[1], weights, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_few_pictures_are_a_warning(caplog: pytest.LogCaptureFixture) -> None:
