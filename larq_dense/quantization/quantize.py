@@ -14,6 +14,7 @@ from tensorflow_model_optimization.quantization import keras as tfmot
 
 from larq_dense.common.errors import DataError
 from larq_dense.common.files import sha256
+from larq_dense.common.sampling import evenly_spaced
 from larq_dense.layers._base import register
 from larq_dense.models.dense import DenseModel, forget_builds
 from larq_dense.quantization.expand import expand
@@ -152,15 +153,14 @@ def _observe(
     """
     for each in quantizers:
         each.observe()
-    judges: list[tuple[NDArray[np.float32], tf.Tensor]] = []
-    stride = 1
+    judges = []
     try:
-        for number, picture in enumerate(telling(pictures)):
+        pictures = list(telling(pictures))
+        judging = evenly_spaced(range(len(pictures)), MOST_JUDGES)
+        for number, picture in enumerate(pictures):
             answer = model(picture, training=False)
-            if number % stride == 0:
+            if number in judging:
                 judges.append((picture, answer))
-            if len(judges) > MOST_JUDGES:
-                judges, stride = judges[::2], 2 * stride
     except BaseException:
         _settle(quantizers)  # the network rounds again, with empty ranges
         raise
