@@ -53,7 +53,7 @@ def command(
     from larq_dense.common.machine import describe_machine
     from larq_dense.experiments.frontier import measure
     from larq_dense.latency.frontier import in_words
-    from larq_dense.runtime import xnor
+    from larq_dense.runtime.library import chosen_instruction_set
 
     if limit is not None and data is None:
         raise click.UsageError("--limit is for the pictures of --data, which is missing.")
@@ -66,7 +66,7 @@ def command(
     columns = list(points[0].milliseconds)
     document = {
         "machine": describe_machine(),
-        "instruction_set": xnor.instruction_sets()[0],
+        "instruction_set": chosen_instruction_set(),
         "metric": metric,
         "repeats": repeats,
         "points": [point.to_dict() for point in points],

@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _ADDRESS = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[^@\s]+))?")
-_NO_RIGHT = (401, 403)
+_NO_RIGHT = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _NAME = re.compile(r"\w[\w.-]*")
 
 # Of an entry, and of its int8 variant.
@@ -154,7 +155,13 @@ def talking_to_hub(address: str) -> "Iterator[ModuleType]":
             f"{address}: there is no such revision; name a branch, a tag or a commit."
         ) from error
     except errors.HfHubHTTPError as error:
-        if error.response is None or error.response.status_code not in _NO_RIGHT:
+        status = error.response.status_code if error.response is not None else 0
+        if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise LarqDenseError(
+                f"the hub is busy or fails for now ({status}), so that {address} cannot be had; "
+                "try again later."
+            ) from error
+        if status not in _NO_RIGHT:
             raise LarqDenseError(_said(address, error)) from error
         raise LarqDenseError(
             f"the hub refuses {address}: the token is missing or has not the right; log in by "

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from larq_dense.common.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
 from larq_dense.publishing.claims import claim_sentence
@@ -17,6 +17,9 @@ from larq_dense.zoo.provenance import (
     split_title,
     use_of,
 )
+
+if TYPE_CHECKING:
+    from larq_dense.training.recipe import Recipe
 
 PICTURE = "accuracy.png"
 """Drawn where there is a baseline: accuracy over OPs."""
@@ -127,15 +130,16 @@ def _baseline(entry: Entry) -> str:
         return "The full-precision baseline has not been trained, so its accuracy is not known."
     recipe = entry.baseline().recipe()
     body = paired_rows(metric, entry.metrics()["accuracy"], baseline["accuracy"], baseline["int8"])
+    train = _train_on if recipe.init == entry.name else _train_baseline
     commands = [
-        *_train_baseline(baseline["stages"]),
+        *train(entry.name, baseline["stages"]),
         *(row["command"] for row in baseline["accuracy"]),
     ]
     teacher = "Train the teacher ([Training](#training)) first. " * bool(recipe.distillation)
     table = markdown_table(["", "binary", "full-precision baseline", "baseline in int8"], body)
     return (
         f"{table}\n\n![accuracy over OPs]({PICTURE})\n\n"
-        "The baseline is the same network in full precision, with the same data and length "
+        "The baseline is the same network in full precision, with the same data "
         f"([recipe](baseline/recipe.yaml)), {_baseline_begins(entry)}. {teacher}Commands:\n\n"
         + "\n".join(["```", *commands, "```"])
         + "\n\nTensorFlow Lite's post-training quantization made the int8 form, with ranges from "
@@ -144,7 +148,15 @@ def _baseline(entry: Entry) -> str:
     )
 
 
-def _train_baseline(stages: list[dict[str, str]]) -> Iterator[str]:
+def _train_on(name: str, stages: list[dict[str, str]]) -> Iterator[str]:
+    """Yield the command that trains an entry's own weights on in full precision."""
+    yield (
+        f"larq-dense train zoo/{name}/baseline/recipe.yaml --data ../shared/data "
+        f"--run {stages[0]['run']}"
+    )
+
+
+def _train_baseline(_name: str, stages: list[dict[str, str]]) -> Iterator[str]:
     """Yield the commands that train a baseline, stage by stage."""
     before = ""
     for stage in stages:
@@ -154,11 +166,21 @@ def _train_baseline(stages: list[dict[str, str]]) -> Iterator[str]:
 
 
 def _baseline_begins(entry: Entry) -> str:
-    if entry.baseline().recipe().init:
-        return "trained through the same stages"
-    if entry.recipe().init:
-        return f"from new weights; the entry began with those of {entry.recipe().init}"
-    return "from new weights"
+    baseline, recipe = entry.baseline().recipe(), entry.recipe()
+    if baseline.init == entry.name:
+        without = ", without a teacher" * bool(recipe.distillation and not baseline.distillation)
+        return f"trained on from the entry's own weights for {_length(baseline)}{without}"
+    if baseline.init:
+        return "trained for the same length through the same stages"
+    if recipe.init:
+        return f"trained as long from new weights; the entry began with those of {recipe.init}"
+    return "trained as long from new weights"
+
+
+def _length(recipe: "Recipe") -> str:
+    if recipe.steps:
+        return f"{recipe.steps} steps"
+    return f"{recipe.epochs} epoch" + "s" * (recipe.epochs != 1)
 
 
 def _per_class(rows: list[dict[str, Any]], title: str) -> str:
@@ -242,7 +264,6 @@ def _latency(values: dict[str, Any], machine: dict[str, Any]) -> str:
 
 def _training(entry: Entry) -> str:
     recipe = entry.recipe()
-    length = f"{recipe.epochs} epochs" if recipe.epochs else f"{recipe.steps} steps"
     rows, columns = recipe.crop
     # Earlier trainings come first, the earliest before all. Entries, and the runs that those began
     # with, have cards of their own.
@@ -254,7 +275,7 @@ def _training(entry: Entry) -> str:
     ]
     commands.append(f"larq-dense train {entry.name} --data ../shared/data --run runs/{entry.name}")
     text = (
-        f"{length} of batches of {recipe.batch_size} crops of {columns}×{rows} by "
+        f"{_length(recipe)} of batches of {recipe.batch_size} crops of {columns}×{rows} by "
         f"[recipe.yaml](recipe.yaml). To repeat it:\n\n" + "```\n" + "\n".join(commands) + "\n```"
     )
     return text + _curve(entry)

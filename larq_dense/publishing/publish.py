@@ -154,9 +154,12 @@ def _check_variant(run: Run, recipe: "Recipe", target: Entry) -> None:
 
 
 def _drop_what_was_beside(target: Entry, recipe: "Recipe") -> None:
-    """Remove the variant of the weights before, and the baseline of another recipe."""
+    """Remove the variant of the weights before, and the baseline of other weights or a recipe."""
     shutil.rmtree(target.int8().folder, ignore_errors=True)
-    if target.baseline().metrics() and not target.baseline().recipe().is_baseline_of(recipe):
+    if not target.baseline().metrics():
+        return
+    baseline = target.baseline().recipe()
+    if baseline.init == target.name or not baseline.is_baseline_of(recipe):
         shutil.rmtree(target.baseline().folder)
         for picture in (PICTURE, CURVE):
             (target.folder / picture).unlink(missing_ok=True)
@@ -169,8 +172,8 @@ def _publish_baseline(run: Run, recipe: "Recipe", target: Entry, measure: Measur
         raise LarqDenseError(
             f"{run.folder} trained a full-precision network, but not the baseline of an entry "
             f"{target.name} by the same recipe; train that by `larq-dense train {target.name} "
-            "--baseline`, from new weights or from the baseline of what the entry began with, or "
-            "use the run as a teacher."
+            "--baseline`, from new weights, from the entry's (--init) or from the baseline of what "
+            "the entry began with, or use the run as a teacher."
         )
     baseline = target.baseline()
     metrics = _origin(target.name) | {"stages": trainings}

@@ -70,6 +70,15 @@ def instruction_sets() -> list[str]:
     return names
 
 
+def chosen_instruction_set() -> str:
+    """Return the instruction set that kernels take unless they are told otherwise.
+
+    Raises:
+        LarqDenseError: The library is not there.
+    """
+    return os.environ.get(_INSTRUCTION_SET) or instruction_sets()[0]
+
+
 def check_options(num_threads: int, instruction_set: str | None) -> None:
     """Refuse a number of threads or an instruction set that is not to be had here.
 

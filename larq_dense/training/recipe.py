@@ -223,15 +223,24 @@ class Recipe(Section):
         """Return the recipe of the full-precision baseline: the same but for what it begins with.
 
         Args:
-            init: The baseline of what this recipe begins with, whose own weights would not fit;
-                None for new weights.
+            init: The baseline of what this recipe begins with; or what this recipe trained, to
+                learn what lifting the binarization gives; None for new weights.
         """
         model = {**self.model, "precision": "float"}
         return self.replace(model=model, init=init)
 
     def is_baseline_of(self, other: Recipe) -> bool:
-        """Return whether this trains the other's baseline, whatever it begins with."""
-        return self.replace(name=other.name, init=None) == other.baseline()
+        """Return whether this trains the other's baseline, whatever it begins with.
+
+        One that goes on from the other's own weights may be shorter and have no teacher.
+        """
+        free = ["name", "init"]
+        if self.init == other.name:
+            free += ["epochs", "steps"]
+            free += [] if self.distillation else ["distillation"]
+        return self.replace(**{each: getattr(other, each) for each in free}) == other.baseline(
+            other.init
+        )
 
     def first_difference(self, other: Recipe, settings: Iterable[str]) -> str | None:
         """Return the first of some settings, such as `"input.height"`, that differs in another.

@@ -124,7 +124,7 @@ def test_a_baseline_goes_through_all_stages(tiny: Entry, tiny_run: Path, tmp_pat
     for line in (
         f"train zoo/tiny/parent-first.yaml --baseline {first}",
         f"train tiny --baseline --init {runs['first_baseline']} {last}",
-        "trained through the same stages",
+        "trained for the same length through the same stages",
     ):
         assert line in text
 
@@ -136,6 +136,35 @@ def test_a_baseline_goes_through_all_stages(tiny: Entry, tiny_run: Path, tmp_pat
     recipes["first_baseline"].replace(seed=4).save(runs["first_baseline"] / "recipe.yaml")
     with pytest.raises(LarqDenseError, match="not the baseline of an entry tiny"):
         publish(runs["last_baseline"], "tiny", lambda run: measured(tiny))
+
+
+@pytest.mark.parametrize("shorter", [{}, {"steps": None, "epochs": 3}, {"distillation": None}])
+def test_a_baseline_may_go_on_from_the_entry(
+    tiny: Entry, tiny_run: Path, baseline_run: Path, tmp_path: Path, shorter: dict[str, Any]
+) -> None:
+    """What lifting the binarization gives: shorter and without a teacher, if need be."""
+    teacher, run = tmp_path / "teacher", tmp_path / "run"
+    shutil.copytree(tiny_run, teacher)
+    shutil.copytree(tiny_run, run)
+    taught = tiny.recipe().replace(steps=9, epochs=None, distillation={"teacher": str(teacher)})
+    taught.save(run / "recipe.yaml")
+    figures = tiny.metrics()
+    publish(run, "tiny", lambda entry: figures)
+    lifted = taught.baseline("tiny").replace(**shorter)
+    lifted.save(baseline_run / "recipe.yaml")
+    publish(baseline_run, "tiny", lambda run: measured(tiny))
+    length = "3 epochs" if "epochs" in shorter else "9 steps"
+    without = ", without a teacher" * ("distillation" in shorter)
+    text = tiny.card()
+    assert f"trained on from the entry's own weights for {length}{without}. " in text
+    command = "larq-dense train zoo/tiny/baseline/recipe.yaml --data ../shared/data"
+    assert f"{command} --run {baseline_run}" in text
+
+    publish(run, "tiny", lambda entry: figures)
+    assert not tiny.baseline().folder.exists(), "it began with the weights before"
+    taught.baseline().replace(**shorter or {"seed": 5}).save(baseline_run / "recipe.yaml")
+    with pytest.raises(LarqDenseError, match="not the baseline of an entry tiny"):
+        publish(baseline_run, "tiny", lambda run: measured(tiny))
 
 
 @pytest.mark.parametrize("change", [{"seed": 7}, {"task": "cityscapes"}, {"batch_size": 3}])

@@ -15,7 +15,7 @@ import pytest
 from larq_dense.common.errors import DataError, LarqDenseError
 from larq_dense.runtime import NativeInterpreter, load
 from larq_dense.runtime.engine import Engine, UnsupportedError
-from larq_dense.runtime.library import instruction_sets, why_no_library
+from larq_dense.runtime.library import chosen_instruction_set, instruction_sets, why_no_library
 
 NATIVE_TESTS = Path(__file__).resolve().parents[1] / "native"
 RANGE: dict[str, Any] = {"scale": 0.5, "zero_point": 3}
@@ -166,7 +166,9 @@ def test_the_environment_chooses_the_instruction_set(
 ) -> None:
     for name in instruction_sets():
         monkeypatch.setenv("LARQ_DENSE_XNOR_ISA", name)
-        assert Engine(content).instruction_set == name
+        assert Engine(content).instruction_set == chosen_instruction_set() == name
+    monkeypatch.delenv("LARQ_DENSE_XNOR_ISA")
+    assert Engine(content).instruction_set == chosen_instruction_set()
 
 
 def test_arguments_out_of_range_are_refused(content: bytes) -> None:

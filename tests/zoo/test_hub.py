@@ -8,12 +8,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import hub_stand_in
 import huggingface_hub.constants
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from hub_stand_in import TOKEN, StandIn
+from huggingface_hub.errors import HfHubHTTPError
 
 import larq_dense
 from larq_dense import Predictor, zoo
@@ -166,6 +168,25 @@ def test_a_file_that_breaks_off_is_refused_and_fetched_again(hub: StandIn) -> No
     assert "\n" not in str(refused.value)
     hub.spoil = {}
     assert zoo.find("hf://me/mine").tflite().is_file()
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (429, r"^the hub is busy or fails for now \(429\), .* hf://me/mine .* try again later\.$"),
+        (503, r"^the hub is busy or fails for now \(503\), .* try again later\.$"),
+        (403, "^the hub refuses hf://me/mine: the token is missing"),
+        (418, "^the hub and hf://me/mine: no coffee$"),
+    ],
+)
+def test_each_refusal_says_what_to_do(status: int, sentence: str) -> None:
+    """The library tries some of these for a while, so the error is raised here."""
+    response = httpx.Response(status, request=httpx.Request("GET", "https://localhost"))
+    with (
+        pytest.raises(LarqDenseError, match=sentence),
+        hub_addresses.talking_to_hub("hf://me/mine"),
+    ):
+        raise HfHubHTTPError("no coffee", response=response)
 
 
 def test_a_missing_file_is_told_when_it_is_needed(hub: StandIn) -> None:
