@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
     """Return the trainings that led to a baseline, from the first on.
 
-    A baseline begins with the entry's own weights, with new ones, or with the baseline of what the
-    entry began with, and so on back.
+    A baseline begins with new weights, with the entry's or those that the entry began with, or with
+    the baseline of what the entry began with, and so on back.
 
     Args:
         run_dir: A run in full precision.
@@ -34,7 +34,7 @@ def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
         if not baseline.is_baseline_of(original):
             return []
         found.insert(0, {"recipe": title, "run": str(run_dir)})
-        if baseline.init in (None, entry.name):
+        if baseline.init in (None, entry.name, original.init):
             return found
         if original.init is None:
             return []

@@ -130,7 +130,8 @@ def _baseline(entry: Entry) -> str:
         return "The full-precision baseline has not been trained, so its accuracy is not known."
     recipe = entry.baseline().recipe()
     body = paired_rows(metric, entry.metrics()["accuracy"], baseline["accuracy"], baseline["int8"])
-    train = _train_on if recipe.init == entry.name else _train_baseline
+    lifted = recipe.init and recipe.init in (entry.name, entry.recipe().init)
+    train = _train_on if lifted else _train_baseline
     commands = [
         *train(entry.name, baseline["stages"]),
         *(row["command"] for row in baseline["accuracy"]),
@@ -149,7 +150,7 @@ def _baseline(entry: Entry) -> str:
 
 
 def _train_on(name: str, stages: list[dict[str, str]]) -> Iterator[str]:
-    """Yield the command that trains an entry's own weights on in full precision."""
+    """Yield the command that trains binary weights on in full precision."""
     yield (
         f"larq-dense train zoo/{name}/baseline/recipe.yaml --data ../shared/data "
         f"--run {stages[0]['run']}"
@@ -167,9 +168,12 @@ def _train_baseline(_name: str, stages: list[dict[str, str]]) -> Iterator[str]:
 
 def _baseline_begins(entry: Entry) -> str:
     baseline, recipe = entry.baseline().recipe(), entry.recipe()
+    without = ", without a teacher" * bool(recipe.distillation and not baseline.distillation)
     if baseline.init == entry.name:
-        without = ", without a teacher" * bool(recipe.distillation and not baseline.distillation)
         return f"trained on from the entry's own weights for {_length(baseline)}{without}"
+    if baseline.init and baseline.init == recipe.init:
+        whose = f"trained from the binary weights of {recipe.init}, as the entry was,"
+        return f"{whose} for {_length(baseline)}{without}"
     if baseline.init:
         return "trained for the same length through the same stages"
     if recipe.init:

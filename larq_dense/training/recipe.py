@@ -223,8 +223,9 @@ class Recipe(Section):
         """Return the recipe of the full-precision baseline: the same but for what it begins with.
 
         Args:
-            init: The baseline of what this recipe begins with; or what this recipe trained, to
-                learn what lifting the binarization gives; None for new weights.
+            init: The baseline of what this recipe begins with; or binary weights, its own or those
+                that it begins with, to learn what lifting the binarization gives; None for new
+                weights.
         """
         model = {**self.model, "precision": "float"}
         return self.replace(model=model, init=init)
@@ -232,10 +233,11 @@ class Recipe(Section):
     def is_baseline_of(self, other: Recipe) -> bool:
         """Return whether this trains the other's baseline, whatever it begins with.
 
-        One that goes on from the other's own weights may be shorter and have no teacher.
+        One that goes on from the other's own weights, or from those that the other began with, may
+        be shorter and have no teacher.
         """
         free = ["name", "init"]
-        if self.init == other.name:
+        if self.init and self.init in (other.name, other.init):
             free += ["epochs", "steps"]
             free += [] if self.distillation else ["distillation"]
         return self.replace(**{each: getattr(other, each) for each in free}) == other.baseline(

@@ -160,9 +160,17 @@ def test_a_baseline_may_go_on_from_the_entry(
     command = "larq-dense train zoo/tiny/baseline/recipe.yaml --data ../shared/data"
     assert f"{command} --run {baseline_run}" in text
 
+    origin = tmp_path / "origin"
+    shutil.copytree(teacher, origin)
+    taught.replace(init=str(origin)).save(run / "recipe.yaml")
     publish(run, "tiny", lambda entry: figures)
     assert not tiny.baseline().folder.exists(), "it began with the weights before"
-    taught.baseline().replace(**shorter or {"seed": 5}).save(baseline_run / "recipe.yaml")
+    lifted.replace(init=str(origin)).save(baseline_run / "recipe.yaml")
+    publish(baseline_run, "tiny", lambda run: measured(tiny))
+    whose = f"trained from the binary weights of {origin}, as the entry was, for {length}"
+    assert f"{whose}{without}. " in tiny.card()
+
+    lifted.replace(init=None, seed=5).save(baseline_run / "recipe.yaml")
     with pytest.raises(LarqDenseError, match="not the baseline of an entry tiny"):
         publish(baseline_run, "tiny", lambda run: measured(tiny))
 
