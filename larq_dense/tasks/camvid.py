@@ -39,6 +39,29 @@ _COLORS = (
     (0, 128, 192),
 )
 
+# As the SegNet tutorial groups CamVid's own 32 classes: walls with buildings, lights with signs.
+_OF_CITYSCAPES = {
+    "sky": "sky",
+    "building": "building",
+    "wall": "building",
+    "pole": "pole",
+    "road": "road",
+    "sidewalk": "pavement",
+    "vegetation": "tree",
+    "terrain": "tree",
+    "traffic light": "sign",
+    "traffic sign": "sign",
+    "fence": "fence",
+    "car": "car",
+    "truck": "car",
+    "bus": "car",
+    "train": "car",
+    "person": "pedestrian",
+    "rider": "bicyclist",
+    "motorcycle": "bicyclist",
+    "bicycle": "bicyclist",
+}
+
 
 def _splits(root: Path) -> list[str]:
     names = set(folders(root))
@@ -83,9 +106,16 @@ def data_set() -> DataSet:
 
 @register_task("camvid")
 def eleven_classes() -> Task:
-    """Return the task of CamVid's 11 classes; the twelfth, void, is ignored."""
+    """Return the task of CamVid's 11 classes; the twelfth, void, is ignored.
+
+    Cityscapes' 19 classes mean one of them each, so that its frames can be trained on, too.
+    """
     return Task(
         name="camvid",
         title="street scenes of CamVid (11 classes)",
         classes=tuple(map(ClassInfo, _CLASSES, _COLORS)),
+        class_maps={
+            "cityscapes_label_ids": _OF_CITYSCAPES,
+            "cityscapes_train_ids": _OF_CITYSCAPES,
+        },
     )

@@ -104,6 +104,28 @@ def test_the_masks_tell_the_encoding(
     assert labels_of(tasks.get(task), root) == expected
 
 
+def test_camvid_takes_the_classes_of_cityscapes(plain_folder: Make) -> None:
+    """SegNet's grouping of CamVid's own 32 classes, by the names of both."""
+    camvid, nineteen = tasks.get("camvid"), tasks.get("cityscapes19")
+    root = plain_folder("street", {"a": row(*range(19), 255)})
+    (sample,) = camvid.samples(root, "all", labels="cityscapes_train_ids")
+    *found, ignored = camvid.read_label(sample).flat[:20]
+    assert ignored == 255
+    read = zip(nineteen.class_names, found, strict=True)
+    means = {name: camvid.class_names[value] for name, value in read}
+    same = ("sky", "building", "pole", "road", "fence", "car")
+    assert {name: means.pop(name) for name in same} == {name: name for name in same}
+    assert means == {
+        "wall": "building",
+        "sidewalk": "pavement",
+        **dict.fromkeys(("vegetation", "terrain"), "tree"),
+        **dict.fromkeys(("traffic light", "traffic sign"), "sign"),
+        **dict.fromkeys(("truck", "bus", "train"), "car"),
+        "person": "pedestrian",
+        **dict.fromkeys(("rider", "motorcycle", "bicycle"), "bicyclist"),
+    }
+
+
 def test_a_name_is_read_by_words(plain_folder: Make) -> None:
     root = plain_folder("hidden_personal", {"a": row(0, 1, 255)})
     assert labels_of(tasks.get("cityscapes"), root) == [[0, 1, 255]]
