@@ -150,8 +150,9 @@ def _by_content(task: ReadsLabels, root: Path) -> Encoding:
     # Masks that show but one class tell nothing: under the right encoding there are two.
     telling = [encoding for encoding in fitting if len(seen & encoding.values.keys()) > 1]
     telling = telling or fitting or [own]
-    if telling[0] is own:
-        return own
+    for encoding in telling:
+        if encoding.name == own.name:
+            return encoding
     # What fits the masks may still be told apart by where the folder lies: camvid/test.
     above = [encoding for encoding in telling if encoding in plain.hinted(root.absolute().parent)]
     telling = above or telling
