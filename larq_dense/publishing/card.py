@@ -130,10 +130,8 @@ def _baseline(entry: Entry) -> str:
         return "The full-precision baseline has not been trained, so its accuracy is not known."
     recipe = entry.baseline().recipe()
     body = paired_rows(metric, entry.metrics()["accuracy"], baseline["accuracy"], baseline["int8"])
-    lifted = recipe.init and recipe.init in (entry.name, entry.recipe().init)
-    train = _train_on if lifted else _train_baseline
     commands = [
-        *train(entry.name, baseline["stages"]),
+        *_train_baseline(entry, baseline["stages"]),
         *(row["command"] for row in baseline["accuracy"]),
     ]
     teacher = "Train the teacher ([Training](#training)) first. " * bool(recipe.distillation)
@@ -149,16 +147,12 @@ def _baseline(entry: Entry) -> str:
     )
 
 
-def _train_on(name: str, stages: list[dict[str, str]]) -> Iterator[str]:
-    """Yield the command that trains binary weights on in full precision."""
-    yield (
-        f"larq-dense train zoo/{name}/baseline/recipe.yaml --data ../shared/data "
-        f"--run {stages[0]['run']}"
-    )
-
-
-def _train_baseline(_name: str, stages: list[dict[str, str]]) -> Iterator[str]:
+def _train_baseline(entry: Entry, stages: list[dict[str, str]]) -> Iterator[str]:
     """Yield the commands that train a baseline, stage by stage."""
+    if _begins_binary(entry):
+        recipe, run = f"zoo/{entry.name}/baseline/recipe.yaml", stages[0]["run"]
+        yield f"larq-dense train {recipe} --data ../shared/data --run {run}"
+        return
     before = ""
     for stage in stages:
         command = f"larq-dense train {stage['recipe']} --baseline{before} --data ../shared/data"
@@ -166,14 +160,20 @@ def _train_baseline(_name: str, stages: list[dict[str, str]]) -> Iterator[str]:
         before = f" --init {stage['run']}"
 
 
+def _begins_binary(entry: Entry) -> bool:
+    """Whether the baseline began with binary weights: the entry's, or what the entry began with."""
+    origin = entry.baseline().recipe().init
+    return origin is not None and origin in (entry.name, entry.recipe().init)
+
+
 def _baseline_begins(entry: Entry) -> str:
     baseline, recipe = entry.baseline().recipe(), entry.recipe()
     without = ", without a teacher" * bool(recipe.distillation and not baseline.distillation)
-    if baseline.init == entry.name:
-        return f"trained on from the entry's own weights for {_length(baseline)}{without}"
-    if baseline.init and baseline.init == recipe.init:
-        whose = f"trained from the binary weights of {recipe.init}, as the entry was,"
-        return f"{whose} for {_length(baseline)}{without}"
+    if _begins_binary(entry):
+        own = baseline.init == entry.name
+        origin = f"from the binary weights of {recipe.init}, as the entry was,"
+        whose = "on from the entry's own weights" if own else origin
+        return f"trained {whose} for {_length(baseline)}{without}"
     if baseline.init:
         return "trained for the same length through the same stages"
     if recipe.init:
