@@ -54,11 +54,9 @@ def main() -> None:
     features, flags = found_features(), linux_flags()
     if [bool(each) for each in features[: len(FLAGS)]] != [each in flags for each in FLAGS]:
         raise SystemExit("Error: this LiteRT's cpuinfo has another table; mend FIRST and FLAGS.")
-    for index, name in enumerate(FLAGS):
-        if name.startswith(HIDDEN):
+    for index in range(len(features)):
+        if index >= len(FLAGS) or FLAGS[index].startswith(HIDDEN):
             features[index] = 0
-    for index in range(len(FLAGS), len(features)):
-        features[index] = 0
     os.environ["LARQ_DENSE_XNOR_ISA"] = "avx2"
 
     from larq_dense.cli import main as larq_dense

@@ -34,7 +34,7 @@ def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
         if not baseline.is_baseline_of(original):
             return []
         found.insert(0, {"recipe": title, "run": str(run_dir)})
-        if baseline.init in (None, entry.name, original.init):
+        if baseline.init is None or baseline.goes_on_from(original):
             return found
         if original.init is None:
             return []

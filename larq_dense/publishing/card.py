@@ -149,7 +149,7 @@ def _baseline(entry: Entry) -> str:
 
 def _train_baseline(entry: Entry, stages: list[dict[str, str]]) -> Iterator[str]:
     """Yield the commands that train a baseline, stage by stage."""
-    if _begins_binary(entry):
+    if entry.baseline().recipe().goes_on_from(entry.recipe()):
         recipe, run = f"zoo/{entry.name}/baseline/recipe.yaml", stages[0]["run"]
         yield f"larq-dense train {recipe} --data ../shared/data --run {run}"
         return
@@ -160,16 +160,10 @@ def _train_baseline(entry: Entry, stages: list[dict[str, str]]) -> Iterator[str]
         before = f" --init {stage['run']}"
 
 
-def _begins_binary(entry: Entry) -> bool:
-    """Whether the baseline began with binary weights: the entry's, or what the entry began with."""
-    origin = entry.baseline().recipe().init
-    return origin is not None and origin in (entry.name, entry.recipe().init)
-
-
 def _baseline_begins(entry: Entry) -> str:
     baseline, recipe = entry.baseline().recipe(), entry.recipe()
     without = ", without a teacher" * bool(recipe.distillation and not baseline.distillation)
-    if _begins_binary(entry):
+    if baseline.goes_on_from(recipe):
         own = baseline.init == entry.name
         origin = f"from the binary weights of {recipe.init}, as the entry was,"
         whose = "on from the entry's own weights" if own else origin

@@ -233,16 +233,19 @@ class Recipe(Section):
     def is_baseline_of(self, other: Recipe) -> bool:
         """Return whether this trains the other's baseline, whatever it begins with.
 
-        One that goes on from the other's own weights, or from those that the other began with, may
-        be shorter and have no teacher.
+        One that goes on from binary weights (`goes_on_from`) may be shorter and have no teacher.
         """
         free = ["name", "init"]
-        if self.init and self.init in (other.name, other.init):
+        if self.goes_on_from(other):
             free += ["epochs", "steps"]
             free += [] if self.distillation else ["distillation"]
         return self.replace(**{each: getattr(other, each) for each in free}) == other.baseline(
             other.init
         )
+
+    def goes_on_from(self, other: Recipe) -> bool:
+        """Return whether this begins with the other's own weights, or as the other began."""
+        return self.init is not None and self.init in (other.name, other.init)
 
     def first_difference(self, other: Recipe, settings: Iterable[str]) -> str | None:
         """Return the first of some settings, such as `"input.height"`, that differs in another.
