@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from larq_dense.common.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
 from larq_dense.publishing.claims import claim_sentence
 from larq_dense.publishing.int8 import int8_section, paired_rows
+from larq_dense.publishing.network import left_out
 from larq_dense.zoo.entries import Entry
 from larq_dense.zoo.provenance import (
     data_set,
@@ -28,18 +29,20 @@ CURVE = "training.png"
 """Drawn where an entry or its baseline keeps its log: validation scores over steps."""
 
 _STREETS = "Night, snow, unpaved roads and other cameras were not measured."
+_SALIENT = (
+    "Small objects, several objects and objects without a clear outline are often missed, and a "
+    "picture without a salient object often gets one."
+)
+_DRIVABLE = f"Trained on daylight frames from cars in Germany, India and Cambridge. {_STREETS}"
 _LIMITS = {
-    "ecssd": (
-        "Small objects, several objects and objects without a clear outline are often missed, and "
-        "a picture without a salient object often gets one."
-    ),
+    "ecssd": _SALIENT,
+    "ecssd_slim": _SALIENT,
     "people": (
         "Mostly whole persons in studio and street pictures; crowds, single hands and heads, and "
         "persons far away were not measured."
     ),
-    "cityscapes": (
-        f"Trained on daylight frames from cars in Germany, India and Cambridge. {_STREETS}"
-    ),
+    "cityscapes": _DRIVABLE,
+    "cityscapes_slim": _DRIVABLE,
     "cityscapes19": (
         "Trained on daylight frames from a car in Germany, squeezed to squares, in which thin and "
         f"rare classes are under-represented. {_STREETS}"
@@ -61,6 +64,7 @@ def card(entry: Entry) -> str:
         f"# {entry.name}: {task.title}",
         f"**{first[0].upper()}{first[1:]}**",
         _usage(entry),
+        *(["## Network\n\n" + less] if (less := left_out(entry.recipe())) else []),
         "## Accuracy\n\n" + _accuracy(entry),
         *(["## Robustness\n\n" + _robustness(entry)] if metrics.get("robustness") else []),
         "## Full precision\n\n" + _baseline(entry),

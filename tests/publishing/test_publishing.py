@@ -15,6 +15,7 @@ from larq_dense.common.markdown import format_metric, vectors
 from larq_dense.models.weights import save_weights
 from larq_dense.publishing import publish
 from larq_dense.publishing.card import card
+from larq_dense.publishing.network import left_out
 from larq_dense.publishing.tables import END, START, entries_table, render_readme
 from larq_dense.training import Recipe
 from larq_dense.zoo import Entry
@@ -330,3 +331,24 @@ def test_an_installed_package_is_not_published_into(tiny: Entry, tiny_run: Path)
     with pytest.raises(LarqDenseError, match=r"belongs to the installed package.* --zoo"):
         publish(tiny_run, "tiny", lambda entry: figures(tiny))
     assert sorted(tiny.folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"encoder": "light", "branches": 3, "attention": "both"}, []),
+        ({"encoder": "light", "encoder_options": {"blocks": 4}}, []),
+        (
+            {"encoder": "light", "branches": 1, "encoder_options": {"blocks": [2, 2, 3, 2]}},
+            ["one branch in each layer", "9 residual blocks", "that `ecssd` has"],
+        ),
+        ({"encoder": "light", "branches": 2}, ["2 branches in each layer"]),
+        ({"encoder": "compact_s", "decoder": "compact_s"}, ["measured time", "parallel branches"]),
+    ],
+)
+def test_a_card_says_what_a_smaller_network_leaves_out(
+    tiny: Entry, model: dict[str, Any], said: list[str]
+) -> None:
+    text = left_out(tiny.recipe().replace(model=model, init="ecssd"))
+    assert (text is None) == (not said)
+    assert all(each in (text or "") for each in said)
