@@ -37,8 +37,6 @@ def int8_section(entry: Entry) -> str:
     figures = _Figures(entry)
     variant = figures.variant
     agreement = variant["conversion"]["parity"]
-    epochs = entry.int8().recipe().epochs
-    length = f" --epochs {epochs}" if epochs else ""
     commands = [
         f"larq-dense convert {entry.name} --int8 --output {entry.name}_int8.tflite",
         *(row["command"] for row in variant["accuracy"]),
@@ -48,7 +46,7 @@ def int8_section(entry: Entry) -> str:
         f'`zoo.load("{entry.name}", precision="int8")` computes the layers that are not binary in '
         "int8. Its file, which `larq_dense.load` and `larq-dense predict` run, has no float "
         "tensor, input and output included. Trained by `larq-dense train "
-        f"{entry.name} --quantize{length} --data ../shared/data --run runs/{entry.name}_int8`.",
+        f"{_trained(entry)} --data ../shared/data --run runs/{entry.name}_int8`.",
         _table(figures),
         f"XNOR runtime, one thread of {variant['machine']['cpu']}, {vectors(variant['machine'])}; "
         f"the full-precision baseline in int8 took {figures.baseline:.1f} ms in the same run. The "
@@ -58,6 +56,14 @@ def int8_section(entry: Entry) -> str:
         "\n".join(["```", *commands, "```"]),
     ]
     return "\n\n".join(paragraphs)
+
+
+def _trained(entry: Entry) -> str:
+    """Return what `larq-dense train` is told to train the variant again."""
+    recipe = entry.int8().recipe()
+    if recipe.steps:
+        return f"zoo/{entry.name}/int8/recipe.yaml"
+    return f"{entry.name} --quantize" + (f" --epochs {recipe.epochs}" if recipe.epochs else "")
 
 
 def _steps(count: int) -> str:

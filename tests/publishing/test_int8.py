@@ -98,6 +98,20 @@ def test_the_card_holds_every_figure(variant: Entry, figure: str) -> None:
     assert card(variant) == variant.card()
 
 
+@pytest.mark.parametrize(
+    ("length", "command"),
+    [
+        ({"epochs": 2, "steps": None}, "train tiny --quantize --epochs 2 --data"),
+        ({"epochs": None, "steps": 12}, "train zoo/tiny/int8/recipe.yaml --data"),
+    ],
+)
+def test_the_card_has_the_command_that_trained_it(
+    variant: Entry, length: dict[str, int | None], command: str
+) -> None:
+    variant.int8().recipe().replace(**length).save(variant.int8().recipe_file)
+    assert f"`larq-dense {command} ../shared/data --run runs/tiny_int8`" in card(variant)
+
+
 def test_the_readme_has_its_figures_in_the_entrys_rows(variant: Entry) -> None:
     rows = [
         [cell.strip() for cell in row.strip("|").split("|")]
