@@ -64,7 +64,7 @@ def card(entry: Entry) -> str:
         f"# {entry.name}: {task.title}",
         f"**{first[0].upper()}{first[1:]}**",
         _usage(entry),
-        *(["## Network\n\n" + less] if (less := left_out(entry.recipe())) else []),
+        *(["## Network\n\n" + less] if (less := left_out(entry)) else []),
         "## Accuracy\n\n" + _accuracy(entry),
         *(["## Robustness\n\n" + _robustness(entry)] if metrics.get("robustness") else []),
         "## Full precision\n\n" + _baseline(entry),

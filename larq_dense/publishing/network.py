@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from larq_dense.publishing.claims import PAPER
+from larq_dense.zoo import entries
+from larq_dense.zoo.provenance import recipe_of
 
 if TYPE_CHECKING:
-    from larq_dense.training.recipe import Recipe
+    from larq_dense.zoo.entries import Entry
 
 BRANCHES = 3
 """In each layer of the decoder of the networks that have the whole method."""
@@ -14,21 +16,21 @@ BLOCKS = 16
 """Residual blocks in their encoder, four in each of four stages."""
 
 
-def left_out(recipe: "Recipe") -> str | None:
-    """Return a card's sentences on what a network lacks of the paper's method.
+def left_out(entry: "Entry") -> str | None:
+    """Return a card's sentences on what an entry's network lacks of the paper's method.
 
     Args:
-        recipe: What the network was trained by.
+        entry: The entry, with the recipes of what its training began with.
 
     Returns:
         The sentences, or None if nothing is left out.
 
     Examples:
         >>> from larq_dense import zoo
-        >>> left_out(zoo.find("ecssd").recipe()) is None
+        >>> left_out(zoo.find("ecssd")) is None
         True
     """
-    model = recipe.model
+    model = entry.recipe().model
     if str(model.get("decoder", "fpn")).startswith("compact"):
         return (
             f"Designed for measured time; of the method of {PAPER} it leaves out the parallel "
@@ -39,9 +41,19 @@ def left_out(recipe: "Recipe") -> str | None:
     if not lacks:
         return None
     text = f"A smaller form of the method of {PAPER}: {' and '.join(lacks)}."
-    if recipe.init:
-        text += f" Its layers began with the weights that `{recipe.init}` has for them."
+    if origin := _origin(entry):
+        text += f" Its layers began with the weights that `{origin}` has for them."
     return text
+
+
+def _origin(entry: "Entry") -> str | None:
+    """Return the entry that the weights go back to, if any."""
+    recipe, folder = entry.recipe(), entry.folder
+    while (source := recipe.init) is not None:
+        if source in entries.names():
+            return source
+        recipe, folder = recipe_of(folder, source)
+    return None
 
 
 def _branches(model: Mapping[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from larq_dense.publishing.network import left_out
 from larq_dense.publishing.tables import END, START, entries_table, render_readme
 from larq_dense.training import Recipe
 from larq_dense.zoo import Entry
-from larq_dense.zoo.provenance import notice
+from larq_dense.zoo.provenance import notice, parent_recipe
 
 FILES = {
     "recipe.yaml",
@@ -340,7 +340,7 @@ def test_an_installed_package_is_not_published_into(tiny: Entry, tiny_run: Path)
         ({"encoder": "light", "encoder_options": {"blocks": 4}}, []),
         (
             {"encoder": "light", "branches": 1, "encoder_options": {"blocks": [2, 2, 3, 2]}},
-            ["one branch in each layer", "9 residual blocks", "that `ecssd` has"],
+            ["one branch in each layer", "9 residual blocks", "that `old` has"],
         ),
         ({"encoder": "light", "branches": 2}, ["2 branches in each layer"]),
         ({"encoder": "compact_s", "decoder": "compact_s"}, ["measured time", "parallel branches"]),
@@ -349,6 +349,10 @@ def test_an_installed_package_is_not_published_into(tiny: Entry, tiny_run: Path)
 def test_a_card_says_what_a_smaller_network_leaves_out(
     tiny: Entry, model: dict[str, Any], said: list[str]
 ) -> None:
-    text = left_out(tiny.recipe().replace(model=model, init="ecssd"))
+    recipe = tiny.recipe().replace(model=model, init="runs/before")
+    recipe.save(tiny.recipe_file)
+    recipe.replace(init="old").save(parent_recipe(tiny.folder, "runs/before"))
+    recipe.replace(init=None).save(tiny.folder.parent / "old" / tiny.recipe_file.name)
+    text = left_out(tiny)
     assert (text is None) == (not said)
     assert all(each in (text or "") for each in said)
