@@ -61,7 +61,7 @@ def _branches(model: Mapping[str, Any]) -> list[str]:
     if branches >= BRANCHES:
         return []
     each = "one branch" if branches == 1 else f"{branches} branches"
-    parts = ", so that there is nothing to merge and no branch to share the attention with"
+    parts = ", so that there is nothing to gate or merge and no other branch for the attention"
     return [f"{each} in each layer of the decoder in place of {BRANCHES}{parts * (branches == 1)}"]
 
 
