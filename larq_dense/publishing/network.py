@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from larq_dense.publishing.claims import PAPER
 from larq_dense.zoo import entries
-from larq_dense.zoo.provenance import recipe_of
+from larq_dense.zoo.provenance import history
 
 if TYPE_CHECKING:
     from larq_dense.zoo.entries import Entry
@@ -48,12 +48,9 @@ def left_out(entry: "Entry") -> str | None:
 
 def _origin(entry: "Entry") -> str | None:
     """Return the entry that the weights go back to, if any."""
-    recipe, folder = entry.recipe(), entry.folder
-    while (source := recipe.init) is not None:
-        if source in entries.names():
-            return source
-        recipe, folder = recipe_of(folder, source)
-    return None
+    begun = (source for role, source, _ in history(entry) if role == "initial weights")
+    known = entries.names()
+    return next((source for source in begun if source in known), None)
 
 
 def _branches(model: Mapping[str, Any]) -> list[str]:
