@@ -137,7 +137,7 @@ def test_a_port_in_use_is_one_sentence(published_predictor: Predictor) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("ecsd",), "Error: unknown zoo entry 'ecsd'; did you mean ecssd?"),
+        (("peple",), "Error: unknown zoo entry 'peple'; did you mean people?"),
         (("missing.tflite",), "Error: no such model file: missing.tflite."),
         (("ecssd", "--host", "no.such.host.invalid"), "Error: cannot listen on no.such.host"),
     ],
