@@ -36,12 +36,14 @@ _SALIENT = (
 _DRIVABLE = f"Trained on daylight frames from cars in Germany, India and Cambridge. {_STREETS}"
 _LIMITS = {
     "ecssd": _SALIENT,
+    "ecssd_compact": _SALIENT,
     "ecssd_slim": _SALIENT,
     "people": (
         "Mostly whole persons in studio and street pictures; crowds, single hands and heads, and "
         "persons far away were not measured."
     ),
     "cityscapes": _DRIVABLE,
+    "cityscapes_compact": _DRIVABLE,
     "cityscapes_slim": _DRIVABLE,
     "cityscapes19": (
         "Trained on daylight frames from a car in Germany, squeezed to squares, in which thin and "

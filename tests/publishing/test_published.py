@@ -19,11 +19,14 @@ from larq_dense.publishing.tables import entries_table
 ENTRIES = [name for name in zoo.list_entries() if zoo.find(name).is_published]
 EXPECTED = {
     "camvid": 11,
+    "camvid_compact": 11,
     "camvid_slim": 11,
     "cityscapes": 2,
+    "cityscapes_compact": 2,
     "cityscapes19": 19,
     "cityscapes_slim": 2,
     "ecssd": 1,
+    "ecssd_compact": 1,
     "ecssd_slim": 1,
     "idd_lite": 7,
     "kitti_road": 2,
