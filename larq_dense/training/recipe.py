@@ -233,11 +233,12 @@ class Recipe(Section):
     def is_baseline_of(self, other: Recipe) -> bool:
         """Return whether this trains the other's baseline, whatever it begins with.
 
-        One that goes on from binary weights (`goes_on_from`) may be shorter and have no teacher.
+        One that goes on from binary weights (`goes_on_from`) may have another length and no
+        teacher.
         """
         free = ["name", "init"]
         if self.goes_on_from(other):
-            free += ["epochs", "steps"]
+            free += ["epochs", "steps", "steps_per_epoch"]
             free += [] if self.distillation else ["distillation"]
         return self.replace(**{each: getattr(other, each) for each in free}) == other.baseline(
             other.init

@@ -138,11 +138,19 @@ def test_a_baseline_goes_through_all_stages(tiny: Entry, tiny_run: Path, tmp_pat
         publish(runs["last_baseline"], "tiny", lambda run: measured(tiny))
 
 
-@pytest.mark.parametrize("shorter", [{}, {"steps": None, "epochs": 3}, {"distillation": None}])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"steps": None, "epochs": 3},
+        {"steps": 12, "steps_per_epoch": 4},
+        {"distillation": None},
+    ],
+)
 def test_a_baseline_may_go_on_from_the_entry(
-    tiny: Entry, tiny_run: Path, baseline_run: Path, tmp_path: Path, shorter: dict[str, Any]
+    tiny: Entry, tiny_run: Path, baseline_run: Path, tmp_path: Path, other: dict[str, Any]
 ) -> None:
-    """What lifting the binarization gives: shorter and without a teacher, if need be."""
+    """What lifting the binarization gives: of another length and without a teacher, if need be."""
     teacher, run = tmp_path / "teacher", tmp_path / "run"
     shutil.copytree(tiny_run, teacher)
     shutil.copytree(tiny_run, run)
@@ -150,11 +158,11 @@ def test_a_baseline_may_go_on_from_the_entry(
     taught.save(run / "recipe.yaml")
     figures = tiny.metrics()
     publish(run, "tiny", lambda entry: figures)
-    lifted = taught.baseline("tiny").replace(**shorter)
+    lifted = taught.baseline("tiny").replace(**other)
     lifted.save(baseline_run / "recipe.yaml")
     publish(baseline_run, "tiny", lambda run: measured(tiny))
-    length = "3 epochs" if "epochs" in shorter else "9 steps"
-    without = ", without a teacher" * ("distillation" in shorter)
+    length = "3 epochs" if "epochs" in other else f"{lifted.steps} steps"
+    without = ", without a teacher" * ("distillation" in other)
     text = tiny.card()
     assert f"trained on from the entry's own weights for {length}{without}. " in text
     command = "larq-dense train zoo/tiny/baseline/recipe.yaml --data ../shared/data"
