@@ -29,6 +29,29 @@ _COLORS = (
     (70, 130, 180),
 )
 
+# The level-1 class over each of Cityscapes' classes among IDD's own 34.
+_OF_CITYSCAPES = {
+    "road": "drivable",
+    "sidewalk": "non-drivable",
+    "terrain": "non-drivable",
+    "person": "living things",
+    "rider": "living things",
+    "car": "vehicles",
+    "truck": "vehicles",
+    "bus": "vehicles",
+    "train": "vehicles",
+    "motorcycle": "vehicles",
+    "bicycle": "vehicles",
+    "wall": "roadside objects",
+    "fence": "roadside objects",
+    "pole": "roadside objects",
+    "traffic light": "roadside objects",
+    "traffic sign": "roadside objects",
+    "building": "far objects",
+    "vegetation": "far objects",
+    "sky": "sky",
+}
+
 
 def _matches(root: Path) -> bool:
     return any((root / _IMAGES).glob("*/*/*_image.*"))
@@ -56,9 +79,16 @@ def data_set() -> DataSet:
 
 @register_task("idd_lite")
 def seven_classes() -> Task:
-    """Return the task of IDD-Lite's 7 classes."""
+    """Return the task of IDD-Lite's 7 classes.
+
+    Cityscapes' 19 classes mean one of them each, so that its frames can be trained on, too.
+    """
     return Task(
         name="idd_lite",
         title="Indian street scenes (7 classes)",
         classes=tuple(map(ClassInfo, _CLASSES, _COLORS)),
+        class_maps={
+            "cityscapes_label_ids": _OF_CITYSCAPES,
+            "cityscapes_train_ids": _OF_CITYSCAPES,
+        },
     )

@@ -126,6 +126,27 @@ def test_camvid_takes_the_classes_of_cityscapes(plain_folder: Make) -> None:
     }
 
 
+def test_idd_lite_takes_the_classes_of_cityscapes(plain_folder: Make) -> None:
+    """IDD's level-1 classes; its "non-drivable fallback" holds what Cityscapes calls terrain."""
+    idd, nineteen = tasks.get("idd_lite"), tasks.get("cityscapes19")
+    root = plain_folder("street", {"a": row(*range(19), 255)})
+    (sample,) = idd.samples(root, "all", labels="cityscapes_train_ids")
+    *found, ignored = idd.read_label(sample).flat[:20]
+    assert ignored == 255
+    grouped: dict[str, set[str]] = {}
+    for name, value in zip(nineteen.class_names, found, strict=True):
+        grouped.setdefault(idd.class_names[value], set()).add(name)
+    assert grouped == {
+        "drivable": {"road"},
+        "non-drivable": {"sidewalk", "terrain"},
+        "living things": {"person", "rider"},
+        "vehicles": {"car", "truck", "bus", "train", "motorcycle", "bicycle"},
+        "roadside objects": {"wall", "fence", "pole", "traffic light", "traffic sign"},
+        "far objects": {"building", "vegetation"},
+        "sky": {"sky"},
+    }
+
+
 def test_a_name_is_read_by_words(plain_folder: Make) -> None:
     root = plain_folder("hidden_personal", {"a": row(0, 1, 255)})
     assert labels_of(tasks.get("cityscapes"), root) == [[0, 1, 255]]
