@@ -29,33 +29,29 @@ CURVE = "training.png"
 """Drawn where an entry or its baseline keeps its log: validation scores over steps."""
 
 _STREETS = "Night, snow, unpaved roads and other cameras were not measured."
-_SALIENT = (
-    "Small objects, several objects and objects without a clear outline are often missed, and a "
-    "picture without a salient object often gets one."
-)
-_DRIVABLE = f"Trained on daylight frames from cars in Germany, India and Cambridge. {_STREETS}"
 _LIMITS = {
-    "ecssd": _SALIENT,
-    "ecssd_compact": _SALIENT,
-    "ecssd_slim": _SALIENT,
+    "ecssd": (
+        "Small objects, several objects and objects without a clear outline are often missed, and "
+        "a picture without a salient object often gets one."
+    ),
     "people": (
         "Mostly whole persons in studio and street pictures; crowds, single hands and heads, and "
         "persons far away were not measured."
     ),
-    "cityscapes": _DRIVABLE,
-    "cityscapes_compact": _DRIVABLE,
-    "cityscapes_slim": _DRIVABLE,
+    "cityscapes": (
+        f"Trained on daylight frames from cars in Germany, India and Cambridge. {_STREETS}"
+    ),
     "cityscapes19": (
         "Trained on daylight frames from a car in Germany, squeezed to squares, in which thin and "
         f"rare classes are under-represented. {_STREETS}"
     ),
     "kitti_road": (
-        f"Trained on daylight frames from a car in India and in Cambridge. {_STREETS} The measures "
-        "are in the camera's perspective view; KITTI's leaderboard measures in bird's-eye view, "
-        "which gives other figures."
+        f"Trained on daylight frames from cars in Germany, India and Cambridge. {_STREETS} The "
+        "measures are in the camera's perspective view; KITTI's leaderboard measures in "
+        "bird's-eye view, which gives other figures."
     ),
 }
-"""By an entry's name."""
+"""By the name of an entry, which its smaller sizes begin with."""
 
 
 def card(entry: Entry) -> str:
@@ -324,5 +320,6 @@ def _limits(entry: Entry) -> str:
         "than a few pixels of that are lost. The validation pictures come from the same sources "
         "as the training ones. Do not use the network where safety depends on its result."
     )
-    special = _LIMITS.get(entry.name)
+    size_of = entry.name.rpartition("_")[0]
+    special = _LIMITS.get(entry.name) or _LIMITS.get(size_of)
     return f"{general}\n\n{special}" if special else general
