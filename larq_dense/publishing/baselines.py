@@ -9,6 +9,9 @@ from larq_dense.zoo.provenance import parent_recipe, recipe_of
 if TYPE_CHECKING:
     from larq_dense.zoo.entries import Entry
 
+KEPT = "baseline/recipe.yaml"
+"""Where an entry keeps its baseline's recipe."""
+
 
 def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
     """Return the trainings that led to a baseline, from the first on.
@@ -22,7 +25,8 @@ def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
 
     Returns:
         Each training's `recipe`, as `larq-dense train` takes it, and `run`; none if `run_dir` is no
-        baseline of the entry.
+        baseline of the entry. The recipe is that of an entry or run, for `--baseline`, or ends with
+        `KEPT`.
 
     Raises:
         LarqDenseError: A recipe that an earlier training followed is missing.
@@ -34,6 +38,9 @@ def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
         if not baseline.is_baseline_of(original):
             return []
         found.insert(0, {"recipe": title, "run": str(run_dir)})
+        if baseline.goes_on_from(original) and "/" not in title:
+            # It may be of another length than the entry, so that only its own recipe repeats it.
+            found[0]["recipe"] = f"zoo/{title}/{KEPT}"
         if baseline.init is None or baseline.goes_on_from(original):
             return found
         if original.init is None:

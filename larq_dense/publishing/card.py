@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from larq_dense.common.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
+from larq_dense.publishing.baselines import KEPT
 from larq_dense.publishing.claims import claim_sentence
 from larq_dense.publishing.int8 import int8_section, paired_rows
 from larq_dense.publishing.network import left_out
@@ -133,15 +134,16 @@ def _baseline(entry: Entry) -> str:
     recipe = entry.baseline().recipe()
     body = paired_rows(metric, entry.metrics()["accuracy"], baseline["accuracy"], baseline["int8"])
     commands = [
-        *_train_baseline(entry, baseline["stages"]),
+        *_train_baseline(baseline["stages"]),
         *(row["command"] for row in baseline["accuracy"]),
     ]
+    begins = _baseline_begins(entry, baseline["stages"])
     teacher = "Train the teacher ([Training](#training)) first. " * bool(recipe.distillation)
     table = markdown_table(["", "binary", "full-precision baseline", "baseline in int8"], body)
     return (
         f"{table}\n\n![accuracy over OPs]({PICTURE})\n\n"
         "The baseline is the same network in full precision, with the same data "
-        f"([recipe](baseline/recipe.yaml)), {_baseline_begins(entry)}. {teacher}Commands:\n\n"
+        f"([recipe]({KEPT})), {begins}. {teacher}Commands:\n\n"
         + "\n".join(["```", *commands, "```"])
         + "\n\nTensorFlow Lite's post-training quantization made the int8 form, with ranges from "
         f"training pictures; `larq-dense zoo publish {baseline['run']} {entry.name} --data "
@@ -149,20 +151,17 @@ def _baseline(entry: Entry) -> str:
     )
 
 
-def _train_baseline(entry: Entry, stages: list[dict[str, str]]) -> Iterator[str]:
+def _train_baseline(stages: list[dict[str, str]]) -> Iterator[str]:
     """Yield the commands that train a baseline, stage by stage."""
-    if entry.baseline().recipe().goes_on_from(entry.recipe()):
-        recipe, run = f"zoo/{entry.name}/baseline/recipe.yaml", stages[0]["run"]
-        yield f"larq-dense train {recipe} --data ../shared/data --run {run}"
-        return
     before = ""
     for stage in stages:
-        command = f"larq-dense train {stage['recipe']} --baseline{before} --data ../shared/data"
+        how = "" if stage["recipe"].endswith(KEPT) else f" --baseline{before}"
+        command = f"larq-dense train {stage['recipe']}{how} --data ../shared/data"
         yield f"{command} --run {stage['run']}"
         before = f" --init {stage['run']}"
 
 
-def _baseline_begins(entry: Entry) -> str:
+def _baseline_begins(entry: Entry, stages: list[dict[str, str]]) -> str:
     baseline, recipe = entry.baseline().recipe(), entry.recipe()
     without = ", without a teacher" * bool(recipe.distillation and not baseline.distillation)
     if baseline.goes_on_from(recipe):
@@ -171,6 +170,8 @@ def _baseline_begins(entry: Entry) -> str:
         whose = "on from the entry's own weights" if own else origin
         return f"trained {whose} for {_length(baseline)}{without}"
     if baseline.init:
+        if stages[-2]["recipe"].endswith(KEPT):
+            return f"trained for the same length from the baseline of {recipe.init}"
         return "trained for the same length through the same stages"
     if recipe.init:
         return f"trained as long from new weights; the entry began with those of {recipe.init}"

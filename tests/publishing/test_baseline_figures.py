@@ -183,6 +183,29 @@ def test_a_baseline_may_go_on_from_the_entry(
         publish(baseline_run, "tiny", lambda run: measured(tiny))
 
 
+def test_a_baseline_begins_with_that_of_another_entry(
+    tiny: Entry, tiny_run: Path, baseline_run: Path, tmp_path: Path
+) -> None:
+    """The other one's went on from binary weights, so that only its kept recipe repeats it."""
+    figures = tiny.metrics()
+    recipe = tiny.recipe().replace(name="later", init="tiny")
+    runs = {name: tmp_path / name for name in ("later", "later_baseline")}
+    recipes = {"later": recipe, "later_baseline": recipe.baseline(str(baseline_run))}
+    for name, run in runs.items():
+        shutil.copytree(tiny_run, run)
+        recipes[name].save(run / "recipe.yaml")
+    tiny.recipe().baseline("tiny").save(baseline_run / "recipe.yaml")
+    later = publish(runs["later"], "later", lambda entry: figures)
+    publish(runs["later_baseline"], "later", lambda run: measured(tiny))
+    text, data = later.card(), "--data ../shared/data --run"
+    for line in (
+        f"larq-dense train zoo/tiny/baseline/recipe.yaml {data} {baseline_run}\n"
+        f"larq-dense train later --baseline --init {baseline_run} {data} {runs['later_baseline']}",
+        "trained for the same length from the baseline of tiny. ",
+    ):
+        assert line in text
+
+
 @pytest.mark.parametrize("change", [{"seed": 7}, {"task": "cityscapes"}, {"batch_size": 3}])
 def test_another_full_precision_run_is_refused(
     tiny: Entry, baseline_run: Path, change: dict[str, Any]
