@@ -29,7 +29,7 @@ _COLORS = (
     (70, 130, 180),
 )
 
-# The level-1 class over each of Cityscapes' classes among IDD's own 34.
+# The level-1 class that IDD counts each of Cityscapes' classes to.
 _OF_CITYSCAPES = {
     "road": "drivable",
     "sidewalk": "non-drivable",
