@@ -9,6 +9,8 @@ from larq_dense.common.files import sha256
 from larq_dense.training.run import RECIPE, Run, find_run
 
 ROOT = Path(__file__).parent
+BASELINE = "baseline"
+"""The folder in an entry's that holds its full-precision baseline."""
 HUB = "hf://"
 """How an address on the Hugging Face Hub begins."""
 
@@ -50,7 +52,7 @@ class Entry(Run):
 
     def baseline(self) -> "Entry":
         """Return the full-precision baseline, of which figures are kept, but no weights."""
-        return Entry(self.folder / "baseline", self.name)
+        return Entry(self.folder / BASELINE, self.name)
 
     @property
     def card_file(self) -> Path:

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from larq_dense.training.run import Run
+from larq_dense.training.run import RECIPE, Run
+from larq_dense.zoo.entries import BASELINE
 from larq_dense.zoo.provenance import parent_recipe, recipe_of
 
 if TYPE_CHECKING:
     from larq_dense.zoo.entries import Entry
 
-KEPT = "baseline/recipe.yaml"
+BASELINE_RECIPE = f"{BASELINE}/{RECIPE}"
 """Where an entry keeps its baseline's recipe."""
 
 
@@ -26,7 +27,7 @@ def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
     Returns:
         Each training's `recipe`, as `larq-dense train` takes it, and `run`; none if `run_dir` is no
         baseline of the entry. The recipe is that of an entry or run, for `--baseline`, or ends with
-        `KEPT`.
+        `BASELINE_RECIPE`.
 
     Raises:
         LarqDenseError: A recipe that an earlier training followed is missing.
@@ -37,11 +38,12 @@ def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
         baseline = Run(run_dir).recipe()
         if not baseline.is_baseline_of(original):
             return []
-        found.insert(0, {"recipe": title, "run": str(run_dir)})
-        if baseline.goes_on_from(original) and "/" not in title:
+        goes_on = baseline.goes_on_from(original)
+        if goes_on and "/" not in title:
             # It may be of another length than the entry, so that only its own recipe repeats it.
-            found[0]["recipe"] = f"zoo/{title}/{KEPT}"
-        if baseline.init is None or baseline.goes_on_from(original):
+            title = f"zoo/{title}/{BASELINE_RECIPE}"
+        found.insert(0, {"recipe": title, "run": str(run_dir)})
+        if goes_on or baseline.init is None:
             return found
         if original.init is None:
             return []

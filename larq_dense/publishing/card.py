@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from larq_dense.common.markdown import METRIC_TITLES, format_metric, markdown_table, vectors
-from larq_dense.publishing.baselines import KEPT
+from larq_dense.publishing.baselines import BASELINE_RECIPE
 from larq_dense.publishing.claims import claim_sentence
 from larq_dense.publishing.int8 import int8_section, paired_rows
 from larq_dense.publishing.network import left_out
@@ -131,19 +131,19 @@ def _baseline(entry: Entry) -> str:
     baseline, metric = entry.baseline().metrics(), entry.task().main_metric
     if not baseline:
         return "The full-precision baseline has not been trained, so its accuracy is not known."
-    recipe = entry.baseline().recipe()
+    recipe, stages = entry.baseline().recipe(), baseline["stages"]
     body = paired_rows(metric, entry.metrics()["accuracy"], baseline["accuracy"], baseline["int8"])
     commands = [
-        *_train_baseline(baseline["stages"]),
+        *_train_baseline(stages),
         *(row["command"] for row in baseline["accuracy"]),
     ]
-    begins = _baseline_begins(entry, baseline["stages"])
+    begins = _baseline_begins(entry, stages)
     teacher = "Train the teacher ([Training](#training)) first. " * bool(recipe.distillation)
     table = markdown_table(["", "binary", "full-precision baseline", "baseline in int8"], body)
     return (
         f"{table}\n\n![accuracy over OPs]({PICTURE})\n\n"
         "The baseline is the same network in full precision, with the same data "
-        f"([recipe]({KEPT})), {begins}. {teacher}Commands:\n\n"
+        f"([recipe]({BASELINE_RECIPE})), {begins}. {teacher}Commands:\n\n"
         + "\n".join(["```", *commands, "```"])
         + "\n\nTensorFlow Lite's post-training quantization made the int8 form, with ranges from "
         f"training pictures; `larq-dense zoo publish {baseline['run']} {entry.name} --data "
@@ -155,7 +155,7 @@ def _train_baseline(stages: list[dict[str, str]]) -> Iterator[str]:
     """Yield the commands that train a baseline, stage by stage."""
     before = ""
     for stage in stages:
-        how = "" if stage["recipe"].endswith(KEPT) else f" --baseline{before}"
+        how = "" if stage["recipe"].endswith(BASELINE_RECIPE) else f" --baseline{before}"
         command = f"larq-dense train {stage['recipe']}{how} --data ../shared/data"
         yield f"{command} --run {stage['run']}"
         before = f" --init {stage['run']}"
@@ -170,7 +170,7 @@ def _baseline_begins(entry: Entry, stages: list[dict[str, str]]) -> str:
         whose = "on from the entry's own weights" if own else origin
         return f"trained {whose} for {_length(baseline)}{without}"
     if baseline.init:
-        if stages[-2]["recipe"].endswith(KEPT):
+        if stages[-2]["recipe"].endswith(BASELINE_RECIPE):
             return f"trained for the same length from the baseline of {recipe.init}"
         return "trained for the same length through the same stages"
     if recipe.init:

@@ -31,6 +31,17 @@ def labels_of(task: tasks.Task, root: Path, split: str = "all", **options: Any) 
     return [np.unique(task.read_label(sample)).tolist() for sample in samples]
 
 
+def meanings_of_cityscapes(name: str, plain_folder: Make) -> dict[str, str]:
+    """Return the class of a task that each of Cityscapes' 19 classes means, void ignored."""
+    task, nineteen = tasks.get(name), tasks.get("cityscapes19")
+    root = plain_folder("street", {"a": row(*range(19), 255)})
+    (sample,) = task.samples(root, "all", labels="cityscapes_train_ids")
+    *found, ignored = task.read_label(sample).flat[:20]
+    assert ignored == 255
+    read = zip(nineteen.class_names, found, strict=True)
+    return {theirs: task.class_names[value] for theirs, value in read}
+
+
 def test_lists_give_the_frames_in_their_order(plain_folder: Make) -> None:
     masks = {stem: row(0, 255) for stem in "abcd"}
     root = plain_folder("people", masks, train=["c", "", " a "], chosen=["a", "d"])
@@ -106,13 +117,7 @@ def test_the_masks_tell_the_encoding(
 
 def test_camvid_takes_the_classes_of_cityscapes(plain_folder: Make) -> None:
     """SegNet's grouping of CamVid's own 32 classes, by the names of both."""
-    camvid, nineteen = tasks.get("camvid"), tasks.get("cityscapes19")
-    root = plain_folder("street", {"a": row(*range(19), 255)})
-    (sample,) = camvid.samples(root, "all", labels="cityscapes_train_ids")
-    *found, ignored = camvid.read_label(sample).flat[:20]
-    assert ignored == 255
-    read = zip(nineteen.class_names, found, strict=True)
-    means = {name: camvid.class_names[value] for name, value in read}
+    means = meanings_of_cityscapes("camvid", plain_folder)
     same = ("sky", "building", "pole", "road", "fence", "car")
     assert {name: means.pop(name) for name in same} == {name: name for name in same}
     assert means == {
@@ -128,14 +133,9 @@ def test_camvid_takes_the_classes_of_cityscapes(plain_folder: Make) -> None:
 
 def test_idd_lite_takes_the_classes_of_cityscapes(plain_folder: Make) -> None:
     """IDD's level-1 classes; its "non-drivable fallback" holds what Cityscapes calls terrain."""
-    idd, nineteen = tasks.get("idd_lite"), tasks.get("cityscapes19")
-    root = plain_folder("street", {"a": row(*range(19), 255)})
-    (sample,) = idd.samples(root, "all", labels="cityscapes_train_ids")
-    *found, ignored = idd.read_label(sample).flat[:20]
-    assert ignored == 255
     grouped: dict[str, set[str]] = {}
-    for name, value in zip(nineteen.class_names, found, strict=True):
-        grouped.setdefault(idd.class_names[value], set()).add(name)
+    for name, meaning in meanings_of_cityscapes("idd_lite", plain_folder).items():
+        grouped.setdefault(meaning, set()).add(name)
     assert grouped == {
         "drivable": {"road"},
         "non-drivable": {"sidewalk", "terrain"},
