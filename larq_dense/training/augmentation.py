@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # For each crop: zoom, stretch, offset down, offset right, flip, brightness, contrast.
 DRAWS = 7
-# Where a recipe asks for any of it: rotation, hue, saturation, blur, JPEG.
-MORE_DRAWS = 5
+# Where a recipe asks for any of it: rotation, hue, saturation, blur, JPEG, noise.
+MORE_DRAWS = 6
 # Of a Gauss curve, in sigmas: beyond it next to nothing is left.
 _REACH = 3
 
@@ -67,7 +67,7 @@ class Augmentation:
             label: uint8 `[height, width, 1]`.
             base: Rows and columns that a picture fills of the network's input, which a zoom of 1
                 refers to.
-            draws: float32 `[7]`, 0…1, or `[12]` where the crop is turned.
+            draws: float32 `[7]`, 0…1, or `[13]` where the crop is turned.
 
         Returns:
             float32 `[rows, columns, 3]`, 0…255, black beyond the picture; uint8
@@ -119,13 +119,13 @@ class Augmentation:
 
         Args:
             pixels: float32 `[rows, columns, 3]`, 0…255.
-            draws: float32 `[12]`, 0…1.
+            draws: float32 `[13]`, 0…1.
 
         Returns:
             As they came.
         """
         settings = self._settings
-        hue, saturation, blur, jpeg = tf.unstack(draws[DRAWS + 1 :])
+        hue, saturation, blur, jpeg, noise = tf.unstack(draws[DRAWS + 1 :])
         pixels = pixels / 255
         if settings.hue:
             pixels = tf.image.adjust_hue(pixels, settings.hue * (2 * hue - 1))
@@ -134,6 +134,11 @@ class Augmentation:
             pixels = tf.image.adjust_saturation(pixels, factor)
         if settings.blur:
             pixels = self._blurred(pixels, settings.blur * blur)
+        if settings.noise:
+            # What was drawn for this crop is the seed of its noise, too.
+            seed = tf.bitcast(draws[:2], tf.int32)
+            noises = tf.random.stateless_normal(tf.shape(pixels), seed)
+            pixels = tf.clip_by_value(pixels + settings.noise * noise * noises, 0, 1)
         if settings.jpeg is not None:
             quality = settings.jpeg + tf.cast(jpeg * (101 - settings.jpeg), tf.int32)
             pixels = tf.image.adjust_jpeg_quality(pixels, quality)

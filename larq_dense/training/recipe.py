@@ -234,15 +234,17 @@ class Recipe(Section):
         """Return whether this trains the other's baseline, whatever it begins with.
 
         One that goes on from binary weights (`goes_on_from`) may have another length and no
-        teacher.
+        teacher, and then none of the pictures that only a teacher labels.
         """
-        free = ["name", "init"]
+        changes: dict[str, Any] = {"name": other.name, "init": other.init}
         if self.goes_on_from(other):
-            free += ["epochs", "steps", "steps_per_epoch"]
-            free += [] if self.distillation else ["distillation"]
-        return self.replace(**{each: getattr(other, each) for each in free}) == other.baseline(
-            other.init
-        )
+            length = ("epochs", "steps", "steps_per_epoch")
+            changes |= {each: getattr(other, each) for each in length}
+            if self.distillation is None:
+                unlabelled = other.to_dict()["data"]["unlabelled"]
+                changes["distillation"] = other.distillation
+                changes["data"] = self.data.model_dump() | {"unlabelled": unlabelled}
+        return self.replace(**changes) == other.baseline(other.init)
 
     def goes_on_from(self, other: Recipe) -> bool:
         """Return whether this begins with the other's own weights, or as the other began."""

@@ -166,6 +166,8 @@ class AugmentationSettings(Section):
         hue: Largest shift of the hue either way, as a share of the circle of colours.
         saturation: Largest relative change.
         blur: Largest sigma of a Gaussian blur, in pixels of the crop.
+        noise: Largest standard deviation of Gaussian noise, which a sensor adds in poor light, as a
+            share of 255.
         jpeg: Lowest quality, 1 to 100, of a compression as JPEG; none if not given.
     """
 
@@ -179,12 +181,13 @@ class AugmentationSettings(Section):
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     saturation: Share = 0.0
     blur: Annotated[float, Field(ge=0, le=10)] = 0.0
+    noise: Share = 0.0
     jpeg: Annotated[int, Field(ge=1, le=100)] | None = None
 
     @property
     def like_a_camera(self) -> bool:
-        """Whether colours, sharpness or compression change."""
-        return bool(self.hue or self.saturation or self.blur or self.jpeg)
+        """Whether colours, sharpness, noise or compression change."""
+        return bool(self.hue or self.saturation or self.blur or self.noise or self.jpeg)
 
     @model_validator(mode="after")
     def _check_ranges(self) -> AugmentationSettings:

@@ -154,11 +154,19 @@ def test_a_baseline_may_go_on_from_the_entry(
     teacher, run = tmp_path / "teacher", tmp_path / "run"
     shutil.copytree(tiny_run, teacher)
     shutil.copytree(tiny_run, run)
-    taught = tiny.recipe().replace(steps=9, epochs=None, distillation={"teacher": str(teacher)})
+    recipe = tiny.recipe()
+    data = recipe.to_dict()["data"]
+    taught = recipe.replace(
+        steps=9,
+        epochs=None,
+        distillation={"teacher": str(teacher)},
+        data=data | {"unlabelled": [{"folder": "street"}]},
+    )
     taught.save(run / "recipe.yaml")
     figures = tiny.metrics()
     publish(run, "tiny", lambda entry: figures)
-    lifted = taught.baseline("tiny").replace(**other)
+    own = {"data": data} if "distillation" in other else {}
+    lifted = taught.baseline("tiny").replace(**other, **own)
     lifted.save(baseline_run / "recipe.yaml")
     publish(baseline_run, "tiny", lambda run: measured(tiny))
     length = "3 epochs" if "epochs" in other else f"{lifted.steps} steps"

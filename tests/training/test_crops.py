@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.ndimage
+import scipy.stats
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -207,7 +208,7 @@ def soft(height: int = 64, width: int = 96) -> NDArray[np.float32]:
 
 def test_hue_and_saturation_against_colorsys(make_recipe: Make) -> None:
     pixels = soft(32, 32)
-    out = camera(make_recipe, [0.75, 0.25, 0, 0], hue=0.2, saturation=0.4)(pixels)
+    out = camera(make_recipe, [0.75, 0.25, 0, 0, 0], hue=0.2, saturation=0.4)(pixels)
     for y, x in np.random.default_rng(0).integers(0, 32, (50, 2)):
         hue, saturation, value = colorsys.rgb_to_hsv(*pixels[y, x] / 255)
         expected = colorsys.hsv_to_rgb((hue + 0.1) % 1, min(1, 0.8 * saturation), value)
@@ -216,16 +217,17 @@ def test_hue_and_saturation_against_colorsys(make_recipe: Make) -> None:
 
 def test_blur_against_scipy(make_recipe: Make) -> None:
     pixels = soft()
-    out = camera(make_recipe, [0, 0, 0.5, 0], blur=3)(pixels)
+    out = camera(make_recipe, [0, 0, 0.5, 0, 0], blur=3)(pixels)
     expected = scipy.ndimage.gaussian_filter(pixels, (1.5, 1.5, 0), mode="mirror", truncate=6)
     np.testing.assert_allclose(out, expected, atol=0.1)
-    np.testing.assert_allclose(camera(make_recipe, [0, 0, 0, 0], blur=3)(pixels), pixels, atol=1e-3)
+    unblurred = camera(make_recipe, [0, 0, 0, 0, 0], blur=3)(pixels)
+    np.testing.assert_allclose(unblurred, pixels, atol=1e-3)
 
 
 @pytest.mark.parametrize(("draw", "quality"), [(0.0, 20), (0.5, 60), (0.93, 95)])
 def test_jpeg_against_pillow(make_recipe: Make, draw: float, quality: int) -> None:
     pixels = soft()
-    out = camera(make_recipe, [0, 0, 0, draw], jpeg=20)(pixels)
+    out = camera(make_recipe, [0, 0, 0, draw, 0], jpeg=20)(pixels)
     file = io.BytesIO()
     Image.fromarray(pixels.astype(np.uint8)).save(file, "JPEG", quality=quality)
     with Image.open(file) as image:
@@ -235,10 +237,35 @@ def test_jpeg_against_pillow(make_recipe: Make, draw: float, quality: int) -> No
     assert np.abs(out - expected).mean() < 0.5 * np.abs(out - pixels).mean() or quality > 90
 
 
+def test_noise_is_gaussian_and_follows_from_the_draws(make_recipe: Make) -> None:
+    pixels = np.full((64, 96, 3), 120, np.float32)
+    settings = make_recipe(augmentation={**PLAIN, "noise": 0.2}).augmentation
+    augmentation = Augmentation(settings, (64, 96))
+
+    def noise(where: float, strength: float) -> NDArray[np.float32]:
+        draws = tf.constant([where] * (DRAWS + MORE_DRAWS - 1) + [strength])
+        return augmentation.camera(pixels, draws).numpy() - pixels
+
+    found = noise(0.3, 0.5)
+    assert scipy.stats.kstest(found.ravel(), "norm", (0, 255 * 0.1)).pvalue > 0.01
+    assert abs(np.corrcoef(found.reshape(-1, 3).T) - np.eye(3)).max() < 0.05, "each channel's own"
+    np.testing.assert_array_equal(found, noise(0.3, 0.5))
+    np.testing.assert_allclose(noise(0.3, 0.25), found / 2, atol=1e-3)
+    assert abs(np.corrcoef(found.ravel(), noise(0.4, 0.5).ravel())[0, 1]) < 0.05
+    assert not noise(0.3, 0).any()
+
+
+def test_noise_stays_in_range(make_recipe: Make) -> None:
+    for value in (0.0, 255.0):
+        pixels = np.full((32, 32, 3), value, np.float32)
+        out = camera(make_recipe, [0, 0, 0, 0, 1], noise=0.5)(pixels)
+        assert out.min() >= 0 and out.max() <= 255 and 0.4 < (out == value).mean() < 0.6
+
+
 def test_further_changes_leave_the_crops_where_they_were(
     make_recipe: Make, pictures: list[Picture]
 ) -> None:
-    changes = {"hue": 0.1, "saturation": 0.5, "blur": 1, "jpeg": 50}
+    changes = {"hue": 0.1, "saturation": 0.5, "blur": 1, "noise": 0.1, "jpeg": 50}
     ((plain, labels),) = collect(batches(pictures, make_recipe(), 0, 1))
     more = make_recipe(augmentation=changes)
     ((changed, same),) = collect(batches(pictures, more, 0, 1))
