@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from larq_dense.common.errors import LarqDenseError
+from larq_dense.training.recipe import Recipe
 from larq_dense.training.run import RECIPE, Run
 from larq_dense.zoo.entries import BASELINE
 from larq_dense.zoo.provenance import parent_recipe, recipe_of
@@ -30,7 +32,8 @@ def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
         `BASELINE_RECIPE`.
 
     Raises:
-        LarqDenseError: A recipe that an earlier training followed is missing.
+        LarqDenseError: A recipe that an earlier training followed is missing, or an earlier
+            baseline is not the one that its entry publishes.
     """
     title, original, folder = entry.name, entry.recipe(), entry.folder
     found: list[dict[str, str]] = []
@@ -40,6 +43,8 @@ def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
             return []
         goes_on = baseline.goes_on_from(original)
         if goes_on and "/" not in title:
+            if found:  # the last training's own recipe is yet to be published
+                _refuse_unpublished(baseline, run_dir, folder)
             # It may be of another length than the entry, so that only its own recipe repeats it.
             title = f"zoo/{title}/{BASELINE_RECIPE}"
         found.insert(0, {"recipe": title, "run": str(run_dir)})
@@ -51,3 +56,14 @@ def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
         kept = parent_recipe(folder, source)
         original, folder = recipe_of(folder, source)
         title = f"zoo/{folder.name}/{kept.name}" if kept.parent == folder else source
+
+
+def _refuse_unpublished(baseline: Recipe, run_dir: Path, entry: Path) -> None:
+    """Refuse to go on from a baseline that the recipe in the entry's folder would not repeat."""
+    kept = entry / BASELINE_RECIPE
+    if not kept.is_file() or Recipe.load(kept) != baseline:
+        raise LarqDenseError(
+            f"{run_dir} is not the baseline that the entry {entry.name} publishes; publish it by "
+            f"`larq-dense zoo publish {run_dir} {entry.name} --data DIR`, or begin with the run of "
+            f"{kept}."
+        )

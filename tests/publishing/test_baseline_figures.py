@@ -204,6 +204,9 @@ def test_a_baseline_begins_with_that_of_another_entry(
         recipes[name].save(run / "recipe.yaml")
     tiny.recipe().baseline("tiny").save(baseline_run / "recipe.yaml")
     later = publish(runs["later"], "later", lambda entry: figures)
+    with pytest.raises(LarqDenseError, match="is not the baseline that the entry tiny publishes"):
+        publish(runs["later_baseline"], "later", lambda run: measured(tiny))
+    publish(baseline_run, "tiny", lambda run: measured(tiny))
     publish(runs["later_baseline"], "later", lambda run: measured(tiny))
     text, data = later.card(), "--data ../shared/data --run"
     for line in (
