@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from larq_dense.common.errors import LarqDenseError
-from larq_dense.training.recipe import Recipe
 from larq_dense.training.run import RECIPE, Run
 from larq_dense.zoo.entries import BASELINE
 from larq_dense.zoo.provenance import parent_recipe, recipe_of
 
 if TYPE_CHECKING:
+    from larq_dense.training.recipe import Recipe
     from larq_dense.zoo.entries import Entry
 
 BASELINE_RECIPE = f"{BASELINE}/{RECIPE}"
@@ -58,12 +58,12 @@ def stages(run_dir: Path, entry: "Entry") -> list[dict[str, str]]:
         title = f"zoo/{folder.name}/{kept.name}" if kept.parent == folder else source
 
 
-def _refuse_unpublished(baseline: Recipe, run_dir: Path, entry: Path) -> None:
+def _refuse_unpublished(baseline: "Recipe", run_dir: Path, entry: Path) -> None:
     """Refuse to go on from a baseline that the recipe in the entry's folder would not repeat."""
-    kept = entry / BASELINE_RECIPE
-    if not kept.is_file() or Recipe.load(kept) != baseline:
+    kept = Run(entry / BASELINE)
+    if not kept.recipe_file.is_file() or kept.recipe() != baseline:
         raise LarqDenseError(
             f"{run_dir} is not the baseline that the entry {entry.name} publishes; publish it by "
             f"`larq-dense zoo publish {run_dir} {entry.name} --data DIR`, or begin with the run of "
-            f"{kept}."
+            f"{kept.recipe_file}."
         )
