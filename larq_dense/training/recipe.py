@@ -208,8 +208,6 @@ class Recipe(Section):
             encoder_weights=None,
             epochs=QUANTIZED_EPOCHS,
             steps=None,
-            data={**self.data.model_dump(), "unlabelled": []},
-            distillation=None,
             recalibrate=0,
             optimizer={
                 **self.optimizer.model_dump(),
@@ -217,6 +215,7 @@ class Recipe(Section):
                 "average": 0.0,
                 "freeze_encoder": False,
             },
+            **self._without_teacher(),
         )
 
     def baseline(self, init: str | None = None) -> Recipe:
@@ -236,15 +235,17 @@ class Recipe(Section):
         One that goes on from binary weights (`goes_on_from`) may have another length and no
         teacher, and then none of the pictures that only a teacher labels.
         """
-        changes: dict[str, Any] = {"name": other.name, "init": other.init}
+        changes: dict[str, Any] = {"name": self.name}
         if self.goes_on_from(other):
             length = ("epochs", "steps", "steps_per_epoch")
-            changes |= {each: getattr(other, each) for each in length}
+            changes |= {each: getattr(self, each) for each in length}
             if self.distillation is None:
-                unlabelled = other.to_dict()["data"]["unlabelled"]
-                changes["distillation"] = other.distillation
-                changes["data"] = self.data.model_dump() | {"unlabelled": unlabelled}
-        return self.replace(**changes) == other.baseline(other.init)
+                changes |= other._without_teacher()
+        return self == other.baseline(self.init).replace(**changes)
+
+    def _without_teacher(self) -> dict[str, Any]:
+        """Return the settings that drop the teacher, and the pictures that only it labels."""
+        return {"distillation": None, "data": {**self.data.model_dump(), "unlabelled": []}}
 
     def goes_on_from(self, other: Recipe) -> bool:
         """Return whether this begins with the other's own weights, or as the other began."""

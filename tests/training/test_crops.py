@@ -194,9 +194,10 @@ def test_a_turn_moves_pixels_and_labels_together(make_recipe: Make) -> None:
 
 
 def camera(make_recipe: Make, draws: list[float], **changes: Any) -> Any:
-    """Return a function that gives crops the changes of a camera."""
+    """Return a function that gives crops the changes of a camera; draws left out are 0."""
     settings = make_recipe(augmentation={**PLAIN, **changes}).augmentation
-    given = tf.constant([0.0] * (DRAWS + 1) + draws)
+    left = [0.0] * (MORE_DRAWS - 1 - len(draws))
+    given = tf.constant([0.0] * (DRAWS + 1) + draws + left)
     return lambda pixels: Augmentation(settings, pixels.shape[:2]).camera(pixels, given).numpy()
 
 
@@ -208,7 +209,7 @@ def soft(height: int = 64, width: int = 96) -> NDArray[np.float32]:
 
 def test_hue_and_saturation_against_colorsys(make_recipe: Make) -> None:
     pixels = soft(32, 32)
-    out = camera(make_recipe, [0.75, 0.25, 0, 0, 0], hue=0.2, saturation=0.4)(pixels)
+    out = camera(make_recipe, [0.75, 0.25], hue=0.2, saturation=0.4)(pixels)
     for y, x in np.random.default_rng(0).integers(0, 32, (50, 2)):
         hue, saturation, value = colorsys.rgb_to_hsv(*pixels[y, x] / 255)
         expected = colorsys.hsv_to_rgb((hue + 0.1) % 1, min(1, 0.8 * saturation), value)
@@ -217,17 +218,16 @@ def test_hue_and_saturation_against_colorsys(make_recipe: Make) -> None:
 
 def test_blur_against_scipy(make_recipe: Make) -> None:
     pixels = soft()
-    out = camera(make_recipe, [0, 0, 0.5, 0, 0], blur=3)(pixels)
+    out = camera(make_recipe, [0, 0, 0.5], blur=3)(pixels)
     expected = scipy.ndimage.gaussian_filter(pixels, (1.5, 1.5, 0), mode="mirror", truncate=6)
     np.testing.assert_allclose(out, expected, atol=0.1)
-    unblurred = camera(make_recipe, [0, 0, 0, 0, 0], blur=3)(pixels)
-    np.testing.assert_allclose(unblurred, pixels, atol=1e-3)
+    np.testing.assert_allclose(camera(make_recipe, [], blur=3)(pixels), pixels, atol=1e-3)
 
 
 @pytest.mark.parametrize(("draw", "quality"), [(0.0, 20), (0.5, 60), (0.93, 95)])
 def test_jpeg_against_pillow(make_recipe: Make, draw: float, quality: int) -> None:
     pixels = soft()
-    out = camera(make_recipe, [0, 0, 0, draw, 0], jpeg=20)(pixels)
+    out = camera(make_recipe, [0, 0, 0, draw], jpeg=20)(pixels)
     file = io.BytesIO()
     Image.fromarray(pixels.astype(np.uint8)).save(file, "JPEG", quality=quality)
     with Image.open(file) as image:
