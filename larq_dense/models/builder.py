@@ -89,6 +89,7 @@ def build_model(
     logits = decode(features, outputs=num_classes, precision=precision, **(decoder_options or {}))
     model = tf.keras.Model(inputs, logits, name=f"{encoder}_{precision}")
     model.encoder_layer_names = tuple(each.name for each in tf.keras.Model(inputs, features).layers)
+    model.feature_layer_names = tuple(each.node.layer.name for each in features)
     if compile:
         _compile(model, num_classes)
     return model

@@ -204,7 +204,9 @@ def _robustness(entry: Entry) -> str:
     ]
     means = f"binary {_clean_and_corrupted(found)}"
     if baseline:
-        means += f"; full-precision baseline {_clean_and_corrupted(baseline)}"
+        # Where a baseline's weights were not kept, another network stands for it, which is named.
+        network = baseline.get("network", "full-precision baseline")
+        means += f"; {network} {_clean_and_corrupted(baseline)}"
     return (
         f"{METRIC_TITLES.get(metric, metric)} on {found['images']} pictures of "
         f"{data_set(found['data']).title} ({found['split']}), corrupted as Hendrycks and "

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from larq_dense.common.errors import RecipeError
 from larq_dense.common.keras2 import tf
 from larq_dense.models.weights import load_weights
-from larq_dense.training.losses import divergence, energy_distance
+from larq_dense.training.losses import divergence, energy_distance, misalignment
 from larq_dense.training.pictures import IGNORE, OUTSIDE
 from larq_dense.training.run import FindRun, find_run
 
@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
 
 # The decoder's stages, from the finest.
-LEVELS = tuple(f"decoder{stage}_join" for stage in range(4))
+STAGES = tuple(f"decoder{stage}_join" for stage in range(4))
+
+# Which of the encoder's features are compared first: those at 1/8 of the picture's size.
+FIRST = 2
+
+
+class _Pair(NamedTuple):
+    """A layer of each network, and what the distance of their outputs counts for."""
+
+    teacher: str
+    student: str
+    weight: float
+    distance: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class Distillation:
@@ -45,7 +57,7 @@ class Distillation:
 
         Raises:
             WeightsError: There is no such teacher, it has no weights, or they are damaged.
-            RecipeError: It has other classes.
+            RecipeError: It has other classes or channels, or lacks what is to be compared.
         """
         self._settings = settings
         run = find(settings.teacher)
@@ -65,8 +77,9 @@ class Distillation:
             raise RecipeError(f"distillation is for tasks of at most {OUTSIDE} classes.")
         teacher = recipe.build_model((None, None, 3), task=theirs)
         load_weights(teacher, run.weights())
-        levels = LEVELS if settings.features else ()
-        self.teacher, self._student = _with(levels, teacher), _with(levels, student)
+        self._pairs = _pairs(settings, teacher, student)
+        self.teacher = _with([pair.teacher for pair in self._pairs], teacher)
+        self._student = _with([pair.student for pair in self._pairs], student)
         mean, std = np.array(recipe.input.mean), np.array(recipe.input.std)
         self._scale = (np.array(normalization.std) / std).astype(np.float32)
         self._shift = ((np.array(normalization.mean) - mean) / std).astype(np.float32)
@@ -85,15 +98,45 @@ class Distillation:
         settings = self._settings
         theirs = self.teacher(images * self._scale + self._shift, training=False)
         # Keras gives a tensor, no list, where there is but one output.
-        known, *known_levels = tf.nest.flatten(theirs)
-        logits, *levels = tf.nest.flatten(self._student(images, training=True))
+        known, *their_maps = tf.nest.flatten(theirs)
+        logits, *maps = tf.nest.flatten(self._student(images, training=True))
         inside = tf.not_equal(labels, OUTSIDE)
         apart = divergence(known, logits, settings.temperature, inside)
         term = settings.weight * settings.temperature**2 * apart
-        if levels:
-            pairs = zip(known_levels, levels, strict=True)
-            term += settings.features * tf.add_n([energy_distance(a, b) for a, b in pairs])
+        for pair, a, b in zip(self._pairs, their_maps, maps, strict=True):
+            term += pair.weight * pair.distance(a, b)
         return logits, term
+
+
+def _pairs(
+    settings: DistillationSettings, teacher: tf.keras.Model, student: tf.keras.Model
+) -> list[_Pair]:
+    """Return what is compared besides the logits.
+
+    Raises:
+        RecipeError: A network lacks what is to be compared.
+    """
+    networks = {f"the teacher {settings.teacher}": teacher, "the student": student}
+    pairs = []
+    if settings.features:
+        for who, model in networks.items():
+            if not {layer.name for layer in model.layers}.issuperset(STAGES):
+                raise RecipeError(
+                    f"distillation.features compares the stages of the decoder fpn, which {who} "
+                    "lacks; set it to 0, or compare the encoders by distillation.encoder."
+                )
+        pairs += [_Pair(name, name, settings.features, energy_distance) for name in STAGES]
+    if settings.encoder:
+        for who, model in networks.items():
+            if not hasattr(model, "feature_layer_names"):
+                raise RecipeError(
+                    f"distillation.encoder compares encoders, and {who} is in int8 form, which "
+                    "keeps no encoder apart; set it to 0."
+                )
+        # An encoder for segmentation may end at 1/16 of the size.
+        levels = zip(teacher.feature_layer_names, student.feature_layer_names, strict=False)
+        pairs += [_Pair(a, b, settings.encoder, misalignment) for a, b in list(levels)[FIRST:]]
+    return pairs
 
 
 def _with(levels: Sequence[str], model: tf.keras.Model) -> tf.keras.Model:

@@ -259,6 +259,34 @@ def energy_distance(teacher: tf.Tensor, student: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.reduce_sum(distance, (1, 2)))
 
 
+def misalignment(teacher: tf.Tensor, student: tf.Tensor) -> tf.Tensor:
+    """Return how little two maps of features agree on which places of a batch are alike.
+
+    1 - CKA, linear centered kernel alignment (Kornblith, Norouzi, Lee, Hinton, arXiv 1905.00414),
+    over all places of all pictures. Every channel is brought to variance 1 before: some of a binary
+    network's are 0 but at a few places, and so large there that they alone would be compared.
+
+    Args:
+        teacher: float32 `[batch, height, width, channels]`.
+        student: Of that size, with any channels.
+
+    Returns:
+        A scalar, 0…1; 1 where one of them is the same everywhere.
+    """
+
+    def standardized(features: tf.Tensor) -> tf.Tensor:
+        places = tf.reshape(features, (-1, features.shape[-1]))
+        mean, variance = tf.nn.moments(places, 0)
+        return tf.math.divide_no_nan(places - mean, tf.sqrt(variance))
+
+    def shared(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+        return tf.norm(tf.matmul(a, b, transpose_a=True))
+
+    a, b = standardized(teacher), standardized(student)
+    alone = tf.sqrt(shared(a, a) * shared(b, b))
+    return 1 - tf.square(tf.math.divide_no_nan(shared(a, b), alone))
+
+
 def _split(labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Return what is labelled (float32 0 or 1) and class ids that are safe to look up (int32)."""
     valid = tf.not_equal(labels, IGNORE)

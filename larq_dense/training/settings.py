@@ -248,12 +248,16 @@ class DistillationSettings(Section):
         weight: Of the term.
         features: Weight of a second term: the distance of the maps of energy of the decoder's four
             stages (Zagoruyko, Komodakis, arXiv 1612.03928).
+        encoder: Weight of a third term: 1 - CKA of the encoders' features at each of 1/8, 1/16 and
+            1/32 of the picture's size (Kornblith et al., arXiv 1905.00414). The encoders may be of
+            different kinds, so that a binary one learns what one with ImageNet weights has seen.
         temperature: T; above 1, what the teacher holds for less probable counts for more.
     """
 
     teacher: str
     weight: Weight = 1.0
     features: Weight = 0.0
+    encoder: Weight = 0.0
     temperature: Factor = 2.0
 
 

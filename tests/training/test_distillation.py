@@ -11,10 +11,11 @@ from PIL import Image
 from larq_dense import tasks
 from larq_dense.common.errors import DataError, RecipeError, UnknownNameError, WeightsError
 from larq_dense.models.weights import save_weights
+from larq_dense.quantization import quantize
 from larq_dense.training import Recipe, train
 from larq_dense.training.average import MovingAverage
 from larq_dense.training.distillation import Distillation
-from larq_dense.training.losses import make_loss
+from larq_dense.training.losses import make_loss, misalignment
 from larq_dense.training.pictures import IGNORE, OUTSIDE
 from larq_dense.training.session import load_data
 from larq_dense.training.settings import DistillationSettings, LossSettings, OptimizerSettings
@@ -156,6 +157,64 @@ def test_features(
         expected += features * ((maps[0] - maps[1]) ** 2).sum((1, 2)).mean()
     assert float(found) == pytest.approx(expected, rel=1e-3)
     assert bool(features) == (expected > 0.01)
+
+
+@pytest.fixture
+def efficient(make_recipe: Make, data_root: Path, tmp_path: Path) -> Path:
+    """Return a run's folder with an EfficientNet-Lite0 that ends at 1/16, of random weights."""
+    folder = tmp_path / "efficient"
+    model = {
+        "encoder": "efficientnet_lite0",
+        "decoder": "lraspp",
+        "precision": "float",
+        "encoder_options": {"output_stride": 16},
+    }
+    recipe = make_recipe(model=model)
+    recipe.save(folder / "recipe.yaml")
+    (folder / "classes.yaml").write_bytes(recipe.classes_file(data_root).read_bytes())
+    network = recipe.build_model((None, None, 3), task=recipe.get_task(folder))
+    save_weights(network, folder / "best.safetensors", unpacked=True)
+    return folder
+
+
+def test_encoders_of_two_kinds(
+    efficient: Path, make_recipe: Make, data_root: Path, batch: Any
+) -> None:
+    """The term is of the sizes that both have, 1/8 and 1/16, and training shrinks it."""
+    recipe = make_recipe()
+    task = recipe.get_task(data_root)
+    student = recipe.build_model((None, None, 3), task=task)
+    settings = DistillationSettings(teacher=str(efficient), weight=0, encoder=0.5)
+    learning = Distillation(settings, student, task, recipe.input)
+    images = tf.constant((batch[0] - 127.5) / 127.5)
+    labels = tf.fill((2, 32, 32), tf.constant(IGNORE, tf.uint8))
+    expected = 0.0
+    for theirs, ours in (("block4_add", "stage1_grid"), ("block11_expand_relu", "stage2_grid")):
+        taps = (learning.teacher, f"efficientnet_{theirs}", False), (student, ours, True)
+        maps = [
+            tf.keras.Model(model.input, model.get_layer(name).output)(images, training=training)
+            for model, name, training in taps
+        ]
+        expected += 0.5 * float(misalignment(*maps))
+    _, found = learning(images, labels)
+    assert float(found) == pytest.approx(expected, rel=1e-3)
+    loss = make_loss(LossSettings(), task, np.full(3, 1 / 3))
+    optimizers = make_optimizers(student, OptimizerSettings(learning_rate=1e-2, warmup=0), 40)
+    step = make_train_step(student, optimizers, loss, distillation=learning)
+    losses = [float(step(images, labels)) for _ in range(40)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_networks_that_do_not_compare(efficient: Path, make_recipe: Make, data_root: Path) -> None:
+    recipe = make_recipe()
+    task = recipe.get_task(data_root)
+    student = recipe.build_model((None, None, 3), task=task)
+    stages = DistillationSettings(teacher=str(efficient), features=1)
+    with pytest.raises(RecipeError, match=r"decoder fpn, which the teacher .* lacks"):
+        Distillation(stages, student, task, recipe.input)
+    encoder = DistillationSettings(teacher=str(efficient), encoder=1)
+    with pytest.raises(RecipeError, match="the student is in int8 form"):
+        Distillation(encoder, quantize(student), task, recipe.input)
 
 
 def test_teachers_that_will_not_do(

@@ -255,3 +255,48 @@ def test_class_weights() -> None:
     assert weights == pytest.approx(np.minimum(raw / raw[0], 8))
     assert weights[3] == 8
     assert (losses.class_weights(shares, "none") == 1).all()
+
+
+def kernel_alignment(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Return the linear CKA of two `[places, channels]`, as the paper defines it: by HSIC.
+
+    Their channels have variance 1.
+    """
+    places = len(a)
+    centering = np.eye(places) - 1 / places
+    scaled = (x / x.std(0) for x in (a, b))
+    kernels = [centering @ x @ x.T @ centering for x in scaled]
+    shared = {(i, j): np.trace(kernels[i] @ kernels[j]) for i in (0, 1) for j in (0, 1)}
+    return float(shared[0, 1] / np.sqrt(shared[0, 0] * shared[1, 1]))
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])
+def test_misalignment(alike: float) -> None:
+    rng = np.random.default_rng(0)
+    a = rng.normal(2, 1, (2, 3, 4, 5))
+    b = alike * (a @ rng.normal(0, 1, (5, 3))) + (1 - alike) * rng.normal(0, 1, (2, 3, 4, 3))
+    found = losses.misalignment(tf.constant(a, tf.float32), tf.constant(b, tf.float32))
+    expected = 1 - kernel_alignment(a.reshape(24, 5), b.reshape(24, 3))
+    assert float(found) == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_misalignment_does_not_see() -> None:
+    """Neither moved and scaled channels, nor their order, nor a wider map of the same."""
+    rng = np.random.default_rng(1)
+    a = rng.normal(0, 1, (2, 3, 4, 5))
+    moved = a * [3, -1, 200, 0.1, 1] + [7, 0, -7, 0, 1]
+    for b in (moved, a[..., ::-1], np.concatenate([a, a], -1)):
+        apart = losses.misalignment(tf.constant(a, tf.float32), tf.constant(b, tf.float32))
+        assert float(apart) == pytest.approx(0, abs=1e-5)
+    flat = tf.zeros((2, 3, 4, 1))
+    assert float(losses.misalignment(tf.constant(a, tf.float32), flat)) == 1
+
+
+def test_one_loud_place_does_not_decide() -> None:
+    rng = np.random.default_rng(2)
+    a = rng.normal(0, 1, (2, 8, 8, 16))
+    loud = a.copy()
+    loud[..., 0] = 0
+    loud[0, 0, 0, 0] = 1e5
+    apart = losses.misalignment(tf.constant(a, tf.float32), tf.constant(loud, tf.float32))
+    assert float(apart) < 0.2
