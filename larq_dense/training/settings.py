@@ -248,9 +248,10 @@ class DistillationSettings(Section):
         weight: Of the term.
         features: Weight of a second term: the distance of the maps of energy of the decoder's four
             stages (Zagoruyko, Komodakis, arXiv 1612.03928).
-        encoder: Weight of a third term: 1 - CKA of the encoders' features at each of 1/8, 1/16 and
-            1/32 of the picture's size (Kornblith et al., arXiv 1905.00414). The encoders may be of
-            different kinds, so that a binary one learns what one with ImageNet weights has seen.
+        encoder: Weight of a third term: 1 - CKA (Kornblith et al., arXiv 1905.00414) of the
+            encoders' features, channels brought to variance 1, at each of 1/8, 1/16 and 1/32 of
+            the picture's size that both have. The encoders may be of different kinds, so that a
+            binary one learns what one with ImageNet weights has seen.
         temperature: T; above 1, what the teacher holds for less probable counts for more.
     """
 

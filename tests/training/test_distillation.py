@@ -30,17 +30,21 @@ Build = Callable[..., Any]
 INPUT = {"height": 32, "width": 64, "mean": [100, 110, 120], "std": [50, 60, 70]}
 
 
+def write_run(folder: Path, recipe: Recipe, model: tf.keras.Model, data_root: Path) -> Path:
+    """Write what a teacher is read from into a run's folder, and return that."""
+    recipe.save(folder / "recipe.yaml")
+    (folder / "classes.yaml").write_bytes(recipe.classes_file(data_root).read_bytes())
+    save_weights(model, folder / "best.safetensors", unpacked=True)
+    return folder
+
+
 @pytest.fixture
 def teacher(tiny_model: Build, make_recipe: Make, data_root: Path, tmp_path: Path) -> Path:
     """Return a run's folder with the random weights of a network normalized in its own way."""
-    folder = tmp_path / "teacher"
     recipe = make_recipe(input=INPUT)
-    recipe.save(folder / "recipe.yaml")
-    (folder / "classes.yaml").write_bytes(recipe.classes_file(data_root).read_bytes())
     tf.keras.utils.set_random_seed(3)
-    model = tiny_model(None, (None, None, 3), task=recipe.get_task(folder))
-    save_weights(model, folder / "best.safetensors", unpacked=True)
-    return folder
+    model = tiny_model(None, (None, None, 3), task=recipe.get_task(data_root))
+    return write_run(tmp_path / "teacher", recipe, model, data_root)
 
 
 def softmax(logits: Any) -> Any:
@@ -140,9 +144,7 @@ def test_features(
     recipe = make_recipe()
     task = recipe.get_task(data_root)
     teacher, student = (recipe.build_model((None, None, 3), task=task) for _ in range(2))
-    recipe.save(tmp_path / "recipe.yaml")
-    (tmp_path / "classes.yaml").write_bytes(recipe.classes_file(data_root).read_bytes())
-    save_weights(teacher, tmp_path / "best.safetensors", unpacked=True)
+    write_run(tmp_path, recipe, teacher, data_root)
     settings = DistillationSettings(teacher=str(tmp_path), weight=0, features=features)
     images = tf.constant((batch[0] - 127.5) / 127.5)
     _, found = Distillation(settings, student, task, recipe.input)(images, tf.constant(batch[1]))
@@ -162,7 +164,6 @@ def test_features(
 @pytest.fixture
 def efficient(make_recipe: Make, data_root: Path, tmp_path: Path) -> Path:
     """Return a run's folder with an EfficientNet-Lite0 that ends at 1/16, of random weights."""
-    folder = tmp_path / "efficient"
     model = {
         "encoder": "efficientnet_lite0",
         "decoder": "lraspp",
@@ -170,11 +171,8 @@ def efficient(make_recipe: Make, data_root: Path, tmp_path: Path) -> Path:
         "encoder_options": {"output_stride": 16},
     }
     recipe = make_recipe(model=model)
-    recipe.save(folder / "recipe.yaml")
-    (folder / "classes.yaml").write_bytes(recipe.classes_file(data_root).read_bytes())
-    network = recipe.build_model((None, None, 3), task=recipe.get_task(folder))
-    save_weights(network, folder / "best.safetensors", unpacked=True)
-    return folder
+    network = recipe.build_model((None, None, 3), task=recipe.get_task(data_root))
+    return write_run(tmp_path / "efficient", recipe, network, data_root)
 
 
 def test_encoders_of_two_kinds(
