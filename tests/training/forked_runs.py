@@ -40,7 +40,7 @@ def tiny_model(
 ) -> tf.keras.Model:
     assert task is not None
     layers = tf.keras.layers
-    x = inputs = tf.keras.Input(input_shape)
+    x = inputs = tf.keras.Input(input_shape, name="image")
     x = layers.Conv2D(8, 3, 2, padding="same", name="stem")(x)
     if norm:
         x = layers.BatchNormalization(name="stem_norm")(x)
@@ -57,7 +57,9 @@ def tiny_model(
     if norm:
         x = layers.BatchNormalization(name="binary_norm")(x)
     x = layers.Conv2D(task.num_outputs, 1, name="head")(x)
-    return tf.keras.Model(inputs, layers.UpSampling2D(2, interpolation="bilinear")(x))
+    return tf.keras.Model(
+        inputs, layers.UpSampling2D(2, interpolation="bilinear", name="logits")(x)
+    )
 
 
 def train(job: dict[str, Any], data: str) -> None:
