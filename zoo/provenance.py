@@ -56,8 +56,8 @@ class Training(NamedTuple):
         found = []
         if self.recipe.init:
             found.append((f"{_whose(self.role)}initial weights", self.recipe.init))
-        if self.recipe.distillation:
-            found.append((f"{_TEACHER}'s training", self.recipe.distillation.teacher))
+        for teacher in self.recipe.distillation.teachers if self.recipe.distillation else ():
+            found.append((f"{_TEACHER}'s training", teacher))
         return found
 
 
@@ -215,7 +215,9 @@ def notice(entry: "Entry") -> str:
     learned = join_words(titles)
     # What only its teacher saw has still come to it.
     if taught := [title for title in _titles(uses) if title not in titles]:
-        learned += f", by a teacher that also learned from {join_words(taught)}"
+        ensembles = (each.recipe.distillation for each in history(entry))
+        who = "teachers" if any(each and each.ensemble for each in ensembles) else "a teacher"
+        learned += f", by {who} that also learned from {join_words(taught)}"
     splits = {use.split for use in uses if benchmark and use.data.benchmark == benchmark}
     if splits:
         # One validation selects nothing; int8 fine-tuning is validated before its first step, too.

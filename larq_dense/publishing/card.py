@@ -138,7 +138,10 @@ def _baseline(entry: Entry) -> str:
         *(row["command"] for row in baseline["accuracy"]),
     ]
     begins = _baseline_begins(entry, stages)
-    teacher = "Train the teacher ([Training](#training)) first. " * bool(recipe.distillation)
+    teacher = ""
+    if learning := recipe.distillation:
+        teachers = "teachers" if learning.ensemble else "teacher"
+        teacher = f"Train the {teachers} ([Training](#training)) first. "
     table = markdown_table(["", "binary", "full-precision baseline", "baseline in int8"], body)
     return (
         f"{table}\n\n![accuracy over OPs]({PICTURE})\n\n"

@@ -264,10 +264,11 @@ def _as_run(entry: Entry) -> str:
 
 def _renamed(recipe: "Recipe", old: str, new: str) -> "Recipe":
     """Return a recipe that begins with, and learns from, `new` where it did so from `old`."""
-    teacher = recipe.distillation
-    if teacher and teacher.teacher == old:
-        teacher = teacher.model_copy(update={"teacher": new})
-    return recipe.replace(init=new if recipe.init == old else recipe.init, distillation=teacher)
+    learning = recipe.distillation
+    if learning and old in learning.teachers:
+        teacher, *ensemble = (new if each == old else each for each in learning.teachers)
+        learning = learning.model_copy(update={"teacher": teacher, "ensemble": tuple(ensemble)})
+    return recipe.replace(init=new if recipe.init == old else recipe.init, distillation=learning)
 
 
 def _keep_log(run: Run, entry: Entry) -> None:

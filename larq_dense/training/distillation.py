@@ -35,8 +35,36 @@ class _Pair(NamedTuple):
     distance: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
+class _Teacher:
+    """A trained network that sees a student's pictures, normalized in its own way."""
+
+    def __init__(self, name: str, task: Task, normalization: InputSettings, find: FindRun) -> None:
+        """Build it and load its weights; see `Distillation`."""
+        run = find(name)
+        recipe, theirs = run.recipe(), run.task()
+        if (theirs.kind, theirs.class_names) != (task.kind, task.class_names):
+            raise RecipeError(
+                f"the teacher {name} knows other classes ({', '.join(theirs.class_names)}) than "
+                f"its student ({', '.join(task.class_names)}); name one of the student's task."
+            )
+        if recipe.input.channels != normalization.channels:
+            raise RecipeError(
+                f"the teacher {name} sees {recipe.input.channels} channels, and its student "
+                f"{normalization.channels}; name a teacher that sees as many."
+            )
+        self.network = recipe.build_model((None, None, 3), task=theirs)
+        load_weights(self.network, run.weights())
+        mean, std = np.array(recipe.input.mean), np.array(recipe.input.std)
+        self._scale = (np.array(normalization.std) / std).astype(np.float32)
+        self._shift = ((np.array(normalization.mean) - mean) / std).astype(np.float32)
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor | list[tf.Tensor]:
+        """Return what it puts out for pictures as the student gets them."""
+        return self.network(images * self._scale + self._shift, training=False)
+
+
 class Distillation:
-    """The term of the loss that holds a student's answers against its teacher's."""
+    """The term of the loss that holds a student's answers against its teachers'."""
 
     def __init__(
         self,
@@ -46,46 +74,35 @@ class Distillation:
         normalization: InputSettings,
         find: FindRun = find_run,
     ) -> None:
-        """Build the teacher and load its weights.
+        """Build the teachers and load their weights.
 
         Args:
-            settings: Teacher, weights and temperature.
+            settings: Teachers, weights and temperature.
             student: The network that learns.
             task: What it learns.
             normalization: How its batches are normalized.
-            find: Finds the teacher by its name.
+            find: Finds a teacher by its name.
 
         Raises:
             WeightsError: There is no such teacher, it has no weights, or they are damaged.
-            RecipeError: It has other classes or channels, or lacks what is to be compared.
+            RecipeError: One has other classes or channels, or lacks what is to be compared.
         """
         self._settings = settings
-        run = find(settings.teacher)
-        recipe, theirs = run.recipe(), run.task()
-        if (theirs.kind, theirs.class_names) != (task.kind, task.class_names):
-            raise RecipeError(
-                f"the teacher {settings.teacher} knows other classes "
-                f"({', '.join(theirs.class_names)}) than its student "
-                f"({', '.join(task.class_names)}); name a teacher of the student's task."
-            )
-        if recipe.input.channels != normalization.channels:
-            raise RecipeError(
-                f"the teacher {settings.teacher} sees {recipe.input.channels} channels, and its "
-                f"student {normalization.channels}; name a teacher that sees as many."
-            )
         if len(task.classes) > OUTSIDE:
             raise RecipeError(f"distillation is for tasks of at most {OUTSIDE} classes.")
-        teacher = recipe.build_model((None, None, 3), task=theirs)
-        load_weights(teacher, run.weights())
-        self._pairs = _pairs(settings, teacher, student)
-        self.teacher = _with([pair.teacher for pair in self._pairs], teacher)
+        self._teachers = [_Teacher(name, task, normalization, find) for name in settings.teachers]
+        first = self._teachers[0]
+        self._pairs = _pairs(settings, first.network, student)
+        first.network = _with([pair.teacher for pair in self._pairs], first.network)
         self._student = _with([pair.student for pair in self._pairs], student)
-        mean, std = np.array(recipe.input.mean), np.array(recipe.input.std)
-        self._scale = (np.array(normalization.std) / std).astype(np.float32)
-        self._shift = ((np.array(normalization.mean) - mean) / std).astype(np.float32)
+
+    @property
+    def networks(self) -> list[tf.keras.Model]:
+        """The teachers' networks."""
+        return [teacher.network for teacher in self._teachers]
 
     def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Put a batch to the student, which learns, and to its teacher, which does not.
+        """Put a batch to the student, which learns, and to its teachers, which do not.
 
         Args:
             images: float32 `[batch, height, width, 3]`, as the student gets them.
@@ -96,14 +113,13 @@ class Distillation:
             scalar.
         """
         settings = self._settings
-        theirs = self.teacher(images * self._scale + self._shift, training=False)
         # Keras gives a tensor, no list, where there is but one output.
-        known, *their_maps = tf.nest.flatten(theirs)
+        answers = [tf.nest.flatten(teacher(images)) for teacher in self._teachers]
         logits, *maps = tf.nest.flatten(self._student(images, training=True))
         inside = tf.not_equal(labels, OUTSIDE)
-        apart = divergence(known, logits, settings.temperature, inside)
+        apart = divergence([answer[0] for answer in answers], logits, settings.temperature, inside)
         term = settings.weight * settings.temperature**2 * apart
-        for pair, a, b in zip(self._pairs, their_maps, maps, strict=True):
+        for pair, a, b in zip(self._pairs, answers[0][1:], maps, strict=True):
             term += pair.weight * pair.distance(a, b)
         return logits, term
 

@@ -245,8 +245,8 @@ class _Loop:
                 "optimizer.freeze_encoder keeps what the encoder begins with; name trained weights "
                 "as init or encoder_weights."
             )
-        if recipe.distillation:
-            find(recipe.distillation.teacher).weights()
+        for teacher in recipe.distillation.teachers if recipe.distillation else ():
+            find(teacher).weights()
         if recipe.init and not state.step:
             find_weights(recipe.init, find)
         data = load_data(recipe, task, data_root)

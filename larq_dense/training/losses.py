@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -216,15 +217,15 @@ def soft_iou_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def divergence(
-    teacher: tf.Tensor, student: tf.Tensor, temperature: float, counted: tf.Tensor
+    teachers: Sequence[tf.Tensor], student: tf.Tensor, temperature: float, counted: tf.Tensor
 ) -> tf.Tensor:
-    """Return the mean of KL(teacher ‖ student) over the pixels that count.
+    """Return the mean of KL(teachers ‖ student) over the pixels that count.
 
     Args:
-        teacher: Logits, float32 `[batch, height, width, outputs]`; one output means two
-            classes, of which the first has the logit 0.
-        student: Likewise.
-        temperature: Divides both.
+        teachers: Each one's logits, float32 `[batch, height, width, outputs]`; one output means
+            two classes, of which the first has the logit 0. Their probabilities are averaged.
+        student: Likewise, of one network.
+        temperature: Divides all.
         counted: bool `[batch, height, width]`.
 
     Returns:
@@ -232,8 +233,9 @@ def divergence(
     """
     if student.shape[-1] == 1:
         sides = [[0, 0], [0, 0], [0, 0], [1, 0]]
-        teacher, student = tf.pad(teacher, sides), tf.pad(student, sides)
-    known = tf.nn.log_softmax(teacher / temperature)
+        teachers, student = [tf.pad(each, sides) for each in teachers], tf.pad(student, sides)
+    each_known = tf.stack([tf.nn.log_softmax(teacher / temperature) for teacher in teachers])
+    known = tf.reduce_logsumexp(each_known, 0) - math.log(len(teachers))
     guess = tf.nn.log_softmax(student / temperature)
     apart = tf.reduce_sum(tf.exp(known) * (known - guess), -1)
     weight = tf.cast(counted, tf.float32)

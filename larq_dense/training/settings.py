@@ -245,6 +245,8 @@ class DistillationSettings(Section):
     Attributes:
         teacher: A zoo entry's name or a run's folder, of the same classes. It sees the crops as
             they are, normalized in its own way.
+        ensemble: Further teachers, likewise; the class probabilities at temperature T are the mean
+            of all teachers'. The two terms below are of the first teacher alone.
         weight: Of the term.
         features: Weight of a second term: the distance of the maps of energy of the decoder's four
             stages (Zagoruyko, Komodakis, arXiv 1612.03928).
@@ -256,10 +258,16 @@ class DistillationSettings(Section):
     """
 
     teacher: str
+    ensemble: tuple[str, ...] = ()
     weight: Weight = 1.0
     features: Weight = 0.0
     encoder: Weight = 0.0
     temperature: Factor = 2.0
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The teacher, then the rest of the ensemble."""
+        return (self.teacher, *self.ensemble)
 
 
 class OptimizerSettings(Section):

@@ -179,6 +179,9 @@ def test_a_recipe_that_lacks_something_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=missing):
         check(tmp_path, make_recipe(distillation={"teacher": str(before)}), [])
     check(tmp_path, make_recipe(init="cityscapes"), [])
+    learning = {"teacher": "cityscapes", "ensemble": ["cityscapes_slim"]}
+    with pytest.raises(RecipeError, match="learns from an ensemble"):
+        check(tmp_path, make_recipe(distillation=learning), [])
     with pytest.raises(RecipeError, match="give its recipe steps"):
         check(tmp_path, make_recipe(steps=None, epochs=2), [])
 

@@ -214,6 +214,25 @@ def test_card_tells_what_init_and_teacher_have_seen(descendant: Entry) -> None:
     Recipe.load(descendant.folder / "parent-teacher.yaml")
 
 
+def test_card_tells_what_an_ensemble_has_seen(
+    tiny: Entry, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ancestry(tiny_run, tmp_path, monkeypatch)
+    last, teacher = (Recipe.load(run.parent / name / "recipe.yaml") for name in ("last", "teacher"))
+    second = run.parent / "second" / "recipe.yaml"
+    second.parent.mkdir()
+    camvid = {"train": [{"folder": "camvid", "split": "train"}]}
+    teacher.replace(init=None, data={**teacher.data.model_dump(), **camvid}).save(second)
+    learning = {"teacher": "runs/teacher", "ensemble": ["runs/second"]}
+    last.replace(distillation=learning).save(run / "recipe.yaml")
+    publish(run, "tiny", lambda entry: figures(tiny))
+    text = card(zoo.find("tiny"))
+    assert "Weizmann horses and ImageNet, by teachers that also learned from CamVid; " in text
+    assert "| CamVid (train) | teacher's training |" in text
+    order = [text.index(f"--run runs/{name}") for name in ("first", "teacher", "second", "tiny")]
+    assert order == sorted(order)
+
+
 def test_what_begins_with_an_entry_has_seen_what_that_has(
     descendant: Entry, tmp_path: Path
 ) -> None:

@@ -39,17 +39,34 @@ def write_run(folder: Path, recipe: Recipe, model: tf.keras.Model, data_root: Pa
 
 
 @pytest.fixture
-def teacher(tiny_model: Build, make_recipe: Make, data_root: Path, tmp_path: Path) -> Path:
-    """Return a run's folder with the random weights of a network normalized in its own way."""
-    recipe = make_recipe(input=INPUT)
-    tf.keras.utils.set_random_seed(3)
-    model = tiny_model(None, (None, None, 3), task=recipe.get_task(data_root))
-    return write_run(tmp_path / "teacher", recipe, model, data_root)
+def make_teacher(
+    tiny_model: Build, make_recipe: Make, data_root: Path, tmp_path: Path
+) -> Callable[..., Path]:
+    """Make a run's folder with random weights of a network normalized in its own way."""
+
+    def make(seed: int, normalization: dict[str, Any]) -> Path:
+        recipe = make_recipe(input=normalization)
+        tf.keras.utils.set_random_seed(seed)
+        model = tiny_model(None, (None, None, 3), task=recipe.get_task(data_root))
+        return write_run(tmp_path / f"teacher{seed}", recipe, model, data_root)
+
+    return make
+
+
+@pytest.fixture
+def teacher(make_teacher: Callable[..., Path]) -> Path:
+    return make_teacher(3, INPUT)
 
 
 def softmax(logits: Any) -> Any:
     raised = np.exp(logits.astype(np.float64))
     return raised / raised.sum(-1, keepdims=True)
+
+
+def answer(build: Build, task: Any, seed: int, images: Any) -> Any:
+    """Return what a network of random weights says, float32 logits."""
+    tf.keras.utils.set_random_seed(seed)
+    return build(None, (None, None, 3), task=task)(images, training=False).numpy()
 
 
 @pytest.fixture
@@ -74,12 +91,38 @@ def test_the_term(
     student = tiny_model(None, (None, None, 3), task=task)
     logits, found = Distillation(settings, student, task, recipe.input)(images, labels)
     np.testing.assert_allclose(logits, student(images, training=True), atol=1e-5)
-    tf.keras.utils.set_random_seed(3)
-    model = tiny_model(None, (None, None, 3), task=task)
-    answers = model((pixels - INPUT["mean"]) / np.array(INPUT["std"]), training=False).numpy()
-    p, q = softmax(answers / 3), softmax(logits.numpy() / 3)
+    theirs = (pixels - INPUT["mean"]) / np.array(INPUT["std"])
+    p = softmax(answer(tiny_model, task, 3, theirs) / 3)
+    q = softmax(logits.numpy() / 3)
     apart = (p * np.log(p / q)).sum(-1)[labels != OUTSIDE].mean()
     assert float(found) == pytest.approx(0.7 * 9 * apart, rel=1e-3)
+
+
+def test_an_ensemble(
+    make_teacher: Callable[..., Path],
+    make_recipe: Make,
+    data_root: Path,
+    tiny_model: Build,
+    batch: Any,
+) -> None:
+    """Each teacher gets pictures normalized in its own way; their probabilities are averaged."""
+    pixels, labels = batch
+    inputs = {3: INPUT, 5: {**INPUT, "mean": [90, 90, 90]}}
+    first, second = (str(make_teacher(seed, each)) for seed, each in inputs.items())
+    recipe = make_recipe()
+    task = recipe.get_task(data_root)
+    student = tiny_model(None, (None, None, 3), task=task)
+    settings = DistillationSettings(teacher=first, ensemble=[second], temperature=2)
+    learning = Distillation(settings, student, task, recipe.input)
+    logits, found = learning(tf.constant((pixels - 127.5) / 127.5), labels)
+    normalized = {
+        seed: (pixels - each["mean"]) / np.array(each["std"]) for seed, each in inputs.items()
+    }
+    answers = [answer(tiny_model, task, seed, images) for seed, images in normalized.items()]
+    p = np.mean([softmax(each / 2) for each in answers], axis=0)
+    q = softmax(logits.numpy() / 2)
+    apart = (p * np.log(p / q)).sum(-1)[labels != OUTSIDE].mean()
+    assert float(found) == pytest.approx(4 * apart, rel=1e-3)
 
 
 @pytest.fixture
@@ -101,10 +144,11 @@ def test_the_student_comes_to_the_teachers_answers(student: Any, batch: Any) -> 
     labels = tf.fill((2, 32, 32), tf.constant(IGNORE, tf.uint8))
     optimizers = make_optimizers(model, OptimizerSettings(learning_rate=1e-2, warmup=0), 40)
     step = make_train_step(model, optimizers, loss, distillation=term)
-    before = [variable.numpy() for variable in term.teacher.variables]
+    (teacher,) = term.networks
+    before = [variable.numpy() for variable in teacher.variables]
     losses = [float(step(images, labels)) for _ in range(40)]
     assert losses[-1] < 0.5 * losses[0], "pixels without labels teach"
-    for old, variable in zip(before, term.teacher.variables, strict=True):
+    for old, variable in zip(before, teacher.variables, strict=True):
         np.testing.assert_array_equal(old, variable, "the teacher stays as it is")
 
 
@@ -188,7 +232,7 @@ def test_encoders_of_two_kinds(
     labels = tf.fill((2, 32, 32), tf.constant(IGNORE, tf.uint8))
     expected = 0.0
     for theirs, ours in (("block4_add", "stage1_grid"), ("block11_expand_relu", "stage2_grid")):
-        taps = (learning.teacher, f"efficientnet_{theirs}", False), (student, ours, True)
+        taps = (learning.networks[0], f"efficientnet_{theirs}", False), (student, ours, True)
         maps = [
             tf.keras.Model(model.input, model.get_layer(name).output)(images, training=training)
             for model, name, training in taps

@@ -119,16 +119,18 @@ def test_label_smoothing_of_saliency(batch: Any) -> None:
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
-def test_divergence(batch: Any, temperature: float) -> None:
+@pytest.mark.parametrize("number", [1, 3])
+def test_divergence(batch: Any, temperature: float, number: int) -> None:
     labels, student = batch
-    teacher = np.random.default_rng(1).normal(0, 2, student.shape).astype(np.float32)
+    teachers = np.random.default_rng(1).normal(0, 2, (number, *student.shape)).astype(np.float32)
     counted = labels != 255
-    p, q = softmax(teacher / temperature), softmax(student / temperature)
+    p, q = softmax(teachers / temperature).mean(0), softmax(student / temperature)
     expected = (p * np.log(p / q)).sum(-1)[counted].mean()
-    found = losses.divergence(tf.constant(teacher), tf.constant(student), temperature, counted)
+    found = losses.divergence(list(teachers), tf.constant(student), temperature, counted)
     assert float(found) == pytest.approx(expected, rel=1e-5)
-    assert float(losses.divergence(student, student, temperature, counted)) == 0
-    assert float(losses.divergence(teacher, student, temperature, counted & False)) == 0
+    assert float(losses.divergence(list(teachers), student, temperature, counted & False)) == 0
+    same = losses.divergence([student] * number, student, temperature, counted)
+    assert float(same) == pytest.approx(0, abs=1e-6)
 
 
 def test_divergence_of_one_output(batch: Any) -> None:
@@ -136,7 +138,7 @@ def test_divergence_of_one_output(batch: Any) -> None:
     teacher, student = logits[..., :1], logits[..., 1:2]
     p, q = (1 / (1 + np.exp(-x[..., 0].astype(np.float64) / 2)) for x in (teacher, student))
     apart = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
-    found = losses.divergence(tf.constant(teacher), tf.constant(student), 2.0, labels != 255)
+    found = losses.divergence([tf.constant(teacher)], tf.constant(student), 2.0, labels != 255)
     assert float(found) == pytest.approx(apart[labels != 255].mean(), rel=1e-5)
 
 

@@ -82,6 +82,9 @@ def test_what_a_run_began_with_is_noted_too(root: Path, tmp_path: Path) -> None:
     first = entry(tmp_path / "first", root, recipe("objects"))
     last = entry(tmp_path / "last", root, recipe("people", init=str(first.folder)))
     assert [note["folder"] for note in last.read()] == ["people", "people", "objects", "objects"]
+    learning = {"teacher": str(first.folder), "ensemble": [str(last.folder)]}
+    taught = entry(tmp_path / "taught", root, recipe("objects", distillation=learning))
+    assert {note["folder"] for note in taught.read()} == {"objects", "people"}
 
 
 def test_known_lists_are_described_whatever_their_folder_is_called(

@@ -60,6 +60,10 @@ def check(run: Path, recipe: Recipe, before: Sequence[Path]) -> None:
             f"{run} asks for letterboxed pictures, or for more augmentation than zoom, stretch, "
             "mirroring, brightness and contrast, which this does not make; train it here."
         )
+    if recipe.distillation and recipe.distillation.ensemble:
+        raise RecipeError(
+            f"{run} learns from an ensemble, and this takes one teacher; train it here."
+        )
     if recipe.steps is None:
         raise RecipeError(f"{run} is to train for epochs; give its recipe steps.")
     teacher = recipe.distillation and recipe.distillation.teacher
@@ -135,7 +139,7 @@ class Stage:
             for v, source in zip(session.average.variables, session.average.sources, strict=True):
                 found[id(v.handle)] = f"average:{source.name}"
         if session.distillation:
-            for v in session.distillation.teacher.weights:
+            for v in session.distillation.networks[0].weights:
                 found[id(v.handle)] = f"teacher:{v.name}"
         return found
 
