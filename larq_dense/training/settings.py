@@ -246,7 +246,7 @@ class DistillationSettings(Section):
         teacher: A zoo entry's name or a run's folder, of the same classes. It sees the crops as
             they are, normalized in its own way.
         ensemble: Further teachers, likewise; the class probabilities at temperature T are the mean
-            of all teachers'. The two terms below are of the first teacher alone.
+            of all teachers'. `features` and `encoder` compare with the first teacher alone.
         weight: Of the term.
         features: Weight of a second term: the distance of the maps of energy of the decoder's four
             stages (Zagoruyko, Komodakis, arXiv 1612.03928).
