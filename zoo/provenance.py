@@ -56,7 +56,7 @@ class Training(NamedTuple):
         found = []
         if self.recipe.init:
             found.append((f"{_whose(self.role)}initial weights", self.recipe.init))
-        for teacher in self.recipe.distillation.teachers if self.recipe.distillation else ():
+        for teacher in self.recipe.teachers:
             found.append((f"{_TEACHER}'s training", teacher))
         return found
 
@@ -176,8 +176,13 @@ def parent_recipe(folder: Path, source: str) -> Path:
 
 def seen(entry: "Entry") -> list[Use]:
     """Return every data set that an entry's weights have learned from."""
+    return _uses(entry, history(entry))
+
+
+def _uses(entry: "Entry", trainings: Iterable[Training]) -> list[Use]:
+    """Return every data set that an entry's trainings have read; see `history`."""
     found: list[Use] = []
-    for role, _, recipe in history(entry):
+    for role, _, recipe in trainings:
         found += [use_of(entry, role, source) for source in recipe.data.train]
         for each in recipe.data.unlabelled:
             split = each.split or "all"
@@ -208,15 +213,16 @@ def split_title(split: str, within: str | None) -> str:
 def notice(entry: "Entry") -> str:
     """Say in one sentence what an entry's weights have seen, and what they never saw."""
     benchmark = _BENCHMARKS.get(entry.recipe().task)
-    uses = seen(entry)
+    trainings = history(entry)
+    uses = _uses(entry, trainings)
     titles = _titles(
         use for use in uses if use.role == _LABELLED or not use.role.startswith(_TEACHER)
     )
     learned = join_words(titles)
     # What only its teacher saw has still come to it.
     if taught := [title for title in _titles(uses) if title not in titles]:
-        ensembles = (each.recipe.distillation for each in history(entry))
-        who = "teachers" if any(each and each.ensemble for each in ensembles) else "a teacher"
+        several = any(len(each.recipe.teachers) > 1 for each in trainings)
+        who = "teachers" if several else "a teacher"
         learned += f", by {who} that also learned from {join_words(taught)}"
     splits = {use.split for use in uses if benchmark and use.data.benchmark == benchmark}
     if splits:

@@ -138,10 +138,8 @@ def _baseline(entry: Entry) -> str:
         *(row["command"] for row in baseline["accuracy"]),
     ]
     begins = _baseline_begins(entry, stages)
-    teacher = ""
-    if learning := recipe.distillation:
-        teachers = "teachers" if learning.ensemble else "teacher"
-        teacher = f"Train the {teachers} ([Training](#training)) first. "
+    whom = "teachers" if len(recipe.teachers) > 1 else "teacher"
+    teacher = f"Train the {whom} ([Training](#training)) first. " * bool(recipe.teachers)
     table = markdown_table(["", "binary", "full-precision baseline", "baseline in int8"], body)
     return (
         f"{table}\n\n![accuracy over OPs]({PICTURE})\n\n"

@@ -245,7 +245,7 @@ class _Loop:
                 "optimizer.freeze_encoder keeps what the encoder begins with; name trained weights "
                 "as init or encoder_weights."
             )
-        for teacher in recipe.distillation.teachers if recipe.distillation else ():
+        for teacher in recipe.teachers:
             find(teacher).weights()
         if recipe.init and not state.step:
             find_weights(recipe.init, find)

@@ -283,6 +283,11 @@ class Recipe(Section):
         return precision
 
     @property
+    def teachers(self) -> tuple[str, ...]:
+        """What it learns from, as `distillation` names it: an ensemble, one, or none."""
+        return self.distillation.teachers if self.distillation else ()
+
+    @property
     def preprocessing(self) -> Preprocessing:
         """The published network's preprocessing."""
         return Preprocessing.from_dict(self.input.model_dump())

@@ -52,8 +52,7 @@ def record(recipe: Recipe, task: Task, root: Path, find: FindRun) -> list[Read]:
         stems = [sample.stem for sample in recipe.read_unlabelled(task, root, source)]
         read = _read(source.folder, source.split or "all", stems)
         found.append(read)
-    teachers = recipe.distillation.teachers if recipe.distillation else ()
-    for before in (recipe.init, *teachers):
+    for before in (recipe.init, *recipe.teachers):
         # A file of weights has no record.
         if before is not None and not Path(before).is_file():
             found += find(before).read()

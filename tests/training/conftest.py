@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from scripts import load_script
 
+from larq_dense import models
 from larq_dense.training.recipe import Recipe
 
 COLORS = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200]], np.uint8)
@@ -92,9 +93,12 @@ def recipe_values() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def tiny_model(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Let every recipe build the tiny network of `forked_runs.py`, and return its builder."""
-    place = Path(__file__).with_name("forked_runs.py")
-    module = load_script(place)
-    monkeypatch.setattr(Recipe, "build_model", module.tiny_model)
-    build: Callable[..., Any] = module.tiny_model
+    """Let every recipe build the tiny network of `forked_runs.py`, and return its builder.
+
+    Its int8 form is a recipe's own doing.
+    """
+    build: Callable[..., Any] = load_script(Path(__file__).with_name("forked_runs.py")).tiny_model
+    monkeypatch.setattr(
+        models, "build", lambda task, input_shape, **_: build(None, input_shape, task=task)
+    )
     return build

@@ -41,7 +41,7 @@ def test_short_trainings_learn_from_what_is_trained_before(
     assert {path.parent.name for path in short} == set(script.SHORT)
     for path, recipe in short.items():
         assert recipe.steps is not None and recipe.steps <= 1000 and not recipe.data.unlabelled
-        for source in (recipe.init, recipe.distillation and recipe.distillation.teacher):
+        for source in (recipe.init, *recipe.teachers):
             # A run is trained by the file beside it, which learns from no other run in turn.
             if source and source != recipe.task:
                 before = short[Path(f"{source}.yaml")]

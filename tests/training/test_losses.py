@@ -129,6 +129,7 @@ def test_divergence(batch: Any, temperature: float, number: int) -> None:
     found = losses.divergence(list(teachers), tf.constant(student), temperature, counted)
     assert float(found) == pytest.approx(expected, rel=1e-5)
     assert float(losses.divergence(list(teachers), student, temperature, counted & False)) == 0
+    assert float(losses.divergence([student], student, temperature, counted)) == 0
     same = losses.divergence([student] * number, student, temperature, counted)
     assert float(same) == pytest.approx(0, abs=1e-6)
 

@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 from interrupts import interrupt_at
 from safetensors.numpy import load_file
-from scripts import load_script
 
-from larq_dense import models
 from larq_dense.common.errors import RecipeError
 from larq_dense.conversion import convert
 from larq_dense.runtime.tflite_file import TfliteFile
@@ -41,13 +39,10 @@ def test_without_weights_to_go_on_from_it_is_refused(make_recipe: Make) -> None:
         make_recipe(quantize=True)
 
 
+@pytest.mark.usefixtures("tiny_model")
 def test_a_run_in_eight_bits_resumes_and_converts(
     make_recipe: Make, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tiny = load_script(Path(__file__).with_name("forked_runs.py")).tiny_model
-    monkeypatch.setattr(
-        models, "build", lambda task, input_shape, **_: tiny(None, input_shape, task=task)
-    )
     train(make_recipe(epochs=40, validate_every=40), data_root, tmp_path / "real", progress=False)
     recipe = make_recipe(epochs=1).quantized(str(tmp_path / "real")).replace(deterministic=True)
     result = train(recipe, data_root, tmp_path / "whole", progress=False)

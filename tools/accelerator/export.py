@@ -60,14 +60,13 @@ def check(run: Path, recipe: Recipe, before: Sequence[Path]) -> None:
             f"{run} asks for letterboxed pictures, or for more augmentation than zoom, stretch, "
             "mirroring, brightness and contrast, which this does not make; train it here."
         )
-    if recipe.distillation and recipe.distillation.ensemble:
+    if len(recipe.teachers) > 1:
         raise RecipeError(
             f"{run} learns from an ensemble, and this takes one teacher; train it here."
         )
     if recipe.steps is None:
         raise RecipeError(f"{run} is to train for epochs; give its recipe steps.")
-    teacher = recipe.distillation and recipe.distillation.teacher
-    for source in (recipe.init, teacher):
+    for source in (recipe.init, *recipe.teachers):
         if source and Path(source) not in before:
             try:
                 find_trained(source).weights()
