@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from skimage.segmentation import find_boundaries
 
+from larq_dense.cli.output import print_table
 from larq_dense.common.progress import progress
-from larq_dense.tasks.metrics import IGNORE
+from larq_dense.tasks.metrics import IGNORE, class_iou, confusion_matrix
 from larq_dense.zoo.opening import open_predictor
 
 DISTANCES = range(6)
@@ -30,23 +31,28 @@ DISTANCES = range(6)
 @click.option("--labels", help="Encoding of the masks, if it cannot be told.")
 def main(model: str, data: Path, split: str, labels: str | None) -> None:
     """Print mIoU without the pixels nearer than 0 to 5 pixels to an edge of the labels."""
-    opened = open_predictor(model, precision="binary")
+    opened = open_predictor(model, usual="binary")
     task = opened.task
-    totals = {distance: task.new_metrics() for distance in DISTANCES}
+    classes = len(task.classes)
+    confusions = np.zeros((len(DISTANCES), classes, classes), np.int64)
     for sample in progress(task.samples(data, split, labels=labels), "evaluating"):
         label = task.read_label(sample)
         predicted = opened.predictor.predict(sample.image).labels()
         away = distance_to_edge(label)
-        for distance, metrics in totals.items():
-            metrics.update(predicted, np.where(away < distance, IGNORE, label).astype(np.uint8))
-    confusions = {distance: metrics.confusion for distance, metrics in totals.items()}
-    pixels, errors = confusions[0].sum(), wrong(confusions[0])
-    click.echo("pixels nearer than, left out | of the pixels | of the errors | mIoU of the rest")
-    for distance, confusion in confusions.items():
-        left_out = 1 - confusion.sum() / pixels
-        left_out_errors = 1 - wrong(confusion) / errors
-        miou = totals[distance].result()["metrics"]["miou"]
-        click.echo(f"{distance} | {left_out:.1%} | {left_out_errors:.1%} | {miou:.1%}")
+        for distance in DISTANCES:
+            rest = np.where(away < distance, np.uint8(IGNORE), label)
+            confusions[distance] += confusion_matrix(predicted, rest, classes)
+    everything = confusions[0]
+    rows = [
+        (
+            distance,
+            f"{1 - confusion.sum() / everything.sum():.1%}",
+            f"{1 - wrong(confusion) / wrong(everything):.1%}",
+            f"{np.nanmean(class_iou(confusion)):.1%}",
+        )
+        for distance, confusion in zip(DISTANCES, confusions, strict=True)
+    ]
+    print_table(("left out: nearer than", "of the pixels", "of the errors", "mIoU"), rows)
 
 
 def distance_to_edge(label: NDArray[np.uint8]) -> NDArray[np.float64]:

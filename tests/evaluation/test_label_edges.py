@@ -1,6 +1,5 @@
 """Distances to an edge, by `benchmarks/label_edges.py`, against a search of all pixels."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -10,16 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def label_edges(checkout: Path) -> ModuleType:
-    path = checkout / "benchmarks" / "label_edges.py"
-    spec = importlib.util.spec_from_file_location("label_edges", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(checkout / "benchmarks" / "label_edges.py")
 
 
 def searched(label: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -1,11 +1,11 @@
 """The U²-Net that `benchmarks/u2net.py` times is the small one that rembg ships."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scripts import load_script
 
 REMBG_FILE = 4_574_861
 """Bytes of u2netp.onnx as rembg publishes it: the weights in float32, and the graph."""
@@ -14,12 +14,7 @@ REMBG_FILE = 4_574_861
 @pytest.fixture(scope="module")
 def model(checkout: Path) -> Any:
     """Return the network for 32x32 pixels; its weights do not depend on the size."""
-    path = checkout / "benchmarks" / "u2net.py"
-    spec = importlib.util.spec_from_file_location("u2net", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.u2net_small(32)
+    return load_script(checkout / "benchmarks" / "u2net.py").u2net_small(32)
 
 
 def test_it_has_as_many_weights(model: Any) -> None:
